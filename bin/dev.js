@@ -1,4 +1,8 @@
 #!/usr/bin/env -S node --import tsx
-import { execute } from '@oclif/core';
+// Runs the commands from src/ without a build.
+import { settings } from '@oclif/core/settings';
 
-await execute({ development: true, dir: import.meta.url });
+process.env.NODE_ENV = 'development';
+settings.debug = true;
+const { main } = await import('../src/main.ts');
+await main(process.argv.slice(2), import.meta.url);

@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config';
+
+const inCi = Boolean(process.env.CI);
+
+export default defineConfig({
+  test: {
+    // Two workers: the integration tests start real servers beside them, and the smallest machine has two cores.
+    maxWorkers: 2,
+    pool: 'forks',
+    teardownTimeout: 30_000,
+    reporters: inCi ? ['default', ['json', { outputFile: '.cache/vitest.json' }]] : ['default'],
+    projects: [
+      {
+        extends: true,
+        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000, hookTimeout: 20_000 },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          testTimeout: 90_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
