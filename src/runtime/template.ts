@@ -1,0 +1,42 @@
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { ForgeError } from '../errors.js';
+
+/** Absolute path of a file in the package's `templates` folder (the same from `src` and from `dist`). */
+export function templatePath(name: string): string {
+  return fileURLToPath(new URL(`../../templates/${name}`, import.meta.url));
+}
+
+/** The text of a template. @throws ForgeError `missing` when the installation is incomplete */
+export async function readTemplate(name: string): Promise<string> {
+  try {
+    return await readFile(templatePath(name), 'utf8');
+  } catch (cause) {
+    throw new ForgeError('missing', `The template ${templatePath(name)} cannot be read.`, {
+      next: 'Install redisforge again; its package is incomplete.',
+      cause,
+    });
+  }
+}
+
+/**
+ * Replaces every `{{name}}`. A placeholder without a value, a value without a placeholder, and a value that would
+ * start a line of its own are faults: a configuration is never quietly something else than it looks.
+ */
+export function renderTemplate(template: string, values: Readonly<Record<string, string | number>>): string {
+  const unused = new Set(Object.keys(values));
+  const rendered = template.replace(/\{\{(\w+)\}\}/g, (_, name: string) => {
+    const value = values[name];
+    if (value === undefined) throw new Error(`template: no value for {{${name}}}`);
+    if (/[\r\n\0]/.test(String(value))) throw new Error(`template: the value for {{${name}}} has more than one line`);
+    unused.delete(name);
+    return String(value);
+  });
+  if (unused.size > 0) throw new Error(`template: no placeholder for ${[...unused].join(', ')}`);
+  return rendered;
+}
+
+/** A value as redis.conf reads it back, whatever blanks, quotes or `#` it holds (redis: sds.c, sdssplitargs). */
+export function redisConfQuote(value: string): string {
+  return `"${value.replace(/[\\"]/g, '\\$&')}"`;
+}

@@ -1,0 +1,104 @@
+#!/bin/sh
+# Keeps one program running on a host that has nothing but a POSIX shell.
+#
+#   supervise.sh RECORD DELAY_S DELAY_MAX_S BUDGET WINDOW_S PROGRAM [ARGUMENT...]
+#
+# The program is restarted when it ends with an error or by a signal, after DELAY_S seconds, doubled with every further
+# crash up to DELAY_MAX_S. After BUDGET crashes in a row, each within WINDOW_S seconds of its start, it is given up
+# ("failed"). A clean end (code 0: a SHUTDOWN, an operator's SIGTERM) is respected and not restarted ("exited").
+# SIGTERM to this script stops the program and then the script ("stopped").
+#
+# RECORD always tells, whole or not at all, what runs: each process by its number and start time, so that nobody
+# mistakes a later process with the same number for ours. src/runtime/process/identity.ts computes the same.
+set -u
+umask 077
+
+# Sets `start` to what tells this process from any other that ever had its number.
+identify() {
+  if [ -r "/proc/$1/stat" ] && [ -r /proc/sys/kernel/random/boot_id ]; then
+    IFS= read -r boot </proc/sys/kernel/random/boot_id
+    IFS= read -r stat <"/proc/$1/stat" || stat=
+    # The second field is the program's name in parentheses and may hold blanks; the 22nd is the start time.
+    fields=${stat##*') '}
+    # shellcheck disable=SC2086
+    set -- $fields
+    shift 19 2>/dev/null || set -- gone
+    start=${boot%%-*}:$1
+  else
+    # shellcheck disable=SC2046
+    set -- $(TZ=UTC LC_ALL=C ps -o lstart= -p "$1")
+    start=$(IFS=_ && echo "$*")
+  fi
+}
+
+write_record() {
+  printf 'state %s\nsupervisor %s\nchild %s\nrestarts %s\nlast_exit %s\nsince %s\n' \
+    "$1" "$self" "$child_id" "$restarts" "$last_exit" "$(date +%s)" >"$record.new" && mv -f "$record.new" "$record"
+}
+
+on_term() {
+  stopping=yes
+  [ -n "$child" ] && kill -TERM "$child" 2>/dev/null
+}
+
+# A trapped signal interrupts `wait`; go on until the process is really gone.
+wait_for_child() {
+  wait "$child"
+  code=$?
+  while kill -0 "$child" 2>/dev/null; do
+    wait "$child"
+    code=$?
+  done
+}
+
+supervise() {
+  record=$1 delay_first=$2 delay_max=$3 budget=$4 window=$5
+  shift 5
+  child='' child_id=- stopping='' restarts=0 last_exit=- crashes=0
+  identify "$$"
+  self="$$ $start"
+  trap on_term TERM INT
+  trap '' HUP
+
+  while :; do
+    started=$(date +%s)
+    "$@" &
+    child=$!
+    [ -n "$stopping" ] && kill -TERM "$child" 2>/dev/null
+    identify "$child"
+    child_id="$child $start"
+    write_record running
+    wait_for_child
+    child='' child_id=- last_exit=$code
+    [ -n "$stopping" ] && break
+    if [ "$code" -eq 0 ]; then
+      write_record exited
+      return 0
+    fi
+
+    [ $(($(date +%s) - started)) -ge "$window" ] && crashes=0
+    if [ "$crashes" -ge "$budget" ]; then
+      write_record failed
+      return 1
+    fi
+    delay=$delay_first doubled=0
+    while [ "$doubled" -lt "$crashes" ] && [ "$delay" -lt "$delay_max" ]; do
+      delay=$((delay * 2)) doubled=$((doubled + 1))
+    done
+    [ "$delay" -gt "$delay_max" ] && delay=$delay_max
+    crashes=$((crashes + 1)) restarts=$((restarts + 1))
+    write_record waiting
+    echo "supervise: ${1##*/} ended with code $code; restart $crashes of $budget in $delay s" >&2
+    sleep "$delay" &
+    child=$!
+    [ -n "$stopping" ] && kill -TERM "$child" 2>/dev/null
+    wait_for_child
+    child=''
+    [ -n "$stopping" ] && break
+  done
+  write_record stopped
+}
+
+# One call at the end: the shell has read the whole file by then, so replacing it does no harm to what runs.
+supervise "$@"
+exit $?
