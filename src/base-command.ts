@@ -6,17 +6,20 @@ import { Output } from './ui/output.js';
 
 /** `--yes`: for commands that ask before they change something. */
 export const yesFlag = {
-  yes: Flags.boolean({ char: 'y', description: 'Go on without asking for a confirmation.' }),
+  yes: Flags.boolean({ char: 'y', description: 'Go on without asking for a confirmation.', default: false }),
 };
 
 /** `--dry-run`: for commands that change something. */
 export const dryRunFlag = {
-  'dry-run': Flags.boolean({ description: 'Show what would be done and change nothing.' }),
+  'dry-run': Flags.boolean({ description: 'Show what would be done and change nothing.', default: false }),
 };
 
 /** How long a command may clean up after Ctrl-C or SIGTERM before the process leaves anyway, in milliseconds. */
 const CLEAN_UP_MS = 10_000;
 const SHOW_CURSOR = '\u001b[?25h';
+
+// biome-ignore lint/suspicious/noExplicitAny: oclif's own constraint; each command's flags have types of their own.
+type Named = Record<string, any>;
 
 export interface ConfirmOptions {
   /** The word that must be typed for a change that cannot be undone; without it, `y` is enough. */
@@ -30,7 +33,11 @@ export interface ConfirmOptions {
 export abstract class ForgeCommand extends Command {
   static override enableJsonFlag = true;
   static override baseFlags = {
-    quiet: Flags.boolean({ char: 'q', description: 'No progress and no remarks, only the result and errors.' }),
+    quiet: Flags.boolean({
+      char: 'q',
+      description: 'No progress and no remarks, only the result and errors.',
+      default: false,
+    }),
   };
 
   /** Milliseconds of clean-up after a signal; a command whose clean-up takes longer may set its own. */
@@ -65,13 +72,12 @@ export abstract class ForgeCommand extends Command {
     return askConfirmation(question, { ...options, json: this.jsonEnabled(), signal: this.signal });
   }
 
-  override async parse<
-    F extends Interfaces.OutputFlags<never>,
-    B extends Interfaces.OutputFlags<never>,
-    A extends Interfaces.OutputArgs<never>,
-  >(options?: Interfaces.Input<F, B, A>, argv?: string[]): Promise<Interfaces.ParserOutput<F, B, A>> {
+  override async parse<F extends Named, B extends Named, A extends Named>(
+    options?: Interfaces.Input<F, B, A>,
+    argv?: string[],
+  ): Promise<Interfaces.ParserOutput<F, B, A>> {
     const parsed = await super.parse<F, B, A>(options, argv);
-    this.#flags = parsed.flags as Record<string, unknown>;
+    this.#flags = parsed.flags;
     this.#output = undefined;
     return parsed;
   }

@@ -13,6 +13,11 @@ interface OclifError extends Error {
 export function toForgeError(error: unknown): ForgeError {
   if (error instanceof ForgeError) return error;
   if (error instanceof Error && (error as OclifError).oclif !== undefined) {
+    const unknown = /^command (\S+) not found$/.exec(error.message)?.[1];
+    if (unknown !== undefined) {
+      const message = `Unknown command: ${unknown.replaceAll(':', ' ')}`;
+      return new ForgeError('usage', message, { next: 'forge --help lists the commands.', cause: error });
+    }
     const message = error.message.replace(/\nSee more help with --help$/, '');
     return new ForgeError('usage', message, { next: 'Add --help to see what the command takes.', cause: error });
   }

@@ -45,12 +45,15 @@ export class Output {
 
   /** Columns of the terminal that data is shown on; 80 without one. */
   get columns(): number {
-    return this.#stdout.columns ?? DEFAULT_COLUMNS;
+    return this.#stdout.columns || DEFAULT_COLUMNS;
   }
 
-  /** True when progress may be drawn: a terminal is there, and neither --json nor --quiet was given. */
+  /**
+   * True when progress may be drawn: a terminal is there, and neither --json nor --quiet was given. A terminal of no
+   * columns (some container shells start that way) gets plain lines.
+   */
   get interactive(): boolean {
-    return this.#stderr.isTTY === true && !this.json && !this.quiet;
+    return this.#stderr.isTTY === true && this.#stderr.columns !== 0 && !this.json && !this.quiet;
   }
 
   /** The command's result for people, on standard output; nothing with --json. */

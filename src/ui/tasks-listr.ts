@@ -32,7 +32,7 @@ export async function drawTasks<Context>(tasks: readonly Task<Context>[], option
   const { output, context, signal } = options;
   // Both of listr2's streams lead to standard error: standard output is for data.
   const logger = new ListrLogger({
-    useIcons: output.interactive,
+    useIcons: true,
     processOutput: new ProcessOutput(process.stderr, process.stderr, { leaveEmptyLine: false }),
   });
   const listr = new Listr<Context, typeof TerminalRenderer | typeof SimpleRenderer>(
