@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { mergeCommands, parseCommands, renderTable } from './command-metadata.js';
 import { newerServers } from './newer-servers.js';
-import { withServer } from './with-server.js';
+import { parseInfo, withServer } from './with-server.js';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const target = path.join(root, 'src', 'proxy', 'engine', 'commands', 'table.generated.ts');
@@ -61,13 +61,4 @@ try {
 } catch (error) {
   console.error(`generate-commands: ${error.message}`);
   process.exit(1);
-}
-
-function parseInfo(text) {
-  return Object.fromEntries(
-    text
-      .split('\r\n')
-      .filter((line) => line.includes(':'))
-      .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
-  );
 }

@@ -22,15 +22,17 @@ import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const repository = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const CACHE = path.join(repository, '.cache', 'servers');
 const BOOTSTRAP_TIMEOUT_MS = 10 * 60_000;
 const SUITE = 'sid';
+const NO_QUESTIONS = { DEBIAN_FRONTEND: 'noninteractive' };
 
 /**
  * Paths of the newer servers' executables, fetched first when they are missing.
  * Each behaves like an installed `redis-server` (same arguments, its process id is the server's).
  * Throws an Error that says what is missing: root, debootstrap, or a Debian mirror in apt's sources.
  */
-export function newerServers({ cache = path.join(repository, '.cache', 'servers'), log = () => {} } = {}) {
+export function newerServers({ cache = CACHE, log = () => {} } = {}) {
   const root = path.join(cache, SUITE);
   if (!existsSync(path.join(root, 'usr', 'bin', 'valkey-server'))) bootstrap(cache, root, log);
   return {
@@ -42,9 +44,20 @@ export function newerServers({ cache = path.join(repository, '.cache', 'servers'
   };
 }
 
+/** Whether `newerServers` can work here: they are fetched already, or this is root on a Debian or a relative of it. */
+export function canHaveNewerServers({ cache = CACHE } = {}) {
+  if (existsSync(path.join(cache, SUITE, 'usr', 'bin', 'valkey-server'))) return true;
+  return process.getuid?.() === 0 && spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).status === 0;
+}
+
 function bootstrap(cache, root, log) {
   if (process.getuid?.() !== 0) {
     throw new Error(`debootstrap must run as root once: sudo node scripts/newer-servers.js (makes ${root})`);
+  }
+  if (spawnSync('debootstrap', ['--version'], { stdio: 'ignore' }).error) {
+    log('installing debootstrap');
+    const options = { stdio: 'ignore', timeout: BOOTSTRAP_TIMEOUT_MS, env: { ...process.env, ...NO_QUESTIONS } };
+    spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'debootstrap'], options);
   }
   const mirror = debianMirror();
   // Made under a name of its own and moved into place: two callers at once waste time but never see half a root.

@@ -74,3 +74,13 @@ function freePort() {
     });
   });
 }
+
+/** The fields of an INFO reply. */
+export function parseInfo(text) {
+  return Object.fromEntries(
+    text
+      .split('\r\n')
+      .filter((line) => line.includes(':'))
+      .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
+  );
+}

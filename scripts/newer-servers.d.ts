@@ -1,0 +1,10 @@
+export interface NewerServers {
+  root: string;
+  redis8: string;
+  redis8Cli: string;
+  valkey9: string;
+  valkey9Cli: string;
+}
+
+export function newerServers(options?: { cache?: string; log?: (line: string) => void }): NewerServers;
+export function canHaveNewerServers(options?: { cache?: string }): boolean;
