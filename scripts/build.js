@@ -1,50 +1,41 @@
 #!/usr/bin/env node
-// Builds dist/ (tsc), bin/forge-proxy (bun build --compile) and oclif.manifest.json.
-//   --cli    only dist/ and the manifest
-//   --proxy  only the proxy's executable
-import { spawnSync } from 'node:child_process';
-import { existsSync, renameSync, rmSync } from 'node:fs';
+// @ts-check
+// Builds dist/ and oclif.manifest.json (the command line) and bin/forge-proxy (the proxy).
+//   --cli      only the command line
+//   --proxy    only the proxy's executable
+//   --stale    only what is out of date
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { buildCli } from './build/cli.js';
+import { isStale } from './build/parts.js';
+import { buildProxy } from './build/proxy.js';
+import { EXIT, report, SetupFailure } from './support/failure.js';
+import { withLock } from './support/lock.js';
+import { CACHE } from './support/paths.js';
 
-const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
-const only = new Set(process.argv.slice(2));
-const wants = (part) => only.size === 0 || only.has(part);
-const bin = (name) => path.join(root, 'node_modules', '.bin', name);
+const BUILDERS = { cli: buildCli, proxy: buildProxy };
+const NAMES = { cli: 'the command line', proxy: 'the proxy' };
 
-function run(command, args) {
-  const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
-  if (result.error) throw result.error;
-  if (result.status !== 0) {
-    console.error(`build: ${path.basename(command)} ${args.join(' ')} failed (${result.signal ?? result.status})`);
-    process.exit(result.status || 1);
+function parse() {
+  const boolean = /** @type {const} */ ({ type: 'boolean', default: false });
+  try {
+    return parseArgs({ options: { cli: boolean, proxy: boolean, stale: boolean } }).values;
+  } catch (error) {
+    throw new SetupFailure(/** @type {Error} */ (error).message, { exitCode: EXIT.usage });
   }
 }
 
-if (wants('--cli')) {
-  rmSync(path.join(root, 'dist'), { recursive: true, force: true });
-  run(bin('tsc'), ['-p', 'tsconfig.json']);
-  run(bin('oclif'), ['manifest']);
-}
-
-if (wants('--proxy')) {
-  // npm may be set not to run install scripts; bun's own script puts its executable in place.
-  if (!existsSync(path.join(root, 'node_modules', 'bun', 'bin', 'bun.exe'))) {
-    run(process.execPath, [path.join(root, 'node_modules', 'bun', 'install.js')]);
-  }
-  const suffix = process.platform === 'win32' ? '.exe' : '';
-  const target = path.join(root, 'bin', `forge-proxy${suffix}`);
-  const building = `${target}.building`;
-  run(bin('bun'), [
-    'build',
-    '--compile',
-    '--minify',
-    '--sourcemap=none',
-    path.join(root, 'src/proxy/server/main.ts'),
-    path.join(root, 'src/proxy/server/worker.ts'),
-    '--outfile',
-    building,
-  ]);
-  // A running proxy keeps its old file; the new one appears whole or not at all.
-  renameSync(building, target);
+try {
+  const flags = parse();
+  const parts = /** @type {const} */ (['cli', 'proxy']).filter((part) => flags[part] || !(flags.cli || flags.proxy));
+  await withLock(path.join(CACHE, 'build.lock'), async () => {
+    for (const part of parts) {
+      if (flags.stale && !isStale(part)) continue;
+      const started = Date.now();
+      await BUILDERS[part]();
+      console.error(`build: ${NAMES[part]} built in ${((Date.now() - started) / 1000).toFixed(1)} s`);
+    }
+  });
+} catch (error) {
+  process.exitCode = report('build', error);
 }

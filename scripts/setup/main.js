@@ -1,0 +1,77 @@
+// @ts-check
+// The set-up in order; the lock is taken only when there is something to do.
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { isStale } from '../build/parts.js';
+import { EXIT, report, SetupFailure } from '../support/failure.js';
+import { withLock } from '../support/lock.js';
+import { CACHE, ROOT } from '../support/paths.js';
+import { runOrThrow } from '../support/run.js';
+import { installPackages, packagesAreInstalled } from './packages.js';
+import { ensureRedis, redisIsThere } from './redis.js';
+
+const BUILD_MS = 10 * 60_000;
+
+/** @param {string} text */
+const say = (text) => console.error(`setup: ${text}`);
+
+/** @param {string[]} argv */
+function parse(argv) {
+  const boolean = /** @type {const} */ ({ type: 'boolean', default: false });
+  try {
+    return parseArgs({ args: argv, options: { redis: boolean, quiet: boolean } }).values;
+  } catch (error) {
+    throw new SetupFailure(/** @type {Error} */ (error).message, {
+      next: 'Usage: node bin/setup.js [--redis] [--quiet]',
+      exitCode: EXIT.usage,
+    });
+  }
+}
+
+/**
+ * What is left to do, in order. Looked at twice: without the lock, and again with it, since another set-up may have
+ * done the work while this one waited.
+ * @param {boolean} redis
+ */
+async function openWork(redis) {
+  const work = [];
+  if (!packagesAreInstalled(ROOT)) work.push({ what: 'installing packages', act: () => installPackages(ROOT) });
+  if (redis && !(await redisIsThere())) {
+    work.push({ what: 'installing redis-server', act: () => ensureRedis(say) });
+  }
+  if (isStale('cli') || isStale('proxy')) work.push({ what: 'building', act: build });
+  return work;
+}
+
+function build() {
+  return runOrThrow(process.execPath, [path.join(ROOT, 'scripts/build.js'), '--stale'], {
+    cwd: ROOT,
+    timeoutMs: BUILD_MS,
+  });
+}
+
+/** @param {string[]} argv */
+export async function main(argv) {
+  try {
+    const { redis, quiet } = parse(argv);
+    if ((await openWork(redis)).length === 0) {
+      if (!quiet) say('everything is in place');
+      return;
+    }
+    const lock = path.join(CACHE, 'setup.lock');
+    const onWait = (/** @type {number} */ pid) => say(`waiting for another set-up (process ${pid})`);
+    await withLock(
+      lock,
+      async () => {
+        for (const { what, act } of await openWork(redis)) {
+          say(`${what} …`);
+          await act();
+        }
+      },
+      { onWait },
+    );
+    if (!quiet) say('ready');
+  } catch (error) {
+    process.exitCode = report('setup', error);
+  }
+}
