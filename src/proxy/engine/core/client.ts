@@ -1,0 +1,354 @@
+import type { Bytes } from '../bytes.js';
+import {
+  DEFAULT_LIMITS,
+  FRAME_COMPLETE,
+  FRAME_EMPTY,
+  FRAME_INCOMPLETE,
+  frameRequest,
+  PREAUTH_LIMITS,
+  RequestFrame,
+  resumeRequest,
+} from '../resp/request-framer.js';
+import { Counter } from '../stats.js';
+import type { Core } from './core.js';
+import { dispatch } from './dispatch.js';
+import { detach, join, LARGE_REQUEST_BYTES, LargeRequest } from './input.js';
+import { Output } from './output.js';
+import { acquireRequest, type Request, RequestState, releaseRequest } from './request.js';
+import type { Transport } from './runtime.js';
+
+/** Why a client's commands are not read at the moment. A bit set. */
+export const Hold = {
+  /** It does not take its replies. */
+  output: 1,
+  /** It has too many commands on their way. */
+  pending: 2,
+  /** An upstream connection that it feeds is full. */
+  upstream: 4,
+  /** What it sent before must be answered first, so that its commands keep their order. */
+  order: 8,
+} as const;
+
+/** One frame for all clients of a thread: it is used within one call only. */
+const frame = new RequestFrame();
+
+/** A downstream connection: frames what it sends, and gives it its replies in its own order. */
+export class Client {
+  /** The oldest and the newest command without an answer. */
+  head: Request | null = null;
+  private tail: Request | null = null;
+  pending = 0;
+
+  /** 2 or 3. */
+  proto = 2;
+  authenticated: boolean;
+  user = 'default';
+  name = '';
+  libName = '';
+  libVersion = '';
+  lastCommand = '';
+  readonly createdMs: number;
+  lastActiveMs: number;
+
+  readonly output: Output;
+  /** Is in the core's list of outputs to flush. */
+  dirty = false;
+  /** Nothing more is read; the connection closes when the output is empty. */
+  closing = false;
+  closed = false;
+  /** Upstream connections that are not read because of this client. */
+  holdsUpstream = 0;
+  /** When it last took bytes, while bytes wait for it. */
+  progressMs = 0;
+  /** The slot map's version when its oldest unanswered command was routed. */
+  mapVersion = 0;
+
+  private hold = 0;
+  private paused = false;
+  /** Received and not yet read: an unfinished command, or everything while it is held. */
+  private carry: Bytes | null = null;
+  private large: LargeRequest | null = null;
+
+  constructor(
+    readonly core: Core,
+    readonly transport: Transport,
+    readonly id: number,
+    readonly address: string,
+  ) {
+    this.output = new Output(core.clientBuffers);
+    this.authenticated = !core.settings.authRequired;
+    this.createdMs = this.lastActiveMs = core.nowMs;
+    this.mapVersion = core.mapVersion();
+  }
+
+  // ---------------------------------------------------------------- input
+
+  /** Bytes from the socket. */
+  received(bytes: Bytes): void {
+    if (this.closing || this.closed) return;
+    this.lastActiveMs = this.core.nowMs;
+    const carry = this.carry;
+    if (carry !== null) {
+      this.carry = null;
+      const joined = join(this.core.runtime.allocate, carry, bytes, 0, bytes.length);
+      this.read(joined, 0, joined.length);
+    } else this.read(bytes, 0, bytes.length);
+  }
+
+  private read(bytes: Bytes, at: number, end: number): void {
+    if (this.hold !== 0) {
+      this.keep(bytes, at, end);
+      return;
+    }
+    if (this.large !== null) at = this.readLarge(this.large, bytes, at, end);
+    while (at < end && !this.closing && this.large === null) {
+      if (this.hold !== 0 || !this.inOrder()) {
+        this.keep(bytes, at, end);
+        break;
+      }
+      const verdict = frameRequest(bytes, at, end, frame, this.authenticated ? DEFAULT_LIMITS : PREAUTH_LIMITS);
+      if (verdict === FRAME_COMPLETE) {
+        if (!dispatch(this, bytes, at, frame)) {
+          this.setHold(Hold.order);
+          this.keep(bytes, at, end);
+          break;
+        }
+        at = frame.end;
+      } else if (verdict === FRAME_EMPTY) at = frame.end;
+      else if (verdict === FRAME_INCOMPLETE) {
+        if (Math.max(frame.bytesAtLeast, end - at) < LARGE_REQUEST_BYTES) this.keep(bytes, at, end);
+        else at = this.beginLarge(bytes, at, end, frame.bytesAtLeast);
+        if (this.large === null) break;
+      } else {
+        this.refuse(frame.error);
+        break;
+      }
+      if (this.pending >= this.core.limits.clientPendingMax) this.setHold(Hold.pending);
+      if (this.output.bytes >= this.core.limits.clientOutputBytesHigh) this.setHold(Hold.output);
+    }
+  }
+
+  /**
+   * While the slot map changes, two commands of one client for one key could take different ways and overtake each
+   * other; so what was routed by the old map is answered before anything is routed by the new one.
+   */
+  private inOrder(): boolean {
+    const version = this.core.mapVersion();
+    if (version === this.mapVersion) return true;
+    if (this.head !== null) {
+      this.setHold(Hold.order);
+      return false;
+    }
+    this.mapVersion = version;
+    return true;
+  }
+
+  private keep(bytes: Bytes, at: number, end: number): void {
+    if (at >= end) return;
+    const carry = this.carry;
+    const allocate = this.core.runtime.allocate;
+    if (carry !== null) this.carry = join(allocate, carry, bytes, at, end);
+    else this.carry = at === 0 && end === bytes.length ? bytes : detach(allocate, bytes, at, end);
+  }
+
+  private beginLarge(bytes: Bytes, at: number, end: number, bytesAtLeast: number): number {
+    if (!this.core.reserveLarge(Math.min(bytesAtLeast, LARGE_REQUEST_BYTES))) {
+      this.core.count(Counter.downstream_rq_too_large);
+      this.refuse('the proxy holds too many large requests already; try again later');
+      return end;
+    }
+    this.large = new LargeRequest(this.core.runtime.allocate, bytesAtLeast);
+    this.large.frame.bytesAtLeast = bytesAtLeast;
+    return this.readLarge(this.large, bytes, at, end);
+  }
+
+  /** Feeds the large command; returns where the next one begins. */
+  private readLarge(large: LargeRequest, bytes: Bytes, at: number, end: number): number {
+    while (at < end) {
+      const before = large.length;
+      at += large.take(bytes, at, end, large.frame.bytesAtLeast);
+      if (!this.core.reserveLarge(large.length - before)) {
+        this.core.count(Counter.downstream_rq_too_large);
+        this.dropLarge(large);
+        this.refuse('the proxy holds too many large requests already; try again later');
+        return end;
+      }
+      const verdict = resumeRequest(large.buffer, 0, large.length, large.frame, DEFAULT_LIMITS);
+      if (verdict === FRAME_INCOMPLETE) continue;
+      const surplus = large.length - large.frame.end;
+      this.dropLarge(large);
+      if (verdict !== FRAME_COMPLETE) {
+        this.refuse(large.frame.error);
+        return end;
+      }
+      if (!this.inOrder() || !dispatch(this, large.buffer, 0, large.frame)) {
+        this.setHold(Hold.order);
+        this.keep(large.buffer, 0, large.frame.end);
+        this.keep(bytes, at - surplus, end);
+        return end;
+      }
+      return at - surplus;
+    }
+    return at;
+  }
+
+  private dropLarge(large: LargeRequest): void {
+    this.large = null;
+    this.core.releaseLarge(large.length);
+  }
+
+  /** A protocol error: what came before is answered, then this, then the connection closes. */
+  private refuse(error: string): void {
+    this.core.count(Counter.downstream_cx_protocol_error);
+    this.reply(this.core.text(`-ERR ${error}\r\n`), true);
+  }
+
+  // ---------------------------------------------------------------- holds
+
+  setHold(reason: number): void {
+    this.hold |= reason;
+    if (!this.paused && !this.closed) {
+      this.paused = true;
+      this.transport.pause();
+    }
+  }
+
+  /** Lifts a hold and goes on with what was received meanwhile. */
+  liftHold(reason: number): void {
+    if ((this.hold & reason) === 0) return;
+    this.hold &= ~reason;
+    if (this.hold === 0 && !this.closed) this.core.later(this);
+  }
+
+  /** Called by the core, outside of any other work on this client. */
+  proceed(): void {
+    if (this.closed || this.hold !== 0) return;
+    const carry = this.carry;
+    if (carry !== null && !this.closing) {
+      this.carry = null;
+      this.read(carry, 0, carry.length);
+    }
+    if (this.hold === 0 && this.paused && !this.closed) {
+      this.paused = false;
+      this.transport.resume();
+    }
+  }
+
+  // ---------------------------------------------------------------- replies
+
+  /** Puts a command at the end of the client's order. */
+  push(request: Request): void {
+    request.client = this;
+    if (this.tail === null) this.head = request;
+    else this.tail.next = request;
+    this.tail = request;
+    this.pending++;
+  }
+
+  /** Answers with bytes of the proxy's own, in order. */
+  reply(bytes: Bytes, closeAfter = false): void {
+    if (closeAfter) this.closing = true;
+    if (this.head === null) {
+      this.output.append(bytes, 0, bytes.length);
+      this.touch();
+      return;
+    }
+    const request = acquireRequest();
+    request.reply = bytes;
+    request.replyStart = 0;
+    request.replyEnd = bytes.length;
+    request.state = RequestState.done;
+    this.push(request);
+  }
+
+  /** Part of the reply of the oldest command, as it comes in. */
+  stream(bytes: Bytes, start: number, end: number): void {
+    this.output.append(bytes, start, end);
+    this.touch();
+  }
+
+  /** The oldest command is answered: its reply is in the output. Gives out the replies that waited behind it. */
+  advance(): void {
+    let request = this.head as Request;
+    for (;;) {
+      const next = request.next;
+      this.head = next;
+      this.pending--;
+      releaseRequest(request);
+      if (next === null) {
+        this.tail = null;
+        break;
+      }
+      if (next.state !== RequestState.done) break;
+      if (next.earlier !== null) for (const piece of next.earlier) this.output.append(piece, 0, piece.length);
+      if (next.reply !== null) this.output.append(next.reply, next.replyStart, next.replyEnd);
+      request = next;
+    }
+    this.touch();
+    if (this.hold !== 0) {
+      if (this.head === null) this.liftHold(Hold.order | Hold.pending);
+      else if (this.pending * 2 <= this.core.limits.clientPendingMax) this.liftHold(Hold.pending);
+    }
+  }
+
+  private touch(): void {
+    if (!this.dirty) this.core.markDirty(this);
+  }
+
+  // ---------------------------------------------------------------- output
+
+  /** Writes what there is; called once a turn, and when the socket drains. */
+  flush(): void {
+    this.dirty = false;
+    if (this.closed) return;
+    const output = this.output;
+    const before = output.bytes;
+    if (before !== 0) {
+      const taken = output.flush(this.transport);
+      if (taken < 0) {
+        this.transport.terminate();
+        return;
+      }
+      this.core.add(Counter.downstream_cx_tx_bytes_total, taken);
+      if (taken > 0) this.progressMs = this.core.nowMs;
+    }
+    if (output.bytes === 0) {
+      if (this.closing && this.head === null) {
+        this.transport.end();
+        return;
+      }
+    } else this.core.watch(this);
+    if (this.hold & Hold.output && output.bytes * 2 < this.core.limits.clientOutputBytesHigh) {
+      this.liftHold(Hold.output);
+    }
+    if (this.holdsUpstream !== 0 && output.bytes * 2 < this.core.limits.clientOutputBytesMax) {
+      this.core.releaseUpstreams(this);
+    }
+  }
+
+  drained(): void {
+    this.output.blocked = false;
+    this.flush();
+  }
+
+  /** The connection is gone: what is on its way is finished for nobody. */
+  disconnected(): void {
+    if (this.closed) return;
+    this.closed = true;
+    let request = this.head;
+    while (request !== null) {
+      const next = request.next;
+      request.client = null;
+      // What is on its way is released by whoever holds it, when its reply comes.
+      if (request.state === RequestState.done) releaseRequest(request);
+      request = next;
+    }
+    this.head = null;
+    this.tail = null;
+    this.pending = 0;
+    this.carry = null;
+    if (this.large !== null) this.dropLarge(this.large);
+    this.output.clear();
+    if (this.holdsUpstream !== 0) this.core.releaseUpstreams(this);
+  }
+}

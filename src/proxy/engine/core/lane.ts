@@ -1,0 +1,449 @@
+import type { Bytes } from '../bytes.js';
+import { flatReplyEnd, REPLY_INCOMPLETE, REPLY_MALFORMED, ReplyFramer } from '../resp/reply-framer.js';
+import { Counter } from '../stats.js';
+import { type Client, Hold } from './client.js';
+import type { Core } from './core.js';
+import { RequestFifo } from './fifo.js';
+import { Output } from './output.js';
+import { acquireRequest, type Request, RequestState, releaseRequest } from './request.js';
+import type { Transport, TransportEvents } from './runtime.js';
+import type { UpstreamNode } from './upstream-node.js';
+
+export const LaneState = { idle: 0, connecting: 1, handshake: 2, ready: 3 } as const;
+
+/** An error reply while the connection is set up is kept up to this length. */
+const HANDSHAKE_ERROR_BYTES_MAX = 512;
+const PUSH = 62;
+
+/** One attempt to connect and the connection that comes of it; what an earlier one still reports is not heard. */
+class Attempt implements TransportEvents {
+  constructor(private readonly lane: Lane) {}
+  private get current(): boolean {
+    return this.lane.attempt === this;
+  }
+  opened(transport: Transport): void {
+    if (this.current) this.lane.opened(transport);
+    else transport.terminate();
+  }
+  failed(reason: string): void {
+    if (this.current) this.lane.failed(reason);
+  }
+  received(bytes: Bytes): void {
+    if (this.current) this.lane.received(bytes);
+  }
+  drained(): void {
+    if (this.current) this.lane.drained();
+  }
+  closed(reason: string): void {
+    if (this.current) this.lane.closed(reason);
+  }
+}
+
+/**
+ * The one connection of this worker to one upstream node, for one RESP version. Everyone's ordinary commands share it;
+ * replies come in the order of the commands. It reconnects by itself while somebody waits for it.
+ */
+export class Lane {
+  state: number = LaneState.idle;
+  /** Commands that wait for the connection. Non-empty only while it is not ready or is full. */
+  waiting: Request[] = [];
+  readonly output: Output;
+  dirty = false;
+  /** Clients that are not read because this connection is full. */
+  readonly heldClients: Client[] = [];
+  /** How many clients hold up the reading of this connection. */
+  pauses = 0;
+  connectStartedMs = 0;
+  /** No attempt to connect before this time. */
+  retryAtMs = 0;
+  failures = 0;
+  lastReceivedMs = 0;
+  lastError = '';
+  attempt: TransportEvents | null = null;
+
+  private transport: Transport | null = null;
+  private readonly fifo = new RequestFifo();
+  private readonly framer = new ReplyFramer();
+  /** Bytes appended to the output, and taken by the socket, since the connection was made. */
+  private appended = 0;
+  private written = 0;
+  private handshakeReplies = 0;
+  /** The reply that is being framed is a push message, which answers no command. */
+  private inPush = false;
+  private errorCarry: Bytes | null = null;
+
+  constructor(
+    readonly core: Core,
+    readonly node: UpstreamNode,
+    readonly proto: number,
+  ) {
+    this.output = new Output(core.upstreamBuffers);
+  }
+
+  get inFlight(): number {
+    return this.fifo.length;
+  }
+
+  /** True when a command can be appended now. */
+  get open(): boolean {
+    return (
+      this.state === LaneState.ready &&
+      this.waiting.length === 0 &&
+      this.fifo.length < this.core.limits.upstreamInFlightMax
+    );
+  }
+
+  // ---------------------------------------------------------------- sending
+
+  send(request: Request): void {
+    if (request.asking) {
+      request.asking = false;
+      this.sendInternal(this.core.texts.asking);
+    }
+    const bytes = request.bytes as Bytes;
+    const size = request.end - request.start;
+    this.output.append(bytes, request.start, request.end);
+    this.appended += size;
+    request.sentEnd = this.appended;
+    request.state = RequestState.sent;
+    request.attempts++;
+    this.fifo.push(request);
+    if (!this.dirty) this.core.markDirtyLane(this);
+    if (this.output.bytes > this.core.limits.upstreamOutputBytesHigh) this.holdClient(request);
+  }
+
+  /** A command of the proxy's own whose reply is dropped. */
+  sendInternal(bytes: Bytes): void {
+    const request = acquireRequest();
+    request.bytes = bytes;
+    request.start = 0;
+    request.end = bytes.length;
+    request.startedMs = this.core.nowMs;
+    this.send(request);
+  }
+
+  private holdClient(request: Request): void {
+    const client = request.client ?? request.parent?.client;
+    if (!client) return;
+    client.setHold(Hold.upstream);
+    this.heldClients.push(client);
+  }
+
+  flush(): void {
+    this.dirty = false;
+    if (this.transport === null || this.output.bytes === 0) return;
+    const taken = this.output.flush(this.transport);
+    if (taken < 0) {
+      this.transport.terminate();
+      return;
+    }
+    this.written += taken;
+    this.core.add(Counter.upstream_cx_tx_bytes_total, taken);
+    if (this.heldClients.length !== 0 && this.output.bytes * 2 < this.core.limits.upstreamOutputBytesHigh) {
+      for (const client of this.heldClients.splice(0)) client.liftHold(Hold.upstream);
+    }
+  }
+
+  // ---------------------------------------------------------------- connecting
+
+  /** Starts to connect, unless it is connected, connecting, or must wait first. */
+  connect(): void {
+    if (this.state !== LaneState.idle || this.core.nowMs < this.retryAtMs) return;
+    if (!this.core.takeConnectToken()) {
+      this.core.count(Counter.connection_rate_limited);
+      this.retryAtMs = this.core.nowMs + this.core.limits.reconnectDelayMs;
+      return;
+    }
+    this.state = LaneState.connecting;
+    this.connectStartedMs = this.core.nowMs;
+    this.attempt = new Attempt(this);
+    this.core.runtime.connect(this.node.host, this.node.port, this.attempt);
+  }
+
+  opened(transport: Transport): void {
+    this.transport = transport;
+    this.lastReceivedMs = this.core.nowMs;
+    this.appended = 0;
+    this.written = 0;
+    this.core.count(Counter.upstream_cx_total);
+    this.core.count(Counter.upstream_cx_active);
+    this.state = LaneState.handshake;
+    const greeting = this.core.handshake(this.proto);
+    this.handshakeReplies = greeting.replies;
+    if (this.handshakeReplies === 0) this.ready();
+    else {
+      this.output.append(greeting.bytes, 0, greeting.bytes.length);
+      this.appended += greeting.bytes.length;
+      this.flush();
+    }
+  }
+
+  private ready(): void {
+    this.state = LaneState.ready;
+    this.failures = 0;
+    this.lastError = '';
+    this.sendWaiting();
+  }
+
+  /** Sends what waits, in order, as far as the connection takes it. */
+  private sendWaiting(): void {
+    const waiting = this.waiting;
+    if (waiting.length === 0) return;
+    let at = 0;
+    for (; at < waiting.length && this.fifo.length < this.core.limits.upstreamInFlightMax; at++) {
+      const request = waiting[at];
+      this.core.add(Counter.upstream_rq_pending_active, -1);
+      if (request.client === null && request.parent === null) releaseRequest(request);
+      else this.send(request);
+    }
+    this.waiting = at === waiting.length ? [] : waiting.slice(at);
+  }
+
+  failed(reason: string): void {
+    if (this.state === LaneState.connecting) this.core.count(Counter.upstream_cx_connect_fail);
+    this.disconnect(reason);
+    this.core.laneLost(this, 'connect_failed');
+  }
+
+  /** Sets the lane back to idle, with a delay before the next attempt. */
+  private disconnect(reason: string): void {
+    const { reconnectDelayMs, reconnectDelayMaxMs } = this.core.limits;
+    this.state = LaneState.idle;
+    this.attempt = null;
+    this.transport = null;
+    this.lastError = reason;
+    const delay = Math.min(reconnectDelayMaxMs, reconnectDelayMs * 2 ** Math.min(this.failures, 10));
+    this.failures++;
+    this.retryAtMs = this.core.nowMs + delay * (0.5 + this.core.random());
+    this.output.clear();
+    this.errorCarry = null;
+    this.inPush = false;
+    for (const client of this.heldClients.splice(0)) client.liftHold(Hold.upstream);
+  }
+
+  closed(reason: string): void {
+    if (this.transport === null) return;
+    this.core.add(Counter.upstream_cx_active, -1);
+    const established = this.state === LaneState.ready;
+    if (this.fifo.length > 0) this.core.count(Counter.upstream_cx_destroy_with_active_rq);
+    const written = this.written;
+    if (established) this.failures = 0;
+    this.disconnect(this.lastError || reason);
+    this.framer.reset();
+    // Oldest first, so that what is sent again keeps its order.
+    const waiting = this.waiting;
+    this.waiting = [];
+    for (let left = this.fifo.length; left > 0; left--) {
+      const request = this.fifo.shift();
+      this.core.interrupted(request, request.sentEnd <= written);
+    }
+    if (waiting.length > 0) this.waiting.push(...waiting);
+    this.core.laneLost(this, established ? 'connection_lost' : 'connect_failed');
+  }
+
+  /** Closes the connection for good; what is in flight is treated as interrupted. */
+  terminate(reason: string): void {
+    this.lastError = reason;
+    const transport = this.transport;
+    if (transport === null) {
+      if (this.state === LaneState.connecting) this.failed(reason);
+      return;
+    }
+    // The end is taken note of here; what the runtime reports of it later is not heard.
+    this.closed(reason);
+    transport.terminate();
+  }
+
+  drained(): void {
+    this.output.blocked = false;
+    this.flush();
+  }
+
+  // ---------------------------------------------------------------- receiving
+
+  received(bytes: Bytes): void {
+    const end = bytes.length;
+    this.lastReceivedMs = this.core.nowMs;
+    this.core.add(Counter.upstream_cx_rx_bytes_total, end);
+    let at = 0;
+    if (this.state === LaneState.handshake) {
+      at = this.receiveHandshake(bytes, end);
+      if (at < 0) return;
+    }
+    const framer = this.framer;
+    const fifo = this.fifo;
+    while (at < end) {
+      const start = at;
+      let next: number = REPLY_INCOMPLETE;
+      const fresh = framer.idle && this.errorCarry === null;
+      if (fresh) {
+        next = flatReplyEnd(bytes, at, end);
+        if (next < 0) this.inPush = bytes[at] === PUSH;
+      }
+      if (next < 0) {
+        next = framer.feed(bytes, at, end);
+        if (next === REPLY_MALFORMED) {
+          this.garbage('the upstream sent bytes that are not RESP');
+          return;
+        }
+        if (this.inPush) {
+          if (next === REPLY_INCOMPLETE) return;
+          this.inPush = false;
+          at = next;
+          continue;
+        }
+      }
+      if (fifo.length === 0) {
+        this.garbage('the upstream sent a reply that nobody asked for');
+        return;
+      }
+      const request = fifo.peek();
+      if (next === REPLY_INCOMPLETE) {
+        this.partial(request, bytes, start, end, fresh);
+        return;
+      }
+      fifo.shift();
+      at = next;
+      if (fresh) this.core.complete(request, bytes, start, next, this);
+      else this.completeParts(request, bytes, start, next);
+    }
+    if (this.waiting.length !== 0 && this.state === LaneState.ready) this.sendWaiting();
+  }
+
+  /** A reply that goes on in the next chunk. */
+  private partial(request: Request, bytes: Bytes, start: number, end: number, fresh: boolean): void {
+    if (this.errorCarry !== null || (fresh && bytes[start] === 45)) {
+      // Errors may be redirections; they are looked at whole.
+      this.errorCarry = this.joined(this.errorCarry, bytes, start, end);
+      return;
+    }
+    const client = request.client;
+    if (client !== null && request.parent === null && client.head === request) {
+      if (!request.streaming) {
+        request.streaming = true;
+        this.giveEarlier(request, client);
+      }
+      client.stream(bytes, start, end);
+      if (client.output.bytes > this.core.limits.clientOutputBytesMax) this.core.holdUpstream(client, this);
+      return;
+    }
+    if (client === null && request.parent === null) return;
+    request.earlier ??= [];
+    request.earlier.push(start === 0 && end === bytes.length ? bytes : (bytes.subarray(start, end) as Bytes));
+  }
+
+  private completeParts(request: Request, bytes: Bytes, start: number, end: number): void {
+    if (this.errorCarry !== null) {
+      const error = this.joined(this.errorCarry, bytes, start, end);
+      this.errorCarry = null;
+      this.core.complete(request, error, 0, error.length, this);
+      return;
+    }
+    const client = request.client;
+    if (!request.streaming && client !== null && request.parent === null && client.head === request) {
+      this.giveEarlier(request, client);
+    }
+    this.core.deliver(request, bytes, start, end, false);
+  }
+
+  /** What was kept of a reply while its turn had not come. */
+  private giveEarlier(request: Request, client: Client): void {
+    if (request.earlier === null) return;
+    for (const piece of request.earlier) client.stream(piece, 0, piece.length);
+    request.earlier = null;
+  }
+
+  private joined(first: Bytes | null, bytes: Bytes, start: number, end: number): Bytes {
+    const before = first === null ? 0 : first.length;
+    const whole = this.core.runtime.allocate(before + end - start);
+    first?.copy(whole, 0, 0, before);
+    bytes.copy(whole, before, start, end);
+    return whole;
+  }
+
+  /** Takes the replies to the greeting. Returns the offset behind them, or -1 when more must come or it failed. */
+  private receiveHandshake(bytes: Bytes, end: number): number {
+    let at = 0;
+    while (this.handshakeReplies > 0) {
+      if (at >= end) return -1;
+      if (this.framer.idle && this.errorCarry === null && bytes[at] === 45) {
+        this.errorCarry = this.core.runtime.allocate(0);
+      }
+      const start = at;
+      at = this.framer.feed(bytes, start, end);
+      if (at === REPLY_MALFORMED) {
+        this.garbage('the upstream does not speak RESP');
+        return -1;
+      }
+      if (this.errorCarry !== null) {
+        this.errorCarry = this.joined(this.errorCarry, bytes, start, at < 0 ? end : at);
+        if (at >= 0 || this.errorCarry.length > HANDSHAKE_ERROR_BYTES_MAX) {
+          this.core.handshakeRefused(this, this.errorCarry);
+          return -1;
+        }
+      }
+      if (at < 0) return -1;
+      this.handshakeReplies--;
+    }
+    this.ready();
+    return at;
+  }
+
+  private garbage(reason: string): void {
+    this.core.count(Counter.upstream_cx_protocol_error);
+    this.core.runtime.log('error', reason, { upstream: this.node.address });
+    this.terminate(reason);
+  }
+
+  // ---------------------------------------------------------------- time and flow
+
+  pause(): void {
+    if (this.pauses++ === 0) this.transport?.pause();
+  }
+
+  resume(): void {
+    if (this.pauses > 0 && --this.pauses === 0) this.transport?.resume();
+  }
+
+  /** Gives up on commands that are older than `deadlineMs` allows. */
+  expire(startedBeforeMs: number): void {
+    for (let i = 0; i < this.fifo.length; i++) {
+      const request = this.fifo.at(i);
+      if (request.startedMs > startedBeforeMs) break;
+      if (request.client === null && request.parent === null) continue;
+      if (request.streaming) continue;
+      // The reply may still come: something must stand in its place.
+      const placeholder = acquireRequest();
+      placeholder.sentEnd = request.sentEnd;
+      placeholder.startedMs = request.startedMs;
+      placeholder.state = RequestState.sent;
+      placeholder.streaming = i === 0 && !this.framer.idle;
+      this.fifo.replace(i, placeholder);
+      request.earlier = null;
+      this.core.timedOut(request);
+    }
+    if (this.waiting.length === 0) return;
+    const kept: Request[] = [];
+    for (const request of this.waiting) {
+      if (request.client === null && request.parent === null) {
+        this.core.add(Counter.upstream_rq_pending_active, -1);
+        releaseRequest(request);
+      } else if (request.startedMs > startedBeforeMs) kept.push(request);
+      else {
+        this.core.add(Counter.upstream_rq_pending_active, -1);
+        this.core.timedOut(request);
+      }
+    }
+    this.waiting = kept;
+  }
+
+  /** The oldest command in flight started then; Infinity when there is none. */
+  oldestStartedMs(): number {
+    return this.fifo.length === 0 ? Number.POSITIVE_INFINITY : this.fifo.peek().startedMs;
+  }
+
+  /** True when the connection has been silent for that long with commands in flight. */
+  silentSince(beforeMs: number): boolean {
+    return this.fifo.length > 0 && this.lastReceivedMs < beforeMs && this.fifo.peek().startedMs < beforeMs;
+  }
+}

@@ -1,0 +1,49 @@
+/** The bounds of one worker. Every queue, buffer and wait of the engine is named here. */
+export interface Limits {
+  /** Commands of one client that may be on their way at once; above it the client is not read. */
+  readonly clientPendingMax: number;
+  /** Unsent reply bytes of one client above which its socket is not read. */
+  readonly clientOutputBytesHigh: number;
+  /** Unsent reply bytes of one client above which the upstream connections that feed it are not read. */
+  readonly clientOutputBytesMax: number;
+  /** How long a client may hold up an upstream connection without taking a byte, before it is disconnected. */
+  readonly clientStallMs: number;
+  /** How long a client may leave replies untaken, with nobody else held up, before it is disconnected. */
+  readonly clientUnreadMs: number;
+  /** Bytes of unfinished large commands that a worker holds. */
+  readonly requestBytesMax: number;
+  /** Unsent bytes towards one upstream connection above which the clients that feed it are not read. */
+  readonly upstreamOutputBytesHigh: number;
+  /** Commands in flight on one upstream connection; above it, commands wait. */
+  readonly upstreamInFlightMax: number;
+  /** Commands that wait for one upstream connection or for a topology; above it, they fail. */
+  readonly waitingMax: number;
+  /** How often one command is sent in all, redirections and repetitions counted in. */
+  readonly attemptsMax: number;
+  /** Upstream hosts learned from redirections that the topology does not know (Envoy: max_upstream_unknown_connections). */
+  readonly upstreamUnknownMax: number;
+  /** Attempts to connect that a worker may make in a second, and at once (Envoy: connection_rate_limit). */
+  readonly connectRatePerSecond: number;
+  readonly connectBurst: number;
+  /** Waits between attempts to reach one upstream host: from the first to the largest, doubling, with jitter. */
+  readonly reconnectDelayMs: number;
+  readonly reconnectDelayMaxMs: number;
+}
+
+export const DEFAULT_WORKER_LIMITS: Limits = {
+  clientPendingMax: 16384,
+  clientOutputBytesHigh: 1024 * 1024,
+  clientOutputBytesMax: 64 * 1024 * 1024,
+  clientStallMs: 1000,
+  clientUnreadMs: 60_000,
+  requestBytesMax: 1024 * 1024 * 1024,
+  upstreamOutputBytesHigh: 16 * 1024 * 1024,
+  upstreamInFlightMax: 131_072,
+  waitingMax: 65_536,
+  attemptsMax: 64,
+  upstreamUnknownMax: 64,
+  connectRatePerSecond: 50,
+  connectBurst: 100,
+  reconnectDelayMs: 20,
+  reconnectDelayMaxMs: 2000,
+};

@@ -1,0 +1,90 @@
+import type { Bytes } from '../bytes.js';
+import type { CommandEntry } from '../commands/catalog.js';
+import type { Client } from './client.js';
+import type { Fanout } from './fanout.js';
+
+export const RequestState = {
+  /** Waits for a connection, a topology or a moment to be sent again. */
+  waiting: 0,
+  /** In the output or on the wire of an upstream connection. */
+  sent: 1,
+  /** The reply is here; it waits for its turn in the client's order. */
+  done: 2,
+} as const;
+
+/**
+ * One command on its way. Requests are linked in their client's order and taken from a free list: nothing is
+ * allocated per command once the proxy is warm.
+ */
+export class Request {
+  /** The next in the client's order; while free, the next free one. */
+  next: Request | null = null;
+  /** Null when nobody waits for the reply: the client has left or was told that it took too long, or it is the proxy's own. */
+  client: Client | null = null;
+  entry: CommandEntry | null = null;
+  state: number = RequestState.waiting;
+
+  /** The command's bytes, kept until the reply so that it can be sent again. */
+  bytes: Bytes | null = null;
+  start = 0;
+  end = 0;
+  /** Below 0: any master. */
+  slot = -1;
+  /** RESP version of the reply: 2 or 3. */
+  proto = 2;
+  /** When it arrived, in the runtime's milliseconds. */
+  startedMs = 0;
+  /** How often it has been sent. */
+  attempts = 0;
+  /** Must be preceded by ASKING: the slot is on its way to the node. */
+  asking = false;
+  /** Position in its connection's byte stream at which its last byte stands. */
+  sentEnd = 0;
+  /** The reply, when it cannot be passed on at once: one range of a received buffer … */
+  reply: Bytes | null = null;
+  replyStart = 0;
+  replyEnd = 0;
+  /** … and what came before that range, of a reply that arrived in several chunks. */
+  earlier: Bytes[] | null = null;
+  /** Part of the reply is with the client already: it can only be finished or cut. */
+  streaming = false;
+
+  /** Set on a command that is served by several others … */
+  fanout: Fanout | null = null;
+  /** … and on each of those. */
+  parent: Request | null = null;
+}
+
+/** Free requests kept for later; more are left to the garbage collector. */
+const FREE_MAX = 65536;
+
+let free: Request | null = null;
+let freeCount = 0;
+
+export function acquireRequest(): Request {
+  const request = free;
+  if (request === null) return new Request();
+  free = request.next;
+  freeCount--;
+  request.next = null;
+  return request;
+}
+
+export function releaseRequest(request: Request): void {
+  if (freeCount >= FREE_MAX) return;
+  request.client = null;
+  request.entry = null;
+  request.state = RequestState.waiting;
+  request.bytes = null;
+  request.slot = -1;
+  request.attempts = 0;
+  request.asking = false;
+  request.reply = null;
+  request.earlier = null;
+  request.streaming = false;
+  request.fanout = null;
+  request.parent = null;
+  request.next = free;
+  free = request;
+  freeCount++;
+}

@@ -1,0 +1,38 @@
+import type { Allocate, Bytes } from '../bytes.js';
+import type { Sink } from './output.js';
+
+/** A connection as the engine sees it. The server binds it to a socket, a test to whatever it likes. */
+export interface Transport extends Sink {
+  /** Stops and starts the delivery of received bytes. */
+  pause(): void;
+  resume(): void;
+  /** Closes after what was written has been sent. */
+  end(): void;
+  /** Closes at once. */
+  terminate(): void;
+}
+
+/** What happens to a connection that the engine asked for. Exactly one of `opened` and `failed` comes first. */
+export interface TransportEvents {
+  opened(transport: Transport): void;
+  failed(reason: string): void;
+  received(bytes: Bytes): void;
+  drained(): void;
+  closed(reason: string): void;
+}
+
+/** Everything that the engine needs from the world. */
+export interface Runtime {
+  readonly allocate: Allocate;
+  /** Milliseconds that never go back. */
+  now(): number;
+  /** Runs the callback when all sockets that are ready now have been served. */
+  defer(callback: () => void): void;
+  /** Opens a TCP connection; the events come later, never within the call. */
+  connect(host: string, port: number, events: TransportEvents): void;
+  /** Asks for a fresh topology, because of what was just seen. */
+  requestRefresh(reason: RefreshReason): void;
+  log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void;
+}
+
+export type RefreshReason = 'moved' | 'connection_lost' | 'connect_failed' | 'cluster_down' | 'unassigned_slot';

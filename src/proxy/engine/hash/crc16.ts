@@ -1,0 +1,39 @@
+/**
+ * Key → slot, as the Redis Cluster specification defines it
+ * (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#key-distribution-model):
+ * CRC16-XMODEM (polynomial 0x1021, initial value 0) of the key, or of its hash tag, modulo 16,384.
+ */
+export const SLOT_COUNT = 16384;
+
+const TABLE = new Uint16Array(256);
+for (let byte = 0; byte < 256; byte++) {
+  let crc = byte << 8;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? ((crc << 1) ^ 0x1021) & 0xffff : (crc << 1) & 0xffff;
+  TABLE[byte] = crc;
+}
+
+/** CRC16-XMODEM of `bytes[start, end)`. */
+export function crc16(bytes: Uint8Array, start: number, end: number): number {
+  let crc = 0;
+  for (let i = start; i < end; i++) crc = ((crc << 8) & 0xffff) ^ TABLE[(crc >> 8) ^ bytes[i]];
+  return crc;
+}
+
+const OPEN_BRACE = 123;
+const CLOSE_BRACE = 125;
+
+/**
+ * The slot of the key in `bytes[start, end)`. Only what stands between the first `{` and the first `}` after it is
+ * hashed, when there is something between them.
+ */
+export function keySlot(bytes: Uint8Array, start: number, end: number): number {
+  for (let open = start; open < end; open++) {
+    if (bytes[open] !== OPEN_BRACE) continue;
+    for (let close = open + 1; close < end; close++) {
+      if (bytes[close] !== CLOSE_BRACE) continue;
+      return (close === open + 1 ? crc16(bytes, start, end) : crc16(bytes, open + 1, close)) & (SLOT_COUNT - 1);
+    }
+    break;
+  }
+  return crc16(bytes, start, end) & (SLOT_COUNT - 1);
+}

@@ -1,0 +1,65 @@
+import type { Client } from '../core/client.js';
+import { bulk, mapReply } from '../resp/encode.js';
+import { login } from './auth.js';
+import { validName } from './client-command.js';
+import type { Arguments } from './local.js';
+
+/**
+ * HELLO [protover [AUTH username password] [SETNAME name]]. False when the RESP version changes while earlier commands
+ * are on their way: their replies still come in the old one.
+ */
+export function hello(client: Client, args: Arguments): boolean {
+  const core = client.core;
+  const error = (text: string) => {
+    client.reply(core.text(`-${text}\r\n`));
+    return true;
+  };
+  let proto = client.proto;
+  if (args.count > 1) {
+    proto = args.integer(1);
+    if (Number.isNaN(proto)) return error('ERR Protocol version is not an integer or out of range');
+    if (proto !== 2 && proto !== 3) return error('NOPROTO unsupported protocol version');
+  }
+  if (proto !== client.proto && client.head !== null) return false;
+
+  let name: string | null = null;
+  let credentials: [string, string] | null = null;
+  for (let i = 2; i < args.count; i++) {
+    const option = args.word(i);
+    if (option === 'auth' && i + 2 < args.count) {
+      credentials = [args.text(i + 1), args.text(i + 2)];
+      i += 2;
+    } else if (option === 'setname' && i + 1 < args.count) {
+      name = args.text(++i);
+      if (!validName(name)) return error('ERR Client names cannot contain spaces, newlines or special characters.');
+    } else return error(`ERR Syntax error in HELLO option '${args.text(i).replace(/[\r\n]/g, ' ')}'`);
+  }
+  if (credentials !== null) {
+    const refused = login(client, credentials[0], credentials[1]);
+    if (refused !== '') {
+      client.reply(core.text(refused));
+      return true;
+    }
+  }
+  if (!client.authenticated) {
+    return error(
+      'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time',
+    );
+  }
+  if (name !== null) client.name = name;
+  client.proto = proto;
+  client.reply(
+    core.text(
+      mapReply(proto, [
+        ['server', bulk('redis')],
+        ['version', bulk(core.facts.redisVersion)],
+        ['proto', `:${proto}\r\n`],
+        ['id', `:${client.id}\r\n`],
+        ['mode', bulk('standalone')],
+        ['role', bulk('master')],
+        ['modules', '*0\r\n'],
+      ]),
+    ),
+  );
+  return true;
+}

@@ -1,0 +1,79 @@
+/**
+ * Counters of one worker, in a typed array that the main thread can read while the worker writes. Names are Envoy's
+ * (https://www.envoyproxy.io/docs/envoy/latest/configuration/listeners/network_filters/redis_proxy_filter#statistics)
+ * where it has one. Bytes are bytes; everything else is a count.
+ */
+const DOWNSTREAM = [
+  'downstream_cx_active',
+  'downstream_cx_total',
+  'downstream_cx_protocol_error',
+  'downstream_cx_rx_bytes_total',
+  'downstream_cx_tx_bytes_total',
+  'downstream_cx_overflow_close',
+  'downstream_cx_slow_close',
+  'downstream_rq_active',
+  'downstream_rq_total',
+  'downstream_rq_too_large',
+  'downstream_auth_failure',
+  'splitter_invalid_request',
+  'splitter_unsupported_command',
+] as const;
+
+const UPSTREAM = [
+  'upstream_cx_active',
+  'upstream_cx_total',
+  'upstream_cx_connect_fail',
+  'upstream_cx_connect_timeout',
+  'upstream_cx_destroy_with_active_rq',
+  'upstream_cx_protocol_error',
+  'upstream_cx_rx_bytes_total',
+  'upstream_cx_tx_bytes_total',
+  'upstream_cx_drained',
+  'connection_rate_limited',
+  'max_upstream_unknown_connections_reached',
+  'upstream_rq_total',
+  'upstream_rq_active',
+  'upstream_rq_timeout',
+  'upstream_rq_retry',
+  'upstream_rq_pending_overflow',
+  'upstream_rq_pending_active',
+  'upstream_rq_moved',
+  'upstream_rq_ask',
+  'upstream_rq_tryagain',
+  'upstream_rq_failure',
+] as const;
+
+export const COUNTER_NAMES = [...DOWNSTREAM, ...UPSTREAM] as const;
+export type CounterName = (typeof COUNTER_NAMES)[number];
+
+/** Counter name → its index in a worker's array. */
+export const Counter = Object.fromEntries(COUNTER_NAMES.map((name, index) => [name, index])) as Record<
+  CounterName,
+  number
+>;
+
+/** Counters of the downstream side; the rest belongs to the upstream cluster. */
+export const DOWNSTREAM_COUNTERS: readonly CounterName[] = DOWNSTREAM;
+export const UPSTREAM_COUNTERS: readonly CounterName[] = UPSTREAM;
+
+/** Counters that go down again. */
+export const GAUGES: ReadonlySet<CounterName> = new Set<CounterName>([
+  'downstream_cx_active',
+  'downstream_rq_active',
+  'upstream_cx_active',
+  'upstream_rq_active',
+  'upstream_rq_pending_active',
+]);
+
+/** Per command: `total`, `error`; `success` is what is left. */
+export const COMMAND_STATS = 2;
+
+/** Numbers in one worker's array, for a catalogue of `commands` entries. */
+export function statsLength(commands: number): number {
+  return COUNTER_NAMES.length + commands * COMMAND_STATS;
+}
+
+/** Index of a command's `total`; its `error` follows. */
+export function commandStatAt(id: number): number {
+  return COUNTER_NAMES.length + id * COMMAND_STATS;
+}

@@ -1,0 +1,49 @@
+import type { Limits } from '../engine/core/limits.js';
+import type { NodeEntry } from '../engine/core/router.js';
+import type { RefreshReason } from '../engine/core/runtime.js';
+import type { WorkerSettings } from '../engine/core/settings.js';
+
+/** What a worker gets once, before anything else. */
+export interface WorkerStart {
+  readonly type: 'start';
+  readonly settings: WorkerSettings;
+  readonly limits: Limits;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly slotMap: SharedArrayBuffer;
+  readonly stats: SharedArrayBuffer;
+  readonly logLevel: LogLevel;
+}
+
+/** The nodes that the slot map's indices stand for; sent before the map changes. */
+export interface NodesMessage {
+  readonly type: 'nodes';
+  readonly nodes: readonly NodeEntry[];
+  readonly redisVersion: string;
+}
+
+/** The slot map has changed. */
+export interface MapMessage {
+  readonly type: 'map';
+}
+
+/** Stop accepting, finish what is on its way, close. */
+export interface DrainMessage {
+  readonly type: 'drain';
+}
+
+export type ToWorker = WorkerStart | NodesMessage | MapMessage | DrainMessage;
+
+export type FromWorker =
+  | { readonly type: 'loaded' }
+  | { readonly type: 'listening'; readonly port: number }
+  | { readonly type: 'listen-failed'; readonly reason: string; readonly inUse: boolean }
+  | { readonly type: 'refresh'; readonly reason: RefreshReason }
+  | { readonly type: 'drained' }
+  | {
+      readonly type: 'log';
+      readonly level: LogLevel;
+      readonly message: string;
+      readonly fields?: Record<string, unknown>;
+    };
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

@@ -1,0 +1,215 @@
+import type { Bytes } from '../engine/bytes.js';
+import type { Client } from '../engine/core/client.js';
+import { Core } from '../engine/core/core.js';
+import type { RefreshReason, Runtime, Transport, TransportEvents } from '../engine/core/runtime.js';
+import { SlotMap } from '../engine/core/slot-map.js';
+import { Counter } from '../engine/stats.js';
+import type { FromWorker, LogLevel, ToWorker, WorkerStart } from './messages.js';
+
+/** How often the engine looks after time. */
+const TICK_MS = 20;
+/** A worker asks for a new topology at most this often. */
+const REFRESH_REQUEST_INTERVAL_MS = 50;
+
+const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+
+declare const self: { onmessage: ((event: { data: ToWorker }) => void) | null; postMessage(message: FromWorker): void };
+
+const post = (message: FromWorker) => self.postMessage(message);
+
+let core: Core;
+let listener: ReturnType<typeof Bun.listen> | null = null;
+let draining = false;
+
+self.onmessage = ({ data: message }) => {
+  switch (message.type) {
+    case 'start':
+      start(message);
+      break;
+    case 'nodes':
+      core.facts = { redisVersion: message.redisVersion };
+      core.refreshNow();
+      core.router.applyNodes(message.nodes);
+      break;
+    case 'map':
+      core.refreshNow();
+      core.router.mapChanged();
+      break;
+    case 'drain':
+      drain();
+  }
+};
+post({ type: 'loaded' });
+
+function start(options: WorkerStart): void {
+  const runtime = new BunRuntime(options.logLevel);
+  core = new Core(
+    runtime,
+    options.settings,
+    options.limits,
+    new SlotMap(options.slotMap),
+    new Float64Array(options.stats),
+  );
+  try {
+    listener = listen(options.listen.host, options.listen.port);
+    post({ type: 'listening', port: listener.port });
+  } catch (error) {
+    const { message, code } = error as Error & { code?: string };
+    post({ type: 'listen-failed', reason: message, inUse: code === 'EADDRINUSE' });
+    return;
+  }
+  setInterval(() => {
+    core.tick();
+    if (draining) finishDrain();
+  }, TICK_MS);
+}
+
+function listen(hostname: string, port: number) {
+  return Bun.listen<Client>({
+    hostname,
+    port,
+    reusePort: true,
+    socket: {
+      open(socket) {
+        socket.setNoDelay(true);
+        socket.data = core.accept(socket as unknown as Transport, peer(socket));
+      },
+      data(socket, bytes) {
+        const client = socket.data;
+        core.refreshNow();
+        core.add(Counter.downstream_cx_rx_bytes_total, bytes.length);
+        try {
+          client.received(bytes as unknown as Bytes);
+        } catch (error) {
+          fault(error, client);
+        }
+      },
+      drain(socket) {
+        core.refreshNow();
+        socket.data.drained();
+      },
+      end(socket) {
+        socket.terminate();
+        core.left(socket.data);
+      },
+      close(socket) {
+        core.left(socket.data);
+      },
+      error(socket) {
+        socket.terminate();
+        core.left(socket.data);
+      },
+    },
+  });
+}
+
+function peer(socket: { remoteAddress: string; remotePort: number }): string {
+  return `${socket.remoteAddress}:${socket.remotePort}`;
+}
+
+/** A fault of the proxy's own, met while it served a client: that client is let go, the others are not. */
+function fault(error: unknown, client: Client): void {
+  post({
+    type: 'log',
+    level: 'error',
+    message: `fault while serving a client; it was disconnected: ${(error as Error)?.stack ?? error}`,
+    fields: { client: client.address },
+  });
+  client.transport.terminate();
+  core.left(client);
+}
+
+/** The engine's world, on Bun's sockets. */
+class BunRuntime implements Runtime {
+  readonly allocate = (size: number) => Buffer.allocUnsafeSlow(size) as unknown as Bytes;
+  private readonly threshold: number;
+  private refreshRequestedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(level: LogLevel) {
+    this.threshold = LEVELS.indexOf(level);
+  }
+
+  now(): number {
+    return performance.now();
+  }
+
+  defer(callback: () => void): void {
+    setImmediate(callback);
+  }
+
+  connect(host: string, port: number, events: TransportEvents): void {
+    let opened = false;
+    const failed = (reason: string) => {
+      if (opened) return;
+      opened = true;
+      core.refreshNow();
+      events.failed(reason);
+    };
+    Bun.connect<TransportEvents>({
+      hostname: host,
+      port,
+      data: events,
+      socket: {
+        open(socket) {
+          opened = true;
+          socket.setNoDelay(true);
+          core.refreshNow();
+          events.opened(socket as unknown as Transport);
+        },
+        data(socket, bytes) {
+          core.refreshNow();
+          socket.data.received(bytes as unknown as Bytes);
+        },
+        drain(socket) {
+          core.refreshNow();
+          socket.data.drained();
+        },
+        end(socket) {
+          socket.terminate();
+          core.refreshNow();
+          socket.data.closed('closed by the upstream');
+        },
+        close(socket, error) {
+          core.refreshNow();
+          socket.data.closed(error?.message ?? 'connection lost');
+        },
+        error(socket, error) {
+          core.refreshNow();
+          socket.data.closed(error.message);
+          socket.terminate();
+        },
+        connectError(_socket, error) {
+          failed(error.message);
+        },
+      },
+    }).catch((error: Error) => failed(error.message));
+  }
+
+  requestRefresh(reason: RefreshReason): void {
+    const now = this.now();
+    if (now - this.refreshRequestedMs < REFRESH_REQUEST_INTERVAL_MS) return;
+    this.refreshRequestedMs = now;
+    post({ type: 'refresh', reason });
+  }
+
+  log(level: LogLevel, message: string, fields?: Record<string, unknown>): void {
+    if (LEVELS.indexOf(level) >= this.threshold) post({ type: 'log', level, message, fields });
+  }
+}
+
+/** Stops accepting; clients leave when what they asked for is answered. */
+function drain(): void {
+  if (draining) return;
+  draining = true;
+  listener?.stop(false);
+}
+
+function finishDrain(): void {
+  for (const client of [...core.clients]) {
+    if (client.head === null && client.output.bytes === 0) {
+      client.transport.end();
+      core.left(client);
+    }
+  }
+  if (core.clients.size === 0) post({ type: 'drained' });
+}
