@@ -9,6 +9,8 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 /** How long `ps` may take, milliseconds. */
 const PS_TIMEOUT_MS = 5_000;
+/** The kernel tells times to programs in hundredths of a second, whatever its own clock (USER_HZ, man 5 proc). */
+const TICK_MS = 10;
 
 export interface ProcessIdentity {
   pid: number;
@@ -20,11 +22,8 @@ export interface ProcessIdentity {
 export interface ProcessStat {
   /** `Z` and `X` are processes that have already ended. */
   state: string;
-  parentPid: number;
   /** Clock ticks after the boot. */
   startTicks: string;
-  /** Resident set, pages. */
-  residentPages: number;
 }
 
 /** Parses /proc/PID/stat; the program's name, in parentheses, may itself hold blanks and parentheses. */
@@ -32,11 +31,10 @@ export function parseStat(text: string): ProcessStat | undefined {
   const end = text.lastIndexOf(') ');
   if (end < 0) return undefined;
   const fields = text.slice(end + 2).split(' ');
-  const [state, parent] = fields;
+  const state = fields[0];
   const startTicks = fields[19];
-  const pages = fields[21];
-  if (state === undefined || startTicks === undefined || pages === undefined) return undefined;
-  return { state, parentPid: Number(parent), startTicks, residentPages: Number(pages) };
+  if (state === undefined || startTicks === undefined) return undefined;
+  return { state, startTicks };
 }
 
 /** The process of this number as it is now; undefined when there is none, or when it only waits to be reaped. */
@@ -62,7 +60,7 @@ export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
  * only be given away again if the process ended and all other numbers were used up.
  * @returns false when it is gone
  */
-export async function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): Promise<boolean> {
+export async function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals | 0): Promise<boolean> {
   if (!(await isAlive(identity))) return false;
   try {
     process.kill(identity.pid, signal);
@@ -71,6 +69,21 @@ export async function signalProcess(identity: ProcessIdentity, signal: NodeJS.Si
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
     throw error;
   }
+}
+
+/**
+ * When a process started, milliseconds since 1970, good to about two seconds (the kernel tells its boot in whole
+ * seconds); undefined when it is gone.
+ */
+export async function startedAtMs(pid: number): Promise<number | undefined> {
+  if (process.platform === 'linux') {
+    const stat = readStat(pid);
+    const boot = /^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'latin1'))?.[1];
+    if (stat === undefined || boot === undefined) return undefined;
+    return Number(boot) * 1000 + Number(stat.startTicks) * TICK_MS;
+  }
+  const started = Date.parse(`${await ps(pid, 'lstart=')} UTC`);
+  return Number.isNaN(started) ? undefined : started;
 }
 
 /** Resident memory in bytes; undefined when the process is gone or the host does not tell. */

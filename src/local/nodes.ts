@@ -1,0 +1,105 @@
+/** The Redis nodes of a local cluster: what they are to the runtime, and waiting until they serve. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ForgeError } from '../errors.js';
+import { tailLines } from '../runtime/files.js';
+import { NODE_FILES, type RedisServer, redisInstance } from '../runtime/redis-server.js';
+import type { InstanceRef, InstanceSpec, Runtime } from '../runtime/runtime.js';
+import type { ClusterPaths } from './paths.js';
+import { nodeUsers, type Secrets } from './secrets.js';
+import type { ClusterState } from './state.js';
+import { viewNode } from './view.js';
+
+export const LOOPBACK = '127.0.0.1';
+/**
+ * After which silence a node is held to be down, milliseconds. Redis's own 15 s is for networks; on one host silence
+ * means that the process is gone, and 3 s is still longer than a busy disk holds a node up.
+ */
+export const NODE_TIMEOUT_MS = 3_000;
+/** Until a started node answers, milliseconds; loading its data comes on top. */
+export const NODE_START_MS = 20_000;
+/** Loading the append-only file, milliseconds: some 100 GB. */
+export const NODE_LOAD_MS = 15 * 60_000;
+const POLL_MS = 50;
+
+/** How the runtime knows the node on this port. */
+export function nodeRef(paths: ClusterPaths, port: number): InstanceRef {
+  return { name: 'redis', directory: paths.node(port) };
+}
+
+export async function nodeInstance(
+  paths: ClusterPaths,
+  state: ClusterState,
+  secrets: Secrets,
+  server: RedisServer,
+  port: number,
+): Promise<InstanceSpec> {
+  return await redisInstance({
+    program: server.program,
+    port,
+    host: LOOPBACK,
+    directory: paths.node(port),
+    users: nodeUsers(secrets),
+    replicationUser: 'replication',
+    nodeTimeoutMs: NODE_TIMEOUT_MS,
+    hasReplicas: state.replicas > 0,
+  });
+}
+
+export interface NodeWait {
+  runtime: Runtime;
+  paths: ClusterPaths;
+  port: number;
+  adminPassword: string;
+  /** Whether it was started just now: then a crash is a failed start, and not something that supervision mends. */
+  fresh: boolean;
+  signal?: AbortSignal;
+  /** Told while the node loads its data, 0 to 100. */
+  onLoading?: (percent: number) => void;
+}
+
+/**
+ * Waits until the node answers and has loaded its data.
+ * @throws ForgeError `unreachable` when it ends or does not answer, `timeout` when loading takes too long, `denied`
+ */
+export async function waitUntilServing(wait: NodeWait): Promise<void> {
+  const { runtime, paths, port, signal } = wait;
+  const host = `${LOOPBACK}:${port}`;
+  const begun = performance.now();
+  let loading = false;
+  while (performance.now() - begun < (loading ? NODE_LOAD_MS : NODE_START_MS)) {
+    signal?.throwIfAborted();
+    const { phase } = await runtime.inspect(nodeRef(paths, port));
+    if (phase !== 'running' && (wait.fresh || phase !== 'waiting')) throw await startFailure(wait, host);
+    const view = phase === 'running' ? await viewNode(port, wait.adminPassword, signal) : undefined;
+    if (view?.loadingPercent === undefined && view?.reachable) return;
+    loading = view?.loadingPercent !== undefined;
+    if (view?.loadingPercent !== undefined) wait.onLoading?.(view.loadingPercent);
+    await sleep(POLL_MS, undefined, { signal });
+  }
+  throw new ForgeError(
+    'timeout',
+    loading ? 'The node does not finish loading its data.' : 'The node does not answer.',
+    {
+      host,
+      next: `Look into ${logFile(paths, port)}.`,
+    },
+  );
+}
+
+async function startFailure(wait: NodeWait, host: string): Promise<ForgeError> {
+  const { runtime, paths, port } = wait;
+  const ref = nodeRef(paths, port);
+  // A node that cannot start would only be tried again in vain.
+  if (wait.fresh) await runtime.stop(ref, { graceMs: 1_000 });
+  // What Redis says before it has a log, such as a fault in its configuration, is in the output.
+  const lines = [...(await tailLines(logFile(paths, port), 3)), ...(await runtime.outputTail(ref, 4))];
+  const said = lines.filter((line) => !line.startsWith('supervise: '));
+  return new ForgeError('unreachable', ['The node ended right after its start.', ...said].join('\n'), {
+    host,
+    next: `Its whole log: ${logFile(paths, port)}`,
+  });
+}
+
+export function logFile(paths: ClusterPaths, port: number): string {
+  return `${paths.node(port)}/${NODE_FILES.log}`;
+}

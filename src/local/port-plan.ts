@@ -1,0 +1,128 @@
+/** Which ports a local cluster takes. */
+import { createHash } from 'node:crypto';
+import { ForgeError } from '../errors.js';
+import { describeHolder, findPortHolder, isPortFree } from '../runtime/ports.js';
+import { BUS_PORT_OFFSET } from '../runtime/redis-server.js';
+import type { NewShape, PortChoice } from './shape.js';
+
+/** One port and what it is for, in the words of a message. */
+export interface PlannedPort {
+  port: number;
+  purpose: string;
+}
+
+export interface PortPlan {
+  nodePorts: number[];
+  proxy: { port: number; adminPort: number } | null;
+}
+
+/**
+ * Automatic ports lie here: above what needs privileges and, with the bus ports 10,000 higher, below 32,768, where
+ * Linux begins to hand out ports for outgoing connections.
+ */
+const AUTO_FIRST = 10_000;
+const AUTO_LAST = 22_700;
+const AUTO_TRIES_MAX = 200;
+
+/** Every port of a plan, bus ports included. Pure. */
+export function plannedPorts(plan: PortPlan): PlannedPort[] {
+  return [
+    ...plan.nodePorts.map((port, index) => ({ port, purpose: `node ${index + 1}` })),
+    ...plan.nodePorts.map((port, index) => ({
+      port: port + BUS_PORT_OFFSET,
+      purpose: `cluster bus of node ${index + 1}`,
+    })),
+    ...(plan.proxy === null
+      ? []
+      : [
+          { port: plan.proxy.port, purpose: 'proxy' },
+          { port: plan.proxy.adminPort, purpose: "proxy's admin page" },
+        ]),
+  ];
+}
+
+/** A plan of given numbers. Pure. @throws ForgeError `usage` when a port is out of range or planned twice */
+export function planGivenPorts(basePort: number, nodes: number, proxy: PortPlan['proxy']): PortPlan {
+  const plan = { nodePorts: Array.from({ length: nodes }, (_, index) => basePort + index), proxy };
+  const seen = new Map<number, string>();
+  for (const { port, purpose } of plannedPorts(plan)) {
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+      throw new ForgeError('usage', `The port ${port} (${purpose}) is not between 1 and 65535.`, {
+        next: `A node's bus port is its port + ${BUS_PORT_OFFSET}: take a --base-port up to ${65_536 - BUS_PORT_OFFSET - nodes}.`,
+      });
+    }
+    const other = seen.get(port);
+    if (other !== undefined) {
+      throw new ForgeError('usage', `The port ${port} is planned twice: for the ${other} and for the ${purpose}.`, {
+        next: 'Choose another --base-port, --proxy-port or --admin-port.',
+      });
+    }
+    seen.set(port, purpose);
+  }
+  return plan;
+}
+
+/**
+ * The ports for a new cluster; those left to us are looked for, beginning at a place of the cluster's own (`seed`), so
+ * that clusters made at the same moment do not run after the same ports.
+ * @throws ForgeError `usage` for impossible numbers, `refused` when given ones are busy or no free ones are found
+ */
+export async function planPorts(shape: NewShape, seed: string): Promise<PortPlan> {
+  const nodes = shape.masters * (1 + shape.replicas);
+  const wanted = [shape.basePort, shape.proxy?.port, shape.proxy?.adminPort];
+  if (!wanted.includes('auto')) {
+    const plan = planGivenPorts(shape.basePort as number, nodes, shape.proxy as PortPlan['proxy']);
+    await refuseBusyPorts(plannedPorts(plan));
+    return plan;
+  }
+  const stride = nodes + 2;
+  const places = Math.floor((AUTO_LAST - AUTO_FIRST) / stride);
+  const start = createHash('sha256').update(seed).digest().readUInt32BE() % places;
+  for (let attempt = 0; attempt < AUTO_TRIES_MAX; attempt++) {
+    const first = AUTO_FIRST + ((start + attempt) % places) * stride;
+    const pick = (choice: PortChoice, automatic: number) => (choice === 'auto' ? automatic : choice);
+    const plan = planGivenPorts(
+      pick(shape.basePort, first),
+      nodes,
+      shape.proxy && {
+        port: pick(shape.proxy.port, first + nodes),
+        adminPort: pick(shape.proxy.adminPort, first + nodes + 1),
+      },
+    );
+    const busy = await busyPorts(plannedPorts(plan));
+    if (busy.length === 0) return plan;
+    const given = busy.filter(({ port }) => wanted.includes(port));
+    // Ports that were given will not get free by trying others.
+    if (given.length > 0 || (shape.basePort !== 'auto' && busy.some(({ port }) => isNodePort(port, plan)))) {
+      await refuseBusyPorts(busy);
+    }
+  }
+  throw new ForgeError('refused', `No ${stride} free ports found between ${AUTO_FIRST} and ${AUTO_LAST}.`, {
+    next: 'Give --base-port, --proxy-port and --admin-port yourself.',
+  });
+}
+
+/** @throws ForgeError `refused`, naming the process that holds the first busy port */
+export async function refuseBusyPorts(ports: readonly PlannedPort[]): Promise<void> {
+  const busy = await busyPorts(ports);
+  const first = busy[0];
+  if (first === undefined) return;
+  const holders = await Promise.all(
+    busy.map(async ({ port, purpose }) => ({ port, purpose, holder: await findPortHolder(port) })),
+  );
+  const told = holders.map(({ port, purpose, holder }) => `${port} (${purpose}) by ${describeHolder(holder)}`);
+  throw new ForgeError('refused', `${busy.length === 1 ? 'A port is' : 'Ports are'} busy: ${told.join(', ')}.`, {
+    host: `127.0.0.1:${first.port}`,
+    next: ['Stop what holds the port,', 'or have other ports chosen: --base-port auto (for a new cluster)'],
+    details: { busy: holders },
+  });
+}
+
+async function busyPorts(ports: readonly PlannedPort[]): Promise<PlannedPort[]> {
+  const free = await Promise.all(ports.map(({ port }) => isPortFree(port)));
+  return ports.filter((_, index) => !free[index]);
+}
+
+function isNodePort(port: number, plan: PortPlan): boolean {
+  return plan.nodePorts.some((node) => node === port || node + BUS_PORT_OFFSET === port);
+}
