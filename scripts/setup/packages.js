@@ -59,6 +59,7 @@ export async function installPackages(root) {
   await runOrThrow(command, [...first, ...args], {
     cwd: root,
     timeoutMs: INSTALL_MS,
+    capture: true,
     exitCode: EXIT.missing,
     next: 'Check the network and npm’s settings (npm config list), then run the same command again.',
   });

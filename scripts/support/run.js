@@ -6,6 +6,8 @@ import { EXIT, SetupFailure } from './failure.js';
 
 /** A child that ignores SIGTERM is killed after this many milliseconds. */
 const KILL_AFTER_MS = 5_000;
+/** How much of a failed program's captured output is shown: the cause comes first, usage texts later. */
+const SHOWN_LINES_MAX = 25;
 const SIGNAL_EXIT = /** @type {const} */ ({ SIGINT: 130, SIGTERM: 143 });
 
 /**
@@ -72,7 +74,8 @@ export async function runOrThrow(command, args, options) {
   if (code === 0) return output;
   const line = [path.basename(command), ...args].join(' ');
   const what = timedOut ? `took more than ${options.timeoutMs / 1000} s` : `failed with exit code ${code}`;
-  throw new SetupFailure(`${line} ${what}${output ? `\n${output.trimEnd()}` : ''}`, {
+  const said = output.trim().split('\n').slice(0, SHOWN_LINES_MAX).join('\n');
+  throw new SetupFailure(`${line} ${what}${said ? `\n${said}` : ''}`, {
     next: options.next,
     exitCode: timedOut ? EXIT.timeout : options.exitCode,
   });
