@@ -11,6 +11,7 @@ import { type PlannedPort, plannedPorts, planPorts, refuseBusyPorts } from './po
 import { inspectLocalProxy, localProxyRef, startLocalProxy, waitUntilProxyReady } from './proxy.js';
 import { ensureSecrets, loadSecrets, type Secrets, secretFile } from './secrets.js';
 import { type AskedShape, checkSameShape, newShape } from './shape.js';
+import { smokeTestLocal } from './smoke.js';
 import { type ClusterState, loadState, saveState } from './state.js';
 import type { RunSteps, Step, StepReporter } from './step.js';
 
@@ -136,7 +137,7 @@ function upSteps(run: UpRun): Step[] {
       title: 'Smoke test',
       skip: () => (run.started.length === 0 && state.formed ? 'nothing was started' : false),
       run: async (_, report) => {
-        await smokeTest(run, report);
+        await smokeTestLocal({ state, secrets: run.secrets, report, signal: run.signal });
         run.smokePassed = true;
       },
     });
@@ -228,5 +229,3 @@ function describe(run: UpRun, elapsedMs: number): UpResult {
     elapsedMs: Math.round(elapsedMs),
   };
 }
-
-async function smokeTest(_run: UpRun, _report: StepReporter): Promise<void> {}

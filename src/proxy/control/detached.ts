@@ -1,13 +1,12 @@
 /** The proxy in the background, under the supervision that Redis nodes have. */
 import { open, stat } from 'node:fs/promises';
 import { ForgeError } from '../../errors.js';
-import { signalProcess } from '../../runtime/process/identity.js';
 import { ProcessRuntime } from '../../runtime/process/process-runtime.js';
-import type { InstanceState, RestartPolicy, StopOutcome } from '../../runtime/runtime.js';
+import type { InstanceState, RestartPolicy } from '../../runtime/runtime.js';
 import { waitFor } from '../../runtime/wait.js';
 import { exitKind, exitWords, findProxyExecutable, type ProxyOptions, proxyArguments } from './executable.js';
-import { DRAIN_MS } from './foreground.js';
-import { pidFileOwner, proxyInstance } from './pid-file.js';
+import { DRAIN_MS, refuseSecond } from './instance.js';
+import { proxyInstance } from './pid-file.js';
 
 /** Until the proxy listens, milliseconds. Whether it has found its cluster is another question (`/ready`). */
 export const LISTEN_TIMEOUT_MS = 10_000;
@@ -41,12 +40,7 @@ export interface DetachedProxy {
  */
 export async function startDetached(options: DetachedOptions, signal?: AbortSignal): Promise<DetachedProxy> {
   const { pidFile, logFile } = options;
-  const running = await inspectProxy(pidFile);
-  if (running.pid !== undefined) {
-    throw new ForgeError('refused', `A proxy is running already (process ${running.pid}).`, {
-      next: `Stop it first: forge proxy stop --pid-file ${pidFile}`,
-    });
-  }
+  await refuseSecond(pidFile);
   const program = findProxyExecutable();
   const args = proxyArguments(options);
   const runtime = new ProcessRuntime();
@@ -61,6 +55,8 @@ export async function startDetached(options: DetachedOptions, signal?: AbortSign
       async () => {
         const state = await runtime.inspect(ref);
         const log = await readFrom(logFile, logStart);
+        // For a moment after a crash the record does not tell the exit code yet.
+        if (state.phase === 'waiting' && state.lastExit === undefined) return undefined;
         if (state.phase !== 'running') throw startFailure(state, log, logFile);
         const listening = LISTENING.exec(log)?.[1];
         return listening === undefined || state.pid === undefined ? undefined : { listening, pid: state.pid };
@@ -75,45 +71,6 @@ export async function startDetached(options: DetachedOptions, signal?: AbortSign
     await runtime.stop(ref, { graceMs: DRAIN_MS });
     throw error;
   }
-}
-
-/** The proxy of this pid file, however it was started. */
-export async function inspectProxy(pidFile: string): Promise<InstanceState> {
-  const state = await new ProcessRuntime().inspect(proxyInstance(pidFile));
-  // Where there is a record, it is the truth, and a pid file that was left behind is not.
-  if (state.phase !== 'absent') return state;
-  const owner = await pidFileOwner(pidFile);
-  return owner.kind === 'proxy' ? { ...state, phase: 'running', pid: owner.identity.pid } : state;
-}
-
-/**
- * Stops the proxy of this pid file: it drains for up to 5 s and ends.
- * @throws ForgeError `refused` when the file names another program, `timeout` when the proxy does not end
- */
-export async function stopProxy(pidFile: string): Promise<StopOutcome> {
-  const runtime = new ProcessRuntime();
-  const ref = proxyInstance(pidFile);
-  if ((await runtime.inspect(ref)).phase !== 'absent') return await runtime.stop(ref, { graceMs: DRAIN_MS });
-  const owner = await pidFileOwner(pidFile);
-  if (owner.kind === 'none') return 'absent';
-  if (owner.kind === 'foreign') {
-    throw new ForgeError(
-      'refused',
-      `${pidFile} names process ${owner.pid} (${owner.program ?? 'hidden'}): no proxy of ours.`,
-      {
-        next: 'Nothing was done. Remove the file if no proxy runs; give the right --pid-file if one does.',
-      },
-    );
-  }
-  const other = owner.identity;
-  const ended = async (signal: 'SIGTERM' | 'SIGKILL') => {
-    await signalProcess(other, signal);
-    const wait = { timeoutMs: DRAIN_MS, intervalMs: POLL_MS };
-    return await waitFor(async () => ((await signalProcess(other, 0)) ? undefined : true), wait);
-  };
-  if (await ended('SIGTERM')) return 'ended';
-  if (await ended('SIGKILL')) return 'killed';
-  throw new ForgeError('timeout', `The proxy (process ${other.pid}) does not end.`);
 }
 
 function startFailure(state: InstanceState, log: string, logFile: string): ForgeError {

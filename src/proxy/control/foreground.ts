@@ -2,9 +2,7 @@
 import { spawn } from 'node:child_process';
 import { ForgeError } from '../../errors.js';
 import { exitKind, exitWords, findProxyExecutable, type ProxyOptions, proxyArguments } from './executable.js';
-
-/** The executable drains for at most 5 s after SIGTERM; a little more until it is killed. */
-export const DRAIN_MS = 8_000;
+import { DRAIN_MS, refuseSecond } from './instance.js';
 
 /**
  * Runs the proxy until it ends. The abort of `signal` (Ctrl-C, SIGTERM) has it drain and end. It inherits the
@@ -14,6 +12,7 @@ export const DRAIN_MS = 8_000;
 export async function runProxy(options: ProxyOptions, signal: AbortSignal): Promise<void> {
   const program = findProxyExecutable();
   const args = proxyArguments(options);
+  if (options.pidFile !== undefined) await refuseSecond(options.pidFile);
   signal.throwIfAborted();
   const child = spawn(program, args, { stdio: 'inherit' });
   let killer: NodeJS.Timeout | undefined;

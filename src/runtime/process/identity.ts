@@ -60,7 +60,7 @@ export async function isAlive(identity: ProcessIdentity): Promise<boolean> {
  * only be given away again if the process ended and all other numbers were used up.
  * @returns false when it is gone
  */
-export async function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals | 0): Promise<boolean> {
+export async function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): Promise<boolean> {
   if (!(await isAlive(identity))) return false;
   try {
     process.kill(identity.pid, signal);

@@ -115,7 +115,11 @@ export class ProcessRuntime implements Runtime {
   /** Starts the supervisor in a session of its own, so that it survives this program and its terminal. */
   async #spawnSupervisor(spec: InstanceSpec): Promise<number> {
     const { restart } = spec;
-    const output = await open(outputFile(spec), 'a', 0o600);
+    const file = outputFile(spec);
+    await makePrivateDirectory(path.dirname(file));
+    const output = await open(file, 'a', 0o600).catch((cause) => {
+      throw new ForgeError('configuration', `${file} cannot be written.`, { cause });
+    });
     try {
       const limits = [restart.delayS, restart.delayMaxS, restart.budget, restart.windowS].map(String);
       const child = spawn(
