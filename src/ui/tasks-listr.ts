@@ -10,6 +10,7 @@ class TerminalRenderer extends DefaultRenderer {
 function toListrTask<Context>(task: Task<Context>, signal?: AbortSignal): ListrTask<Context> {
   return {
     title: task.title,
+    exitOnError: task.keepGoing !== true,
     skip: (context) => task.skip?.(context) ?? false,
     task: async (context, self) => {
       signal?.throwIfAborted();

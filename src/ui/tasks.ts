@@ -19,6 +19,8 @@ export interface Task<Context> {
   run?: (context: Context, report: TaskReporter) => void | Promise<void>;
   tasks?: Task<Context>[];
   concurrent?: boolean;
+  /** True when the list goes on after this step failed; whoever made the step keeps its error. */
+  keepGoing?: boolean;
   /** A reason to skip the step, decided when its turn comes; false to run it. */
   skip?: (context: Context) => string | false;
 }
@@ -55,7 +57,11 @@ async function runSilently<Context>(tasks: readonly Task<Context>[], context: Co
 async function runStep<Context>(task: Task<Context>, context: Context, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();
   if (task.skip?.(context)) return;
-  await task.run?.(context, SILENT);
+  try {
+    await task.run?.(context, SILENT);
+  } catch (error) {
+    if (task.keepGoing !== true) throw error;
+  }
   if (task.concurrent) await Promise.all((task.tasks ?? []).map((child) => runStep(child, context, signal)));
   else await runSilently(task.tasks ?? [], context, signal);
 }
