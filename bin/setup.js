@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 // Gets a checkout ready: the right Node.js, the packages, a redis-server, a fresh build. Nothing to do: under a second.
 //   --redis    a redis-server is needed as well
+//   --tests    what `npm test` needs: a redis-server and Python's Redis client
+//   --bench    what `npm run bench` needs: a redis-server and nutcracker
 //   --quiet    say nothing when there is nothing to do
 //
 // This file is read by whatever Node.js is installed, so it is written for the oldest; the work is in scripts/setup.

@@ -8,7 +8,8 @@ import { withLock } from '../support/lock.js';
 import { CACHE, ROOT } from '../support/paths.js';
 import { runOrThrow } from '../support/run.js';
 import { installPackages, packagesAreInstalled } from './packages.js';
-import { ensureRedis, redisIsThere } from './redis.js';
+import { REQUIREMENTS } from './requirements.js';
+import { ensure, missing } from './system-packages.js';
 
 const BUILD_MS = 10 * 60_000;
 
@@ -19,25 +20,37 @@ const say = (text) => console.error(`setup: ${text}`);
 function parse(argv) {
   const boolean = /** @type {const} */ ({ type: 'boolean', default: false });
   try {
-    return parseArgs({ args: argv, options: { redis: boolean, quiet: boolean } }).values;
+    return parseArgs({ args: argv, options: { redis: boolean, tests: boolean, bench: boolean, quiet: boolean } })
+      .values;
   } catch (error) {
     throw new SetupFailure(/** @type {Error} */ (error).message, {
-      next: 'Usage: node bin/setup.js [--redis] [--quiet]',
+      next: 'Usage: node bin/setup.js [--redis] [--tests] [--bench] [--quiet]',
       exitCode: EXIT.usage,
     });
   }
 }
 
+/** @param {{ redis: boolean, tests: boolean, bench: boolean }} flags */
+function requirementsOf({ redis, tests, bench }) {
+  const { redis: server, pythonClient, nutcracker } = REQUIREMENTS;
+  return [
+    ...(redis || tests || bench ? [server] : []),
+    ...(tests ? [pythonClient] : []),
+    ...(bench ? [nutcracker] : []),
+  ];
+}
+
 /**
  * What is left to do, in order. Looked at twice: without the lock, and again with it, since another set-up may have
  * done the work while this one waited.
- * @param {boolean} redis
+ * @param {import('./requirements.js').Requirement[]} requirements
  */
-async function openWork(redis) {
+async function openWork(requirements) {
   const work = [];
   if (!packagesAreInstalled(ROOT)) work.push({ what: 'installing packages', act: () => installPackages(ROOT) });
-  if (redis && !(await redisIsThere())) {
-    work.push({ what: 'installing redis-server', act: () => ensureRedis(say) });
+  const open = await missing(requirements);
+  if (open.length > 0) {
+    work.push({ what: `installing ${open.map(({ what }) => what).join('; ')}`, act: () => ensure(open, say) });
   }
   if (isStale('cli') || isStale('proxy')) work.push({ what: 'building', act: build });
   return work;
@@ -53,23 +66,20 @@ function build() {
 /** @param {string[]} argv */
 export async function main(argv) {
   try {
-    const { redis, quiet } = parse(argv);
-    if ((await openWork(redis)).length === 0) {
+    const { quiet, ...flags } = parse(argv);
+    const requirements = requirementsOf(flags);
+    if ((await openWork(requirements)).length === 0) {
       if (!quiet) say('everything is in place');
       return;
     }
     const lock = path.join(CACHE, 'setup.lock');
-    const onWait = (/** @type {number} */ pid) => say(`waiting for another set-up (process ${pid})`);
-    await withLock(
-      lock,
-      async () => {
-        for (const { what, act } of await openWork(redis)) {
-          say(`${what} …`);
-          await act();
-        }
-      },
-      { onWait },
-    );
+    const doAll = async () => {
+      for (const { what, act } of await openWork(requirements)) {
+        say(`${what} …`);
+        await act();
+      }
+    };
+    await withLock(lock, doAll, { onWait: (pid) => say(`waiting for another set-up (process ${pid})`) });
     if (!quiet) say('ready');
   } catch (error) {
     process.exitCode = report('setup', error);

@@ -1,11 +1,15 @@
 // @ts-check
 // Whether node_modules is what package-lock.json says, and how to make it so.
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT } from '../support/failure.js';
+import { isAlive, readPid } from '../support/lock.js';
 import { runOrThrow } from '../support/run.js';
 
 const INSTALL_MS = 10 * 60_000;
+const ORPHAN_MS = 3 * 60_000;
+const POLL_MS = 200;
 /** npm writes this list of what is installed when an installation is complete. */
 const INSTALLED = 'node_modules/.package-lock.json';
 
@@ -50,6 +54,9 @@ export function packagesAreInstalled(root) {
  * @param {string} root
  */
 export async function installPackages(root) {
+  const pidFile = path.join(root, '.cache', 'npm-ci.pid');
+  await awaitOrphan(pidFile);
+  if (packagesAreInstalled(root)) return;
   // npm takes its list away late; without it, an installation that was killed half-way is seen as none.
   rmSync(path.join(root, INSTALLED), { force: true });
   const args = ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'];
@@ -58,9 +65,24 @@ export async function installPackages(root) {
   const [command, first] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []];
   await runOrThrow(command, [...first, ...args], {
     cwd: root,
+    onStart: (pid) => {
+      mkdirSync(path.dirname(pidFile), { recursive: true });
+      writeFileSync(pidFile, String(pid));
+    },
     timeoutMs: INSTALL_MS,
     capture: true,
     exitCode: EXIT.missing,
     next: 'Check the network and npm’s settings (npm config list), then run the same command again.',
   });
+  rmSync(pidFile, { force: true });
+}
+
+/**
+ * An npm whose set-up was killed works on; two of them in one folder would undo each other's work.
+ * @param {string} pidFile
+ */
+async function awaitOrphan(pidFile) {
+  const pid = readPid(pidFile);
+  const deadline = Date.now() + ORPHAN_MS;
+  while (pid !== undefined && isAlive(pid) && Date.now() < deadline) await sleep(POLL_MS);
 }

@@ -9,8 +9,11 @@ const POLL_MS = 100;
 /** The longest work done under the lock is installing everything over a slow network. */
 const WAIT_MS = 15 * 60_000;
 
-/** @param {number} pid */
-function isAlive(pid) {
+/**
+ * Whether a process of that id exists.
+ * @param {number} pid
+ */
+export function isAlive(pid) {
   try {
     process.kill(pid, 0);
     return true;
@@ -41,8 +44,11 @@ function tryLock(file) {
   }
 }
 
-/** @param {string} file */
-function readPid(file) {
+/**
+ * The process id in a file; undefined without the file.
+ * @param {string} file
+ */
+export function readPid(file) {
   try {
     return Number(readFileSync(file, 'utf8'));
   } catch {

@@ -15,6 +15,7 @@ const SIGNAL_EXIT = /** @type {const} */ ({ SIGINT: 130, SIGTERM: 143 });
  * @property {number} timeoutMs
  * @property {boolean} [capture] collect the output instead of showing it on standard error
  * @property {string} [cwd]
+ * @property {(pid: number) => void} [onStart]
  * @property {NodeJS.ProcessEnv} [env] added to our own environment
  */
 
@@ -26,10 +27,11 @@ const SIGNAL_EXIT = /** @type {const} */ ({ SIGINT: 130, SIGTERM: 143 });
  * @param {RunOptions} options
  * @returns {Promise<{ code: number, output: string, timedOut: boolean }>} code 127 when it could not be started
  */
-export function run(command, args, { timeoutMs, capture = false, cwd, env }) {
+export function run(command, args, { timeoutMs, capture = false, cwd, env, onStart }) {
   return new Promise((resolve) => {
     const sink = capture ? 'pipe' : 2;
     const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', sink, sink] });
+    if (child.pid !== undefined) onStart?.(child.pid);
     let output = '';
     let timedOut = false;
     const end = () => {

@@ -1,0 +1,88 @@
+// @ts-check
+// The programs that npm cannot bring, how to see whether they are there, and what they are called elsewhere.
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { run } from '../support/run.js';
+
+/** The oldest server whose commands the local cluster uses, as [major, minor]. */
+export const OLDEST_REDIS = [6, 2];
+const PROBE_MS = 5_000;
+/** Folders that a login shell has and a cron job or a service may not. */
+const USUAL_FOLDERS = ['/usr/bin', '/usr/local/bin', '/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin'];
+
+/**
+ * @typedef {object} Requirement
+ * @property {string} what in words
+ * @property {() => Promise<boolean>} isThere
+ * @property {Record<string, string>} packages the package by package manager
+ * @property {string} [service] what Debian's package starts by itself on systemd, unasked
+ */
+
+/** @type {Record<'redis' | 'pythonClient' | 'nutcracker', Requirement>} */
+export const REQUIREMENTS = {
+  redis: {
+    what: `redis-server ${OLDEST_REDIS.join('.')} or newer, with redis-cli`,
+    isThere: async () => which('redis-cli') !== undefined && (await findRedis()) !== undefined,
+    packages: { 'apt-get': 'redis-server', dnf: 'redis', brew: 'redis' },
+    service: 'redis-server',
+  },
+  pythonClient: {
+    what: 'Python’s Redis client (python3-redis)',
+    isThere: async () => {
+      const find = 'import sys, importlib.util; sys.exit(importlib.util.find_spec("redis") is None)';
+      return (await run('python3', ['-c', find], { timeoutMs: PROBE_MS, capture: true })).code === 0;
+    },
+    packages: { 'apt-get': 'python3-redis', dnf: 'python3-redis' },
+  },
+  nutcracker: {
+    what: 'nutcracker (twemproxy), the proxy to compare with',
+    isThere: async () => which('nutcracker') !== undefined,
+    packages: { 'apt-get': 'nutcracker', brew: 'twemproxy' },
+    service: 'nutcracker',
+  },
+};
+
+/**
+ * The first file of that name on the path or in the usual folders.
+ * @param {string} name
+ */
+export function which(name) {
+  const folders = [...(process.env.PATH ?? '').split(path.delimiter), ...USUAL_FOLDERS].filter(Boolean);
+  return folders.map((folder) => path.join(folder, name)).find((file) => existsSync(file));
+}
+
+/**
+ * The version in the words of `redis-server --version`, or of Valkey's.
+ * @param {string} text
+ * @returns {[number, number] | undefined} major and minor
+ */
+export function parseVersion(text) {
+  const match = /\bv=(\d+)\.(\d+)/.exec(text);
+  return match === null ? undefined : [Number(match[1]), Number(match[2])];
+}
+
+/** @param {[number, number]} version */
+export function isRecentEnough([major, minor]) {
+  const [oldestMajor = 0, oldestMinor = 0] = OLDEST_REDIS;
+  return major > oldestMajor || (major === oldestMajor && minor >= oldestMinor);
+}
+
+/**
+ * The redis-server to use; undefined when there is none or it is too old.
+ * @returns {Promise<string | undefined>}
+ */
+async function findRedis() {
+  const file = which('redis-server');
+  if (file === undefined) return undefined;
+  const { code, output } = await run(file, ['--version'], { timeoutMs: PROBE_MS, capture: true });
+  const version = parseVersion(output);
+  return code === 0 && version !== undefined && isRecentEnough(version) ? file : undefined;
+}
+
+/** The version of a Docker engine that answers, or undefined. */
+export async function dockerVersion() {
+  if (which('docker') === undefined) return undefined;
+  const format = ['info', '--format', '{{.ServerVersion}}'];
+  const { code, output } = await run('docker', format, { timeoutMs: PROBE_MS, capture: true });
+  return code === 0 ? output.trim() : undefined;
+}
