@@ -28,10 +28,7 @@ export const REQUIREMENTS = {
   },
   pythonClient: {
     what: 'Python’s Redis client (python3-redis)',
-    isThere: async () => {
-      const find = 'import sys, importlib.util; sys.exit(importlib.util.find_spec("redis") is None)';
-      return (await run('python3', ['-c', find], { timeoutMs: PROBE_MS, capture: true })).code === 0;
-    },
+    isThere: async () => (await pythonWithRedis()) !== undefined,
     packages: { 'apt-get': 'python3-redis', dnf: 'python3-redis' },
   },
   nutcracker: {
@@ -77,6 +74,20 @@ async function findRedis() {
   const { code, output } = await run(file, ['--version'], { timeoutMs: PROBE_MS, capture: true });
   const version = parseVersion(output);
   return code === 0 && version !== undefined && isRecentEnough(version) ? file : undefined;
+}
+
+/**
+ * A Python that has the Redis client. The system's comes first: packages install into it, whatever a version manager
+ * puts on the path.
+ * @returns {Promise<string | undefined>}
+ */
+async function pythonWithRedis() {
+  const find = 'import sys, importlib.util; sys.exit(importlib.util.find_spec("redis") is None)';
+  for (const python of ['/usr/bin/python3', 'python3']) {
+    const { code } = await run(python, ['-c', find], { timeoutMs: PROBE_MS, capture: true });
+    if (code === 0) return python;
+  }
+  return undefined;
 }
 
 /** The version of a Docker engine that answers, or undefined. */

@@ -101,14 +101,14 @@ async function install(manager, prefix, requirements, say) {
   if (packages.length === 0) return requirements;
   const command = [...manager.install, ...packages];
   const attempts = manager.refresh === undefined ? [command] : [command, manager.refresh, command];
-  let open = requirements;
   for (const attempt of attempts) {
     const [program = '', ...args] = [...prefix, ...attempt];
     say(`${attempt.join(' ')} …`);
-    await run(program, args, { timeoutMs: INSTALL_MS, env: ENVIRONMENT, capture: true });
-    open = await missing(requirements);
-    if (open.length === 0) break;
+    const { code } = await run(program, args, { timeoutMs: INSTALL_MS, env: ENVIRONMENT, capture: true });
+    // The list of packages is fetched only when it seems to be what is missing: that takes long.
+    if (attempt === command && code === 0) break;
   }
+  const open = await missing(requirements);
   for (const { service } of requirements.filter((requirement) => !open.includes(requirement))) {
     if (service !== undefined) await stopPackagedService(prefix, service);
   }
