@@ -31,7 +31,24 @@ export interface DrainMessage {
   readonly type: 'drain';
 }
 
-export type ToWorker = WorkerStart | NodesMessage | MapMessage | DrainMessage;
+/** Asks for the state of the upstream connections. */
+export interface ReportMessage {
+  readonly type: 'report';
+  readonly id: number;
+}
+
+/** One upstream connection of one worker. */
+export interface LaneReport {
+  readonly address: string;
+  readonly proto: number;
+  readonly state: 'idle' | 'connecting' | 'handshake' | 'ready';
+  readonly inFlight: number;
+  readonly waiting: number;
+  readonly failures: number;
+  readonly lastError: string;
+}
+
+export type ToWorker = WorkerStart | NodesMessage | MapMessage | DrainMessage | ReportMessage;
 
 export type FromWorker =
   | { readonly type: 'loaded' }
@@ -39,6 +56,7 @@ export type FromWorker =
   | { readonly type: 'listen-failed'; readonly reason: string; readonly inUse: boolean }
   | { readonly type: 'refresh'; readonly reason: RefreshReason }
   | { readonly type: 'drained' }
+  | { readonly type: 'report'; readonly id: number; readonly lanes: readonly LaneReport[] }
   | {
       readonly type: 'log';
       readonly level: LogLevel;

@@ -4,7 +4,7 @@ import { Core } from '../engine/core/core.js';
 import type { RefreshReason, Runtime, Transport, TransportEvents } from '../engine/core/runtime.js';
 import { SlotMap } from '../engine/core/slot-map.js';
 import { Counter } from '../engine/stats.js';
-import type { FromWorker, LogLevel, ToWorker, WorkerStart } from './messages.js';
+import type { FromWorker, LaneReport, LogLevel, ToWorker, WorkerStart } from './messages.js';
 
 /** How often the engine looks after time. */
 const TICK_MS = 20;
@@ -18,7 +18,7 @@ declare const self: { onmessage: ((event: { data: ToWorker }) => void) | null; p
 const post = (message: FromWorker) => self.postMessage(message);
 
 let core: Core;
-let listener: ReturnType<typeof Bun.listen> | null = null;
+let listener: { readonly port: number; stop(closeConnections?: boolean): void } | null = null;
 let draining = false;
 
 self.onmessage = ({ data: message }) => {
@@ -34,6 +34,9 @@ self.onmessage = ({ data: message }) => {
     case 'map':
       core.refreshNow();
       core.router.mapChanged();
+      break;
+    case 'report':
+      post({ type: 'report', id: message.id, lanes: reportLanes() });
       break;
     case 'drain':
       drain();
@@ -60,15 +63,16 @@ function start(options: WorkerStart): void {
   }
   setInterval(() => {
     core.tick();
+    runtime.sendRefreshRequest();
     if (draining) finishDrain();
   }, TICK_MS);
 }
 
 function listen(hostname: string, port: number) {
+  // `reusePort` is honoured by the runtime and missing from its types: the kernel spreads connections over the workers.
+  const address = { hostname, port, reusePort: true };
   return Bun.listen<Client>({
-    hostname,
-    port,
-    reusePort: true,
+    ...address,
     socket: {
       open(socket) {
         socket.setNoDelay(true);
@@ -103,6 +107,26 @@ function listen(hostname: string, port: number) {
   });
 }
 
+const LANE_STATES = ['idle', 'connecting', 'handshake', 'ready'] as const;
+
+function reportLanes(): LaneReport[] {
+  const reports: LaneReport[] = [];
+  for (const node of core.router.nodes()) {
+    for (const lane of node.openLanes()) {
+      reports.push({
+        address: node.address,
+        proto: lane.proto,
+        state: LANE_STATES[lane.state],
+        inFlight: lane.inFlight,
+        waiting: lane.waiting.length,
+        failures: lane.failures,
+        lastError: lane.lastError,
+      });
+    }
+  }
+  return reports;
+}
+
 function peer(socket: { remoteAddress: string; remotePort: number }): string {
   return `${socket.remoteAddress}:${socket.remotePort}`;
 }
@@ -124,6 +148,7 @@ class BunRuntime implements Runtime {
   readonly allocate = (size: number) => Buffer.allocUnsafeSlow(size) as unknown as Bytes;
   private readonly threshold: number;
   private refreshRequestedMs = Number.NEGATIVE_INFINITY;
+  private refreshWanted: RefreshReason | null = null;
 
   constructor(level: LogLevel) {
     this.threshold = LEVELS.indexOf(level);
@@ -186,10 +211,18 @@ class BunRuntime implements Runtime {
   }
 
   requestRefresh(reason: RefreshReason): void {
+    this.refreshWanted = reason;
+    this.sendRefreshRequest();
+  }
+
+  /** Sends what was asked for when it is not too soon after the last; called again with every tick. */
+  sendRefreshRequest(): void {
+    if (this.refreshWanted === null) return;
     const now = this.now();
     if (now - this.refreshRequestedMs < REFRESH_REQUEST_INTERVAL_MS) return;
+    post({ type: 'refresh', reason: this.refreshWanted });
     this.refreshRequestedMs = now;
-    post({ type: 'refresh', reason });
+    this.refreshWanted = null;
   }
 
   log(level: LogLevel, message: string, fields?: Record<string, unknown>): void {

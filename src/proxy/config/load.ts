@@ -1,0 +1,138 @@
+import { LineCounter, parseDocument } from 'yaml';
+import { nearest } from './nearest.js';
+import { type ProxyConfig, proxyConfig } from './schema.js';
+
+/** One thing that is wrong with a configuration, with its place. */
+export interface ConfigProblem {
+  /** `listeners[0].address` */
+  readonly path: string;
+  readonly message: string;
+  /** From 1; 0 when the place is not known. */
+  readonly line: number;
+  readonly column: number;
+}
+
+/** A configuration that cannot be used, with all that is wrong with it. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  constructor(
+    readonly source: string,
+    readonly problems: readonly ConfigProblem[],
+  ) {
+    super(problems.map((problem) => describe(source, problem)).join('\n'));
+  }
+}
+
+function describe(source: string, { path, message, line, column }: ConfigProblem): string {
+  const place = line > 0 ? `${source}:${line}:${column}` : source;
+  return path === '' ? `${place}: ${message}` : `${place}: ${path}: ${message}`;
+}
+
+/** Bytes of a configuration file that are read. */
+export const CONFIG_BYTES_MAX = 4 * 1024 * 1024;
+
+/**
+ * Reads a configuration from YAML (or JSON, which is YAML).
+ * @param source the file's name, for messages
+ * @throws ConfigError naming line, key and, for an unknown key, the nearest right one
+ */
+export function parseConfig(text: string, source: string): ProxyConfig {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const place = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return { line, column: col };
+  };
+  if (document.errors.length > 0) {
+    throw new ConfigError(
+      source,
+      document.errors.map((error) => ({ path: '', message: error.message, ...place(error.pos[0]) })),
+    );
+  }
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    throw new ConfigError(source, [{ path: '', message: (error as Error).message, line: 0, column: 0 }]);
+  }
+  const result = proxyConfig.safeParse(value ?? {});
+  if (result.success) return result.data;
+  throw new ConfigError(
+    source,
+    result.error.issues.flatMap((issue) => problemsOf(issue as Issue, value, place, document)),
+  );
+}
+
+interface Issue {
+  code: string;
+  path: (string | number)[];
+  message: string;
+  keys?: string[];
+}
+
+type Place = (offset: number) => { line: number; column: number };
+
+function problemsOf(
+  issue: Issue,
+  value: unknown,
+  place: Place,
+  document: ReturnType<typeof parseDocument>,
+): ConfigProblem[] {
+  if (issue.code === 'unrecognized_keys' && issue.keys !== undefined) {
+    return issue.keys.map((key) => {
+      const known = knownKeys(issue.path);
+      const guess = nearest(key, known);
+      const hint = guess === null ? `known here: ${known.join(', ')}` : `did you mean '${guess}'?`;
+      return {
+        path: pathText([...issue.path, key]),
+        message: `unknown setting; ${hint}`,
+        ...offsetOf(document, [...issue.path, key], place),
+      };
+    });
+  }
+  const missing = at(value, issue.path) === undefined;
+  return [
+    {
+      path: pathText(issue.path),
+      message: missing && issue.code === 'invalid_type' ? `missing (${issue.message})` : issue.message,
+      ...offsetOf(document, issue.path, place),
+    },
+  ];
+}
+
+function at(value: unknown, path: readonly (string | number)[]): unknown {
+  let current = value;
+  for (const step of path) current = (current as Record<string | number, unknown> | null | undefined)?.[step];
+  return current;
+}
+
+function pathText(path: readonly (string | number)[]): string {
+  return path.map((step, i) => (typeof step === 'number' ? `[${step}]` : i === 0 ? step : `.${step}`)).join('');
+}
+
+/** The place of a path, or of the nearest thing around it. */
+function offsetOf(document: ReturnType<typeof parseDocument>, path: readonly (string | number)[], place: Place) {
+  for (let length = path.length; length >= 0; length--) {
+    const node = document.getIn(path.slice(0, length), true) as { range?: [number, number, number] } | undefined;
+    if (node?.range) return place(node.range[0]);
+  }
+  return { line: 0, column: 0 };
+}
+
+/** The settings that the schema knows at a path. */
+function knownKeys(path: readonly (string | number)[]): string[] {
+  let schema: unknown = proxyConfig;
+  for (const step of path) {
+    const shape = unwrap(schema) as { shape?: Record<string, unknown>; element?: unknown };
+    schema = typeof step === 'number' ? shape.element : shape.shape?.[step];
+  }
+  const shape = (unwrap(schema) as { shape?: Record<string, unknown> } | undefined)?.shape;
+  return shape === undefined ? [] : Object.keys(shape);
+}
+
+/** Takes defaults and optionals off a schema. */
+function unwrap(schema: unknown): unknown {
+  let current = schema as { def?: { innerType?: unknown } } | undefined;
+  while (current?.def?.innerType !== undefined) current = current.def.innerType as typeof current;
+  return current;
+}

@@ -1,0 +1,190 @@
+import type { ProxyConfig } from '../config/schema.js';
+import { formatAddress } from '../config/schema.js';
+import type { LaneReport } from './messages.js';
+import { asJson, asPrometheus, asText, collect, type Statistic } from './statistics.js';
+import type { Topology } from './topology.js';
+import type { Workers } from './workers.js';
+
+/** Characters of a `filter` expression; a longer one is refused. */
+const FILTER_LENGTH_MAX = 256;
+
+export interface AdminState {
+  readonly config: ProxyConfig;
+  readonly topology: Topology;
+  readonly workers: Workers;
+  readonly version: string;
+  readonly startedMs: number;
+  draining: boolean;
+}
+
+/** Starts the admin HTTP server. @throws when the address cannot be used */
+export function startAdmin(host: string, port: number, state: AdminState): { port: number; stop(): void } {
+  const server = Bun.serve({
+    hostname: host,
+    port,
+    idleTimeout: 10,
+    fetch: (request) => answer(request, state),
+    error: (error) => text(`${error.message}\n`, 500),
+  });
+  return { port: server.port ?? port, stop: () => void server.stop(true) };
+}
+
+const PAGES = ['/ready', '/stats', '/stats/prometheus', '/clusters', '/config_dump', '/server_info', '/help'];
+
+async function answer(request: Request, state: AdminState): Promise<Response> {
+  const url = new URL(request.url);
+  if (request.method !== 'GET' && request.method !== 'HEAD') return text('only GET is served\n', 405);
+  switch (url.pathname) {
+    case '/ready': {
+      const word = readiness(state);
+      return text(`${word}\n`, word === 'LIVE' ? 200 : 503);
+    }
+    case '/stats':
+      return stats(url, state);
+    case '/stats/prometheus':
+      return stats(url, state, 'prometheus');
+    case '/clusters':
+      return clusters(url, state);
+    case '/config_dump':
+      return json(redacted(state.config));
+    case '/server_info':
+      return json(serverInfo(state));
+    case '/':
+    case '/help':
+      return text(`${PAGES.join('\n')}\n`);
+    default:
+      return text(`no such page; there are ${PAGES.join(' ')}\n`, 404);
+  }
+}
+
+/** Envoy's words: LIVE once the topology has been read, DRAINING while the process ends. */
+function readiness(state: AdminState): string {
+  if (state.draining) return 'DRAINING';
+  return state.topology.readMs > 0 ? 'LIVE' : 'PRE_INITIALIZING';
+}
+
+function stats(url: URL, state: AdminState, format = url.searchParams.get('format') ?? 'text'): Response {
+  let filter: RegExp | null = null;
+  const expression = url.searchParams.get('filter');
+  if (expression !== null) {
+    if (expression.length > FILTER_LENGTH_MAX) return text('the filter is too long\n', 400);
+    try {
+      filter = new RegExp(expression);
+    } catch {
+      return text('the filter is not a regular expression\n', 400);
+    }
+  }
+  const usedOnly = url.searchParams.has('usedonly');
+  const chosen = everything(state).filter(
+    ({ name, value }) => (!usedOnly || value !== 0) && (filter === null || filter.test(name)),
+  );
+  if (format === 'json') return new Response(asJson(chosen), { headers: { 'content-type': 'application/json' } });
+  if (format === 'prometheus') {
+    return new Response(asPrometheus(chosen), { headers: { 'content-type': 'text/plain; version=0.0.4' } });
+  }
+  if (format !== 'text') return text('format is text, json or prometheus\n', 400);
+  return text(asText(chosen));
+}
+
+function everything(state: AdminState): Statistic[] {
+  const { config, topology, workers } = state;
+  const server = (name: string, value: number, type: 'counter' | 'gauge' = 'gauge'): Statistic => ({
+    name: `server.${name}`,
+    value,
+    metric: `envoy_server_${name}`,
+    labels: {},
+    type,
+  });
+  const cluster = config.clusters[0].name;
+  const membership = (name: string, value: number, type: 'counter' | 'gauge' = 'gauge'): Statistic => ({
+    name: `cluster.${cluster}.${name}`,
+    value,
+    metric: `envoy_cluster_${name}`,
+    labels: { envoy_cluster_name: cluster },
+    type,
+  });
+  return [
+    server('live', readiness(state) === 'LIVE' ? 1 : 0),
+    server('uptime', Math.floor((performance.now() - state.startedMs) / 1000)),
+    server('concurrency', workers.count),
+    server('memory_physical_size', process.memoryUsage.rss()),
+    membership('membership_total', topology.entries().length),
+    membership('update_attempt', topology.refreshes + topology.failures, 'counter'),
+    membership('update_success', topology.refreshes, 'counter'),
+    membership('update_failure', topology.failures, 'counter'),
+    ...collect(workers.stats, config.listeners[0].stat_prefix, cluster),
+  ];
+}
+
+async function clusters(url: URL, state: AdminState): Promise<Response> {
+  const { topology, config } = state;
+  const lanes = await state.workers.lanes();
+  const slots = new Map<string, { role: 'master' | 'replica'; slots: number; ranges: string[] }>();
+  for (const range of topology.ranges) {
+    const master = formatAddress(range.master);
+    const entry = slots.get(master) ?? { role: 'master' as const, slots: 0, ranges: [] };
+    entry.slots += range.end - range.start + 1;
+    entry.ranges.push(range.start === range.end ? `${range.start}` : `${range.start}-${range.end}`);
+    slots.set(master, entry);
+    for (const replica of range.replicas) {
+      const address = formatAddress(replica);
+      if (!slots.has(address)) slots.set(address, { role: 'replica', slots: 0, ranges: [] });
+    }
+  }
+  const hosts = [...slots].map(([address, entry]) => ({ address, ...entry, ...summary(lanes, address) }));
+  const name = config.clusters[0].name;
+  if (url.searchParams.get('format') === 'json') {
+    return json({
+      name,
+      type: config.clusters[0].type,
+      last_error: topology.lastError,
+      redis_version: topology.redisVersion,
+      hosts,
+    });
+  }
+  let body = `${name}::type::${config.clusters[0].type}\n`;
+  for (const host of hosts) {
+    for (const [key, value] of Object.entries(host)) {
+      if (key === 'address') continue;
+      body += `${name}::${host.address}::${key}::${Array.isArray(value) ? value.join(' ') : value}\n`;
+    }
+  }
+  return text(body);
+}
+
+function summary(lanes: readonly LaneReport[], address: string) {
+  const own = lanes.filter((lane) => lane.address === address);
+  const error = own.find((lane) => lane.lastError !== '')?.lastError ?? '';
+  const failing = own.some((lane) => lane.state !== 'ready' && lane.failures > 0);
+  return {
+    cx_active: own.filter((lane) => lane.state === 'ready').length,
+    rq_active: own.reduce((sum, lane) => sum + lane.inFlight, 0),
+    rq_pending_active: own.reduce((sum, lane) => sum + lane.waiting, 0),
+    health_flags: failing ? '/failed_connect' : 'healthy',
+    ...(error === '' ? {} : { last_error: error }),
+  };
+}
+
+/** The configuration without what it should not have said. */
+function redacted(config: ProxyConfig): unknown {
+  return JSON.parse(JSON.stringify(config, (key, value) => (key === 'inline' ? '[redacted]' : value)));
+}
+
+function serverInfo(state: AdminState) {
+  return {
+    version: state.version,
+    state: readiness(state),
+    uptime_current_epoch: `${Math.floor((performance.now() - state.startedMs) / 1000)}s`,
+    process_id: process.pid,
+    concurrency: state.workers.count,
+    bun_version: Bun.version,
+  };
+}
+
+function text(body: string, status = 200): Response {
+  return new Response(body, { status, headers: { 'content-type': 'text/plain; charset=utf-8' } });
+}
+
+function json(body: unknown): Response {
+  return new Response(`${JSON.stringify(body, null, 1)}\n`, { headers: { 'content-type': 'application/json' } });
+}

@@ -1,0 +1,166 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import packageJson from '../../../package.json' with { type: 'json' };
+import { ConfigError } from '../config/load.js';
+import { formatAddress } from '../config/schema.js';
+import { SlotMap } from '../engine/core/slot-map.js';
+import { type AdminState, startAdmin } from './admin.js';
+import { Logger } from './logger.js';
+import { type Options, readOptions, USAGE, UsageError } from './options.js';
+import { resolveSecrets } from './secrets.js';
+import { STATS_BYTES } from './statistics.js';
+import { Topology } from './topology.js';
+import { ListenError, Workers } from './workers.js';
+
+/** Exit codes, those of the whole program (docs/exit-codes.md). */
+const EXIT = { done: 0, unexpected: 1, usage: 2, configuration: 3, refused: 5 } as const;
+
+/** How long clients may take to finish when the process is told to end. */
+const DRAIN_TIMEOUT_MS = 5000;
+
+async function main(): Promise<number> {
+  let options: ReturnType<typeof readOptions>;
+  try {
+    options = readOptions(process.argv.slice(2), process.env);
+  } catch (error) {
+    return complain(error);
+  }
+  if (options === 'help') {
+    process.stdout.write(USAGE);
+    return EXIT.done;
+  }
+  if (options === 'version') {
+    process.stdout.write(`forge-proxy/${packageJson.version} bun/${Bun.version} ${process.platform}-${process.arch}\n`);
+    return EXIT.done;
+  }
+  try {
+    return await run(options);
+  } catch (error) {
+    return complain(error);
+  }
+}
+
+function complain(error: unknown): number {
+  if (error instanceof UsageError) {
+    process.stderr.write(`${error.message}\n\n${USAGE}`);
+    return EXIT.usage;
+  }
+  if (error instanceof ConfigError) {
+    process.stderr.write(`${error.message}\n`);
+    return EXIT.configuration;
+  }
+  if (error instanceof ListenError) {
+    process.stderr.write(`${error.message}\n`);
+    return error.inUse ? EXIT.refused : EXIT.configuration;
+  }
+  process.stderr.write(`${(error as Error)?.stack ?? error}\n`);
+  return EXIT.unexpected;
+}
+
+async function run({ config, source, check, pidFile }: Options): Promise<number> {
+  const secrets = resolveSecrets(config, source);
+  if (check) {
+    process.stdout.write(`${source}: the configuration is valid\n`);
+    return EXIT.done;
+  }
+  const startedMs = performance.now();
+  const logger = new Logger(config.log_level);
+  const [listener] = config.listeners;
+  const [cluster] = config.clusters;
+  const port = probe(listener.address.host, listener.address.port);
+  const memory = SlotMap.create();
+  const slotMap = new SlotMap(memory);
+  const stopping = Promise.withResolvers<string>();
+
+  const workers = new Workers({
+    count: config.workers ?? os.availableParallelism(),
+    settings: {
+      opTimeoutMs: cluster.settings.op_timeout,
+      connectTimeoutMs: cluster.connect_timeout,
+      upstreamUsername: cluster.auth_username ?? '',
+      upstreamPassword: secrets.upstreamPassword,
+      authRequired: secrets.downstreamPasswords.length > 0,
+      authUsername: listener.downstream_auth_username ?? 'default',
+      authPasswords: secrets.downstreamPasswords,
+      version: packageJson.version,
+      listenPort: port,
+      processId: process.pid,
+    },
+    listen: { host: listener.address.host, port },
+    slotMap: memory,
+    statsBytes: STATS_BYTES,
+    logLevel: config.log_level,
+    logger,
+    onRefresh: () => topology.request(),
+    onDeath: (worker, reason) => {
+      logger.error(`worker ${worker} ended`, { reason });
+      stopping.reject(new Error(`worker ${worker} ended: ${reason}`));
+    },
+  });
+  const topology = new Topology(
+    cluster,
+    { username: cluster.auth_username ?? '', password: secrets.upstreamPassword },
+    slotMap,
+    {
+      nodes: (nodes, redisVersion) => workers.send({ type: 'nodes', nodes, redisVersion }),
+      map: () => workers.send({ type: 'map' }),
+    },
+    logger,
+  );
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.resolve(signal));
+  const state: AdminState = { config, topology, workers, version: packageJson.version, startedMs, draining: false };
+  let admin: ReturnType<typeof startAdmin> | null = null;
+  if (config.admin !== undefined) {
+    const { host, port: adminPort } = config.admin.address;
+    try {
+      admin = startAdmin(host, adminPort, state);
+    } catch (error) {
+      throw listenError(formatAddress(config.admin.address), error);
+    }
+    logger.info(`admin on ${formatAddress({ host, port: admin.port })}`);
+  }
+  await workers.start();
+  logger.info(`listening on ${formatAddress({ host: listener.address.host, port })}`);
+  if (pidFile !== '') writeFileSync(pidFile, `${process.pid}\n`);
+  topology.start();
+
+  try {
+    const signal = await stopping.promise;
+    logger.info(`${signal}: draining`);
+    state.draining = true;
+    const clean = await workers.drain(DRAIN_TIMEOUT_MS);
+    logger.info(clean ? 'drained' : 'some clients did not finish in time; they were closed');
+    return EXIT.done;
+  } finally {
+    topology.stop();
+    admin?.stop();
+    if (pidFile !== '') rmSync(pidFile, { force: true });
+  }
+}
+
+/**
+ * Workers share the port, which would also let them share it with another proxy by mistake; so it is tried alone
+ * first. Returns the port, which the system chooses for 0.
+ */
+function probe(host: string, port: number): number {
+  try {
+    const trial = Bun.listen({ hostname: host, port, exclusive: true, socket: { data() {} } });
+    const chosen = trial.port;
+    trial.stop(true);
+    return chosen;
+  } catch (error) {
+    throw listenError(formatAddress({ host, port }), error);
+  }
+}
+
+function listenError(address: string, error: unknown): ListenError {
+  const { code, message } = error as Error & { code?: string };
+  const inUse = code === 'EADDRINUSE' || /in use/i.test(message);
+  return new ListenError(
+    inUse ? `${address} is in use by another process` : `cannot listen on ${address}: ${message}`,
+    inUse,
+  );
+}
+
+process.exit(await main());

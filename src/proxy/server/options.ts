@@ -1,0 +1,116 @@
+import { readFileSync, statSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { CONFIG_BYTES_MAX, ConfigError, parseConfig } from '../config/load.js';
+import { type ProxyConfig, proxyConfig } from '../config/schema.js';
+
+/** What the command line asks for. */
+export interface Options {
+  readonly config: ProxyConfig;
+  /** The configuration file, or `command line`. */
+  readonly source: string;
+  readonly pidFile: string;
+  readonly check: boolean;
+}
+
+/** The command line itself is wrong. */
+export class UsageError extends Error {}
+
+export const USAGE = `usage: forge-proxy --config FILE
+       forge-proxy --cluster HOST:PORT,... [--listen HOST:PORT] [--admin HOST:PORT] [--workers N]
+  --config FILE         YAML configuration
+  --cluster H:P,...     nodes of the Redis Cluster, without a configuration file
+  --listen HOST:PORT    where clients connect (127.0.0.1:6379)
+  --admin HOST:PORT     admin HTTP (127.0.0.1:9901)
+  --workers N           threads (the number of cores)
+  --pid-file FILE       written when the proxy listens, removed when it ends
+  --check               check the configuration and exit
+  --version, --help
+environment: REDIS_REQUIREPASS, REDIS_USERNAME (upstream login); PROXY_AUTH_PASSWORD, PROXY_AUTH_USERNAME (clients' login)
+`;
+
+/**
+ * Reads the command line and the configuration that it names.
+ * @throws UsageError, ConfigError
+ */
+export function readOptions(argv: readonly string[], environment: NodeJS.ProcessEnv): Options | 'help' | 'version' {
+  let values: Record<string, string | boolean | undefined>;
+  try {
+    ({ values } = parseArgs({
+      args: [...argv],
+      options: {
+        config: { type: 'string' },
+        cluster: { type: 'string' },
+        listen: { type: 'string' },
+        admin: { type: 'string' },
+        workers: { type: 'string' },
+        'pid-file': { type: 'string' },
+        check: { type: 'boolean' },
+        version: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
+    }));
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+  if (values.help) return 'help';
+  if (values.version) return 'version';
+  const text = (name: string) => values[name] as string | undefined;
+  const config = text('config');
+  const common = { pidFile: text('pid-file') ?? '', check: values.check === true };
+  if (config !== undefined) {
+    for (const flag of ['cluster', 'listen', 'admin', 'workers']) {
+      if (values[flag] !== undefined) throw new UsageError(`--${flag} and --config exclude each other`);
+    }
+    return { config: parseConfig(readFile(config), config), source: config, ...common };
+  }
+  if (text('cluster') === undefined) throw new UsageError('--config FILE or --cluster HOST:PORT,... is needed');
+  const source = 'command line';
+  const result = proxyConfig.safeParse({
+    admin: { address: text('admin') ?? '127.0.0.1:9901' },
+    listeners: [
+      {
+        address: text('listen') ?? '127.0.0.1:6379',
+        cluster: 'main',
+        ...(environment.PROXY_AUTH_PASSWORD
+          ? {
+              downstream_auth_passwords: [{ environment: 'PROXY_AUTH_PASSWORD' }],
+              ...(environment.PROXY_AUTH_USERNAME ? { downstream_auth_username: environment.PROXY_AUTH_USERNAME } : {}),
+            }
+          : {}),
+      },
+    ],
+    clusters: [
+      {
+        name: 'main',
+        endpoints: (text('cluster') as string).split(',').filter((each) => each !== ''),
+        ...(environment.REDIS_REQUIREPASS ? { auth_password: { environment: 'REDIS_REQUIREPASS' } } : {}),
+        ...(environment.REDIS_USERNAME ? { auth_username: environment.REDIS_USERNAME } : {}),
+      },
+    ],
+    ...(text('workers') === undefined ? {} : { workers: Number(text('workers')) }),
+  });
+  if (result.success) return { config: result.data, source, ...common };
+  throw new UsageError(
+    result.error.issues
+      .map((issue) => `${FLAG_OF[String(issue.path[0])] ?? issue.path.join('.')}: ${issue.message}`)
+      .join('\n'),
+  );
+}
+
+const FLAG_OF: Readonly<Record<string, string>> = {
+  admin: '--admin',
+  listeners: '--listen',
+  clusters: '--cluster',
+  workers: '--workers',
+};
+
+function readFile(file: string): string {
+  const wrong = (message: string) => new ConfigError(file, [{ path: '', message, line: 0, column: 0 }]);
+  try {
+    if (statSync(file).size > CONFIG_BYTES_MAX) throw wrong('the file is too large for a configuration');
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw wrong(`cannot read the file: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}`);
+  }
+}

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { ConfigError } from '../config/load.js';
+import type { ProxyConfig, SecretSource } from '../config/schema.js';
+
+/** The secrets that a configuration refers to; kept apart from it, so that it can be shown. */
+export interface Secrets {
+  upstreamPassword: string;
+  downstreamPasswords: string[];
+}
+
+/** Bytes of a secret's file that are read. */
+const SECRET_BYTES_MAX = 64 * 1024;
+
+/**
+ * Reads the secrets that a configuration refers to.
+ * @throws ConfigError naming the setting and the file or variable, never the secret
+ */
+export function resolveSecrets(config: ProxyConfig, source: string, environment = process.env): Secrets {
+  const read = (from: SecretSource, path: string) => resolve(from, path, source, environment);
+  const [listener] = config.listeners;
+  const [cluster] = config.clusters;
+  return {
+    upstreamPassword:
+      cluster.auth_password === undefined ? '' : read(cluster.auth_password, 'clusters[0].auth_password'),
+    downstreamPasswords: listener.downstream_auth_passwords.map((each, i) =>
+      read(each, `listeners[0].downstream_auth_passwords[${i}]`),
+    ),
+  };
+}
+
+function resolve(from: SecretSource, path: string, source: string, environment: NodeJS.ProcessEnv): string {
+  const wrong = (message: string) => new ConfigError(source, [{ path, message, line: 0, column: 0 }]);
+  if (from.inline !== undefined) return from.inline;
+  if (from.environment !== undefined) {
+    const value = environment[from.environment];
+    if (value === undefined || value === '') throw wrong(`the environment variable ${from.environment} is not set`);
+    return value;
+  }
+  let text: string;
+  try {
+    text = readFileSync(from.filename as string, 'utf8');
+  } catch (error) {
+    throw wrong(`cannot read ${from.filename}: ${(error as NodeJS.ErrnoException).code ?? 'unreadable'}`);
+  }
+  const value = text.replace(/\r?\n$/, '');
+  if (value === '') throw wrong(`${from.filename} is empty`);
+  if (value.length > SECRET_BYTES_MAX) throw wrong(`${from.filename} is too long for a password`);
+  return value;
+}

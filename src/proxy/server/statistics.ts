@@ -1,0 +1,111 @@
+import { Catalog } from '../engine/commands/catalog.js';
+import { COMMANDS } from '../engine/commands/table.generated.js';
+import {
+  Counter,
+  type CounterName,
+  commandStatAt,
+  DOWNSTREAM_COUNTERS,
+  GAUGES,
+  statsLength,
+  UPSTREAM_COUNTERS,
+} from '../engine/stats.js';
+
+/** One statistic, under its name for `/stats` and as a Prometheus sample. */
+export interface Statistic {
+  /** `redis.egress_redis.downstream_cx_total` */
+  readonly name: string;
+  readonly value: number;
+  /** `envoy_redis_downstream_cx_total` */
+  readonly metric: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly type: 'counter' | 'gauge';
+}
+
+/** Statistics that Envoy keeps below `cluster.<name>.redis_cluster.`. */
+const REDIS_CLUSTER: ReadonlySet<CounterName> = new Set<CounterName>([
+  'upstream_cx_drained',
+  'max_upstream_unknown_connections_reached',
+  'connection_rate_limited',
+]);
+
+/** Bytes of one worker's statistics. */
+export const STATS_BYTES = statsLength(COMMANDS.length) * Float64Array.BYTES_PER_ELEMENT;
+
+const catalog = new Catalog(COMMANDS);
+
+/** All statistics of the process: the workers' counters summed, in a fixed order. */
+export function collect(workers: readonly SharedArrayBuffer[], prefix: string, cluster: string): Statistic[] {
+  const arrays = workers.map((memory) => new Float64Array(memory));
+  const sum = (index: number) => {
+    let total = 0;
+    for (const array of arrays) total += array[index];
+    return total;
+  };
+  const statistics: Statistic[] = [];
+  for (const counter of DOWNSTREAM_COUNTERS) {
+    const word = counter.startsWith('splitter_') ? counter.replace('splitter_', 'splitter.') : counter;
+    statistics.push({
+      name: `redis.${prefix}.${word}`,
+      value: sum(Counter[counter]),
+      metric: `envoy_redis_${counter}`,
+      labels: { envoy_redis_prefix: prefix },
+      type: GAUGES.has(counter) ? 'gauge' : 'counter',
+    });
+  }
+  for (const entry of catalog.entries) {
+    const at = commandStatAt(entry.id);
+    const total = sum(at);
+    const error = sum(at + 1);
+    const command = entry.name.replace('|', '_');
+    const one = (kind: string, value: number): Statistic => ({
+      name: `redis.${prefix}.command.${command}.${kind}`,
+      value,
+      metric: `envoy_redis_command_${kind}`,
+      labels: { envoy_redis_prefix: prefix, envoy_redis_command: command },
+      type: 'counter',
+    });
+    statistics.push(one('total', total), one('success', Math.max(0, total - error)), one('error', error));
+  }
+  for (const counter of UPSTREAM_COUNTERS) {
+    const inner = REDIS_CLUSTER.has(counter);
+    statistics.push({
+      name: `cluster.${cluster}.${inner ? 'redis_cluster.' : ''}${counter}`,
+      value: sum(Counter[counter]),
+      metric: `envoy_cluster_${inner ? 'redis_cluster_' : ''}${counter}`,
+      labels: { envoy_cluster_name: cluster },
+      type: GAUGES.has(counter) ? 'gauge' : 'counter',
+    });
+  }
+  return statistics;
+}
+
+/** `name: value` lines, as Envoy prints them. */
+export function asText(statistics: readonly Statistic[]): string {
+  return [...statistics]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ name, value }) => `${name}: ${value}\n`)
+    .join('');
+}
+
+export function asJson(statistics: readonly Statistic[]): string {
+  return JSON.stringify({ stats: statistics.map(({ name, value }) => ({ name, value })) });
+}
+
+/** Prometheus's text format, version 0.0.4. */
+export function asPrometheus(statistics: readonly Statistic[]): string {
+  const families = new Map<string, Statistic[]>();
+  for (const statistic of statistics) {
+    const family = families.get(statistic.metric);
+    if (family === undefined) families.set(statistic.metric, [statistic]);
+    else family.push(statistic);
+  }
+  let text = '';
+  for (const [metric, family] of families) {
+    text += `# TYPE ${metric} ${family[0].type}\n`;
+    for (const { labels, value } of family) {
+      const pairs = Object.entries(labels).map(([key, label]) => `${key}="${label.replace(/["\\\n]/g, '\\$&')}"`);
+      text += `${metric}{${pairs.join(',')}} ${value}\n`;
+    }
+  }
+  return text;
+}

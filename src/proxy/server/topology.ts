@@ -1,0 +1,230 @@
+import type { ClusterConfig } from '../config/schema.js';
+import { formatAddress } from '../config/schema.js';
+import { readClusterSlots, type SlotRange } from '../engine/cluster/slots-reply.js';
+import type { NodeEntry } from '../engine/core/router.js';
+import { NO_NODE, type SlotMap } from '../engine/core/slot-map.js';
+import { SLOT_COUNT } from '../engine/hash/crc16.js';
+import type { Logger } from './logger.js';
+import { type Credentials, UpstreamClient } from './upstream-client.js';
+
+/** Nodes that are asked side by side; the first useful answer counts. */
+const ASKED_AT_ONCE = 3;
+/** Rounds of asking in one refresh, each with other nodes. */
+const ROUNDS_MAX = 4;
+/** The periodic refresh comes up to this share earlier or later, so that proxies do not ask in step. */
+const JITTER = 0.2;
+/** Idle connections kept for the next refresh. */
+const CONNECTIONS_MAX = 8;
+/** An index is given to another node only this long after its node has left. */
+const INDEX_REST_MS = 60_000;
+
+interface Known {
+  index: number;
+  host: string;
+  port: number;
+  lastSeenMs: number;
+}
+
+export interface TopologyEvents {
+  /** The table of nodes has changed; called before the map does. */
+  nodes(entries: NodeEntry[], redisVersion: string): void;
+  /** The slot map has changed. */
+  map(): void;
+}
+
+/**
+ * Knows which node serves which slot. One refresh runs at a time; what asks for another meanwhile gets one more behind
+ * it, no sooner than `redirect_refresh_interval` after the last.
+ */
+export class Topology {
+  ranges: SlotRange[] = [];
+  redisVersion = '';
+  /** When the topology was last read; 0 when never. */
+  readMs = 0;
+  refreshes = 0;
+  failures = 0;
+  lastError = '';
+
+  private readonly known = new Map<string, Known>();
+  private readonly connections = new Map<string, UpstreamClient>();
+  private running = false;
+  private wanted = false;
+  private lastStartMs = Number.NEGATIVE_INFINITY;
+  private timer: ReturnType<typeof setTimeout> | null = null;
+  private stopped = false;
+  private nextIndex = 0;
+  private readonly resting: { index: number; sinceMs: number }[] = [];
+
+  constructor(
+    private readonly config: ClusterConfig,
+    private readonly credentials: Credentials,
+    private readonly slotMap: SlotMap,
+    private readonly events: TopologyEvents,
+    private readonly logger: Logger,
+  ) {}
+
+  start(): void {
+    this.request();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    if (this.timer !== null) clearTimeout(this.timer);
+    for (const connection of this.connections.values()) connection.close();
+    this.connections.clear();
+  }
+
+  /** Asks for a refresh soon. */
+  request(): void {
+    if (this.stopped) return;
+    if (this.running) {
+      this.wanted = true;
+      return;
+    }
+    const sinceLast = performance.now() - this.lastStartMs;
+    this.schedule(Math.max(0, this.config.redirect_refresh_interval - sinceLast));
+  }
+
+  private schedule(delayMs: number): void {
+    if (this.stopped) return;
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      void this.run();
+    }, delayMs);
+  }
+
+  private async run(): Promise<void> {
+    this.running = true;
+    this.wanted = false;
+    this.lastStartMs = performance.now();
+    try {
+      await this.refresh();
+      if (this.lastError !== '') this.logger.info('the topology is readable again');
+      this.lastError = '';
+    } catch (error) {
+      this.failures++;
+      const message = (error as Error).message;
+      if (message !== this.lastError) this.logger.warn(`cannot read the topology: ${message}`);
+      this.lastError = message;
+      this.wanted = true;
+    }
+    this.running = false;
+    const jitter = 1 + (Math.random() * 2 - 1) * JITTER;
+    const interval = this.config.redirect_refresh_interval;
+    if (this.wanted) this.schedule(interval * (this.lastError === '' ? 1 : 5) * jitter);
+    else this.schedule(this.config.cluster_refresh_rate * jitter);
+  }
+
+  private async refresh(): Promise<void> {
+    const candidates = this.candidates();
+    const errors: string[] = [];
+    for (let round = 0; round < ROUNDS_MAX && candidates.length > 0; round++) {
+      const asked = candidates.splice(0, ASKED_AT_ONCE);
+      try {
+        const answer = await Promise.any(asked.map((address) => this.ask(address)));
+        this.apply(answer);
+        return;
+      } catch (error) {
+        if (!(error instanceof AggregateError)) throw error;
+        asked.forEach((address, i) => {
+          errors.push(`${formatAddress(address)}: ${(error.errors[i] as Error).message}`);
+        });
+      }
+    }
+    throw new Error(errors.join('; '));
+  }
+
+  /** Known nodes in a random order, then the configured endpoints that are not among them. */
+  private candidates(): { host: string; port: number }[] {
+    const known = [...this.known.values()].map(({ host, port }) => ({ host, port }));
+    for (let i = known.length - 1; i > 0; i--) {
+      const j = Math.floor(Math.random() * (i + 1));
+      [known[i], known[j]] = [known[j], known[i]];
+    }
+    const endpoints = this.config.endpoints.filter((each) => !this.known.has(formatAddress(each)));
+    // At least one endpoint is among the first that are asked: all known nodes may be gone.
+    return [...known.slice(0, ASKED_AT_ONCE - 1), ...endpoints, ...known.slice(ASKED_AT_ONCE - 1)];
+  }
+
+  private async ask(address: { host: string; port: number }): Promise<SlotRange[]> {
+    const timeoutMs = this.config.cluster_refresh_timeout;
+    const connection = await this.connection(address, Math.min(this.config.connect_timeout, timeoutMs));
+    const ranges = readClusterSlots(await connection.command(['CLUSTER', 'SLOTS'], timeoutMs), address.host);
+    if (ranges.length === 0) throw new Error('the node knows no slots: no cluster is formed');
+    if (this.redisVersion === '') await this.readVersion(connection, timeoutMs);
+    return ranges;
+  }
+
+  private async readVersion(connection: UpstreamClient, timeoutMs: number): Promise<void> {
+    const info = await connection.command(['INFO', 'server'], timeoutMs);
+    const version = typeof info === 'string' ? /^redis_version:(\S+)/m.exec(info)?.[1] : undefined;
+    if (version !== undefined) this.redisVersion = version;
+  }
+
+  private async connection({ host, port }: { host: string; port: number }, timeoutMs: number): Promise<UpstreamClient> {
+    const key = formatAddress({ host, port });
+    const open = this.connections.get(key);
+    if (open !== undefined && !open.closed) return open;
+    const connection = await UpstreamClient.connect(host, port, this.credentials, timeoutMs);
+    this.connections.get(key)?.close();
+    this.connections.delete(key);
+    this.connections.set(key, connection);
+    for (const [oldest, idle] of this.connections) {
+      if (this.connections.size <= CONNECTIONS_MAX) break;
+      this.connections.delete(oldest);
+      idle.close();
+    }
+    if (this.stopped) connection.close();
+    return connection;
+  }
+
+  private apply(ranges: SlotRange[]): void {
+    const now = performance.now();
+    this.refreshes++;
+    this.readMs = now;
+    this.ranges = ranges;
+    let nodesChanged = false;
+    const seen = (host: string, port: number): Known => {
+      const key = formatAddress({ host, port });
+      let node = this.known.get(key);
+      if (node === undefined) {
+        node = { index: this.takeIndex(now), host, port, lastSeenMs: now };
+        this.known.set(key, node);
+        nodesChanged = true;
+      }
+      node.lastSeenMs = now;
+      return node;
+    };
+    const slots = new Uint16Array(SLOT_COUNT).fill(NO_NODE);
+    for (const range of ranges) {
+      slots.fill(seen(range.master.host, range.master.port).index, range.start, range.end + 1);
+      for (const replica of range.replicas) seen(replica.host, replica.port);
+    }
+    for (const [key, node] of this.known) {
+      if (node.lastSeenMs === now) continue;
+      this.known.delete(key);
+      this.connections.get(key)?.close();
+      this.connections.delete(key);
+      this.resting.push({ index: node.index, sinceMs: now });
+      nodesChanged = true;
+    }
+    if (nodesChanged) this.events.nodes(this.entries(), this.redisVersion);
+    if (this.slotMap.replace(slots)) this.events.map();
+  }
+
+  /** The table of nodes as the workers get it. */
+  entries(): NodeEntry[] {
+    return [...this.known.values()].map(({ index, host, port }) => ({ index, host, port }));
+  }
+
+  private takeIndex(now: number): number {
+    const rested = this.resting[0];
+    if (rested !== undefined && now - rested.sinceMs >= INDEX_REST_MS) {
+      this.resting.shift();
+      return rested.index;
+    }
+    if (this.nextIndex >= NO_NODE) throw new Error('too many nodes have come and gone; restart the proxy');
+    return this.nextIndex++;
+  }
+}
