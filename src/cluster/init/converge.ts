@@ -48,6 +48,7 @@ export class Convergence {
   readonly #options: ConvergeOptions;
   readonly #byId: ReadonlyMap<string, Member>;
   readonly #introduced = new Map<string, number>();
+  readonly #told = new Map<string, number>();
 
   constructor(options: ConvergeOptions) {
     this.#options = options;
@@ -84,7 +85,7 @@ export class Convergence {
   }
 
   async #introduce(): Promise<void> {
-    await this.#meet(unknownPairs(this.#options.target, this.views), MEET_AGAIN_MS);
+    await this.#meet(unknownPairs(this.#options.target, this.views), this.#introduced, MEET_AGAIN_MS);
   }
 
   /** A replica needs to know its master by its id; that is so before all know all. */
@@ -110,11 +111,11 @@ export class Convergence {
     const told = stalePairs(target, this.views)
       .filter(({ viewer, subject }) => viewer !== subject)
       .map(({ viewer, subject }) => ({ viewer: subject, subject: viewer }));
-    await this.#meet(told, TELL_AGAIN_MS);
+    await this.#meet(told, this.#told, TELL_AGAIN_MS);
   }
 
   /** Tells each viewer to meet its subjects, unless that was done a moment ago. */
-  async #meet(gaps: readonly Gap[], againMs: number): Promise<void> {
+  async #meet(gaps: readonly Gap[], last: Map<string, number>, againMs: number): Promise<void> {
     const { mutate } = this.#options;
     const now = performance.now();
     const subjects = new Map<string, Member[]>();
@@ -122,8 +123,8 @@ export class Convergence {
       const pair = `${viewer.id} ${subject.id}`;
       const list = subjects.get(viewer.id) ?? [];
       if (viewer === subject || list.length >= MEETS_PER_ROUND_MAX) continue;
-      if (now - (this.#introduced.get(pair) ?? Number.NEGATIVE_INFINITY) < againMs) continue;
-      this.#introduced.set(pair, now);
+      if (now - (last.get(pair) ?? Number.NEGATIVE_INFINITY) < againMs) continue;
+      last.set(pair, now);
       subjects.set(viewer.id, [...list, this.#member(subject.id)]);
     }
     await mapBounded([...subjects], PARALLEL_MAX, async ([viewerId, met]) => {

@@ -6,6 +6,7 @@ import { type ConnectNodeOptions, connectNode, type NodeConnection } from '../no
 import { readFacts, readView } from '../node-view.js';
 import type { Member } from './member.js';
 import { type Problem, problemFrom, throwProblems } from './problems.js';
+import { NODE_TIMEOUT, readSetting } from './temporary-setting.js';
 
 /** Nodes that are connected to at once. */
 const PARALLEL_MAX = 64;
@@ -28,8 +29,9 @@ export async function inspectNodes(addresses: readonly NodeAddress[], settings: 
   const problems: Problem[] = [];
   for (const [index, result] of results.entries()) {
     const label = formatAddress(addresses[index] as NodeAddress);
-    if (result.status === 'fulfilled' && 'id' in result.value) members.push(result.value);
-    else problems.push(result.status === 'fulfilled' ? result.value : problemFrom(label, result.reason));
+    if (result.status === 'rejected') problems.push(problemFrom(label, result.reason));
+    else if ('connection' in result.value) members.push(result.value);
+    else problems.push(result.value);
   }
   try {
     settings.signal?.throwIfAborted();
@@ -58,9 +60,10 @@ async function inspect(
   }
   const asksForPassword =
     settings.password !== undefined && settings.username === undefined && !connection.passwordUnused;
-  const [view, masterPasswordMissing] = await Promise.all([
+  const [view, masterPasswordMissing, nodeTimeoutMs] = await Promise.all([
     readView(connection),
     asksForPassword && lacksMasterPassword(connection),
+    readSetting(connection, NODE_TIMEOUT.name),
   ]);
   const myself = view.topology.myself;
   if (myself === undefined) return { node: label, kind: 'verification', text: 'does not list itself in CLUSTER NODES' };
@@ -72,6 +75,7 @@ async function inspect(
     ip: connection.ip,
     busPort: myself.busPort,
     masterPasswordMissing,
+    nodeTimeoutMs,
     facts,
     view,
   };

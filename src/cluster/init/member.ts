@@ -14,6 +14,8 @@ export interface Member {
   readonly busPort: number;
   /** It asks its clients for a password, and has none itself to log in to a master. */
   readonly masterPasswordMissing: boolean;
+  /** Its cluster-node-timeout; undefined where CONFIG is not allowed. */
+  readonly nodeTimeoutMs?: number;
   readonly facts: NodeFacts;
   readonly view: NodeView;
 }

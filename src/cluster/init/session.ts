@@ -17,11 +17,12 @@ import { createExplain } from './explain.js';
 import { agreedTopology, hasShapeOf } from './finished.js';
 import { createGate } from './gate.js';
 import { type ConnectSettings, inspectNodes } from './inspect.js';
-import type { InitObserver, Member } from './member.js';
+import { leftovers, repairLeftovers, usualNodeTimeout } from './leftover.js';
+import type { InitObserver, Member, Mutate } from './member.js';
 import { type InitPlan, type PlanNode, planInit } from './plan.js';
 import { throwProblems } from './problems.js';
-import { QuickSync } from './quick-sync.js';
-import { hasReached, type TargetNode, targetOf } from './target.js';
+import { hasReached, type Stage, type TargetNode, targetOf } from './target.js';
+import { NODE_TIMEOUT, SYNC_DELAY, TemporarySetting } from './temporary-setting.js';
 
 /** Bound of each wait: for the join, for the agreement, for the first synchronisation. */
 export const WAIT_MS = 30_000;
@@ -86,7 +87,7 @@ export class InitSession {
 
   #judge(): InitState {
     if (this.#topology !== undefined) {
-      if (hasShapeOf(this.#topology, this.plan)) return 'finished';
+      if (hasShapeOf(this.#topology, this.plan)) return leftovers(this.#members).length > 0 ? 'begun' : 'finished';
       const { shards } = this.#topology;
       throw new ForgeError(
         'refused',
@@ -110,37 +111,62 @@ export class InitSession {
     const members = this.#members;
     const target = this.#target;
     const mutate = createGate(observer, signal);
+    // Everything but a setting was finished by the run that was interrupted.
+    if (this.#topology !== undefined) {
+      return [{ name: 'verify', title: 'Put a setting back', run: () => this.#repair(mutate) }];
+    }
     const convergence = new Convergence({ members, target, mutate, signal });
     const explain = createExplain(members, target);
-    const quickSync = new QuickSync(observer);
+    const reach = (stage: Stage) => convergence.reach(stage, waitMs, explain);
+    const syncDelay = new TemporarySetting(SYNC_DELAY, observer);
+    const nodeTimeout = new TemporarySetting(NODE_TIMEOUT, observer);
     const targetById = new Map(target.map((node) => [node.id, node]));
-    const masters = members.filter(({ id }) => (targetById.get(id)?.replicas ?? 0) > 0);
+    const led = members.filter(({ id }) => (targetById.get(id)?.replicas ?? 0) > 0);
     const steps: InitStep[] = [
       {
         name: 'assign',
         title: 'Assign the slots',
         run: async () => {
           await this.#requireUnchanged(convergence);
+          await repairLeftovers(members, mutate);
           await mapBounded(members, PARALLEL_MAX, (member) =>
             assign(member, targetById.get(member.id) as TargetNode, mutate),
           );
-          await quickSync.begin(masters);
         },
       },
-      { name: 'join', title: 'Join the nodes', run: () => convergence.reach('joined', waitMs, explain) },
-      { name: 'attach', title: 'Attach the replicas', run: () => convergence.reach('attached', waitMs, explain) },
-      { name: 'agree', title: 'Wait until all nodes agree', run: () => convergence.reach('agreed', waitMs, explain) },
+      {
+        name: 'join',
+        title: 'Join the nodes',
+        run: async () => {
+          await syncDelay.begin(led);
+          await reach('joined');
+        },
+      },
+      { name: 'attach', title: 'Attach the replicas', run: () => reach('attached') },
+      {
+        name: 'agree',
+        title: 'Wait until all nodes agree',
+        run: async () => {
+          await reach('known');
+          const waiting = led.filter(({ id }) => convergence.views.get(id)?.cluster.state !== 'ok');
+          const replicas = members.filter((member) => targetById.get(member.id)?.masterId !== undefined);
+          const usual = usualNodeTimeout(replicas);
+          await nodeTimeout.begin(waiting, (original) => original === usual);
+          await reach('agreed');
+          await nodeTimeout.end();
+        },
+      },
       {
         name: 'sync',
         title: 'Synchronise the replicas',
         run: async () => {
-          await convergence.reach('synced', waitMs, explain);
-          await quickSync.end();
+          await reach('synced');
+          await syncDelay.end();
         },
       },
       { name: 'verify', title: 'Verify the cluster', run: () => this.#verify(convergence) },
     ];
-    return steps.map((step) => ({ ...step, run: () => resumable(step, quickSync) }));
+    return steps.map((step) => ({ ...step, run: () => resumable(step, [nodeTimeout, syncDelay]) }));
   }
 
   /** Runs all steps. Throws what a step throws; running it again then goes on where it stopped. */
@@ -184,6 +210,10 @@ export class InitSession {
     );
   }
 
+  async #repair(mutate: Mutate): Promise<void> {
+    await repairLeftovers(this.#members, mutate);
+  }
+
   async #verify(convergence: Convergence): Promise<void> {
     const views = await convergence.look();
     if (!hasReached('synced', this.#target, views)) {
@@ -210,11 +240,12 @@ function noticed(members: readonly Member[]): string[] {
 }
 
 /** Whatever ends a step, the operator is told how to go on, and what was changed for the time being is put back. */
-async function resumable(step: InitStep, quickSync: QuickSync): Promise<void> {
+async function resumable(step: InitStep, settings: readonly TemporarySetting[]): Promise<void> {
   try {
     await step.run();
   } catch (error) {
-    await quickSync.end();
+    // A node that cannot be told now is put right by the next run.
+    for (const setting of settings) await setting.end().catch(() => undefined);
     if (!(error instanceof ForgeError)) throw error;
     const again = 'Run the same command again: it goes on where it stopped.';
     const interrupted = error.kind === 'interrupted' || error.kind === 'terminated';

@@ -110,7 +110,18 @@ export function unsynced(target: readonly TargetNode[], views: Views): TargetNod
 }
 
 /** The stages of forming a cluster; each holds only when all before it do. */
-export const STAGES = ['joined', 'attached', 'agreed', 'synced'] as const;
+export const STAGES = [
+  /** Everybody knows everybody, and has a connection. */
+  'joined',
+  /** Every replica calls itself one. */
+  'attached',
+  /** Everybody knows everybody's role and slots. */
+  'known',
+  /** Everybody says `cluster_state:ok`. */
+  'agreed',
+  /** Every replica has its master's data. */
+  'synced',
+] as const;
 export type Stage = (typeof STAGES)[number];
 
 /** Whether the views show the stage, and all before it, as reached. */
@@ -119,6 +130,8 @@ export function hasReached(stage: Stage, target: readonly TargetNode[], views: V
   if (stage === 'joined') return true;
   if (unattached(target, views).length > 0) return false;
   if (stage === 'attached') return true;
-  if (stalePairs(target, views).length > 0 || unsettled(target, views).length > 0) return false;
+  if (stalePairs(target, views).length > 0) return false;
+  if (stage === 'known') return true;
+  if (unsettled(target, views).length > 0) return false;
   return stage === 'agreed' || unsynced(target, views).length === 0;
 }
