@@ -151,8 +151,10 @@ async function startNodes(run: UpRun, report: StepReporter): Promise<void> {
   for (const port of state.nodePorts) {
     const ref = nodeRef(paths, port);
     const found = await runtime.inspect(ref);
-    if (found.phase === 'running' && !found.supervised) await runtime.stop(ref, { graceMs: HANDOVER_GRACE_MS });
-    if (found.phase !== 'waiting' && !(found.phase === 'running' && found.supervised)) missing.push(port);
+    if (found.phase === 'running' && found.supervised) continue;
+    // One that lost its supervisor is handed over to a new one; one that waits after a crash need not wait any longer.
+    if (found.phase === 'running' || found.phase === 'waiting') await runtime.stop(ref, { graceMs: HANDOVER_GRACE_MS });
+    missing.push(port);
   }
   if (missing.length > 0) {
     const server = await findRedisServer();
@@ -201,10 +203,10 @@ async function checkCluster(run: UpRun, report: StepReporter): Promise<void> {
 async function startProxy(run: UpRun, ports: NonNullable<ClusterState['proxy']>, report: StepReporter): Promise<void> {
   const { runtime, paths, state, signal } = run;
   const found = await inspectLocalProxy(paths);
-  if (found.phase === 'running' && !found.supervised) {
-    await runtime.stop(localProxyRef(paths), { graceMs: HANDOVER_GRACE_MS });
-  }
-  if (found.phase !== 'waiting' && !(found.phase === 'running' && found.supervised)) {
+  if (!(found.phase === 'running' && found.supervised)) {
+    if (found.phase === 'running' || found.phase === 'waiting') {
+      await runtime.stop(localProxyRef(paths), { graceMs: HANDOVER_GRACE_MS });
+    }
     await refuseBusyPorts(plannedPorts({ nodePorts: [], proxy: ports }));
     await startLocalProxy(paths, state.nodePorts, ports, signal);
     run.started.push('proxy');
