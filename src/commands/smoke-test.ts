@@ -7,8 +7,8 @@ import { formatDuration, parseDuration } from '../config/duration.js';
 import { ForgeError } from '../errors.js';
 import { DEFAULT_PORT, defaultTarget } from '../smoke/default-target.js';
 import { renderJunit } from '../smoke/junit.js';
-import { DEFAULT_TIMEOUT_MS, SmokeRun, smokeFailure } from '../smoke/run.js';
-import type { SmokeOptions, SmokeReport } from '../smoke/types.js';
+import { SmokeRun, smokeFailure } from '../smoke/run.js';
+import { DEFAULT_TIMEOUT_MS, type SmokeOptions, type SmokeReport } from '../smoke/types.js';
 import { renderTable } from '../ui/table.js';
 import { runTasks } from '../ui/tasks.js';
 

@@ -27,6 +27,25 @@ export interface SmokeClient {
   close(): void;
 }
 
+/**
+ * Connects as `connectNode` does, but calls a server that takes connections and never answers timed out: it is there,
+ * unlike an unreachable one.
+ */
+export async function openNode(options: ConnectNodeOptions): Promise<NodeConnection> {
+  try {
+    return await connectNode(options);
+  } catch (error) {
+    const cause = error instanceof ForgeError ? error.cause : undefined;
+    if (!(cause instanceof Error) || cause.message !== 'Command timed out') throw error;
+    const label = formatAddress(options);
+    throw new ForgeError('timeout', `${label} accepts connections but does not answer.`, {
+      host: label,
+      next: 'Check whether the server hangs, is stopped, or is busy with a slow command.',
+      cause,
+    });
+  }
+}
+
 async function callOn(node: NodeConnection, binary: boolean, command: string, args: SmokeArgument[]): Promise<unknown> {
   if (!binary) return await node.call(command, ...args);
   try {
@@ -137,7 +156,7 @@ export class ClusterClient implements SmokeClient {
     if (known !== undefined) return known;
     const colon = address.lastIndexOf(':');
     const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
-    const connection = connectNode({ ...this.#options, host, port: Number(address.slice(colon + 1)) });
+    const connection = openNode({ ...this.#options, host, port: Number(address.slice(colon + 1)) });
     this.#connections.set(address, connection);
     return connection;
   }

@@ -5,9 +5,15 @@ import { ForgeError } from '../errors.js';
 import type { SmokeClient } from './client.js';
 import { SmokeKeys } from './keys.js';
 import { SMOKE_STEPS } from './steps/index.js';
-import type { SmokeContext, SmokeOptions, SmokeReport, SmokeStep, StepResult } from './types.js';
+import {
+  DEFAULT_TIMEOUT_MS,
+  type SmokeContext,
+  type SmokeOptions,
+  type SmokeReport,
+  type SmokeStep,
+  type StepResult,
+} from './types.js';
 
-export const DEFAULT_TIMEOUT_MS = 30_000;
 /** The share of the whole time that is kept for cleaning up, and its bound. */
 const CLEAN_UP_SHARE = 0.2;
 const CLEAN_UP_MAX_MS = 2_000;

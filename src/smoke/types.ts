@@ -6,12 +6,15 @@ import type { AdminAddress } from '../proxy/control/admin.js';
 import type { SmokeClient } from './client.js';
 import type { SmokeKeys } from './keys.js';
 
+/** Bound of a whole run when none is given, milliseconds. */
+export const DEFAULT_TIMEOUT_MS = 30_000;
+
 export interface SmokeOptions extends Credentials {
   host: string;
   port: number;
   /** The admin address of the proxy, when the target is one: its state is then asked for as well. */
   admin?: AdminAddress;
-  /** Bound of the whole run, clean-up included, milliseconds; 30,000 when not given. */
+  /** Bound of the whole run, clean-up included, milliseconds; DEFAULT_TIMEOUT_MS when not given. */
   timeoutMs?: number;
   signal?: AbortSignal;
 }
