@@ -1,4 +1,5 @@
 /** The nodes of a local cluster, made one and watched until they agree. */
+import { openInit } from '../cluster/init/session.js';
 import { ForgeError } from '../errors.js';
 import { waitFor } from '../runtime/wait.js';
 import { LOOPBACK } from './nodes.js';
@@ -49,7 +50,25 @@ export async function waitUntilHealthy(options: FormationOptions): Promise<void>
   });
 }
 
-/** Joins the nodes, and waits until the cluster is whole. Finishes what an interrupted run began. */
+/**
+ * Joins the nodes and waits until the cluster is whole. Finishes what an interrupted run began.
+ * @throws ForgeError what forming a cluster throws (see `forge init-cluster`), and what `waitUntilHealthy` does
+ */
 export async function formCluster(options: FormationOptions): Promise<void> {
+  const { state, adminPassword, report, signal } = options;
+  const session = await openInit({
+    nodes: state.nodePorts.map((port) => ({ host: LOOPBACK, port })),
+    replicasPerMaster: state.replicas,
+    connect: { username: 'admin', password: adminPassword },
+    signal,
+  });
+  try {
+    for (const step of session.steps()) {
+      report.note(step.title);
+      await step.run();
+    }
+  } finally {
+    session.close();
+  }
   await waitUntilHealthy(options);
 }

@@ -1,13 +1,17 @@
 /** One change at a time on one local cluster. */
-import { randomBytes } from 'node:crypto';
-import { link, readFile, rename, rm } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { link, readFile, rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ForgeError } from '../errors.js';
 import { makePrivateDirectory, writeFileAtomic } from '../runtime/files.js';
 import { identifyProcess, isAlive, type ProcessIdentity } from '../runtime/process/identity.js';
 import type { ClusterPaths } from './paths.js';
 
-/** Dead owners that are cleared away before giving up; more than one needs several processes dying in a row. */
-const TAKEOVERS_MAX = 5;
+/** A free lock is taken at the first attempt, a dead one at the second; more only while others take it over, too. */
+const ATTEMPTS_MAX = 10;
+const PAUSE_MS = 20;
+/** Processes that died in a row while they cleared away the lock of one that had died. */
+const DEPTH_MAX = 5;
 
 interface LockOwner extends ProcessIdentity {
   /** What it does, for messages: `forge up`. */
@@ -37,39 +41,58 @@ async function takeLock(file: string, purpose: string): Promise<string> {
   const scratch = `${file}.${token}`;
   await writeFileAtomic(scratch, content, 0o600);
   try {
-    for (let attempt = 0; attempt < TAKEOVERS_MAX; attempt++) {
-      // A link appears with its content, and only where there is none.
-      const taken = await link(scratch, file).then(
-        () => true,
-        (error: NodeJS.ErrnoException) => {
-          if (error.code === 'EEXIST') return false;
-          throw error;
-        },
-      );
-      if (taken) return content;
-      const text = await readFile(file, 'utf8').catch(() => undefined);
-      if (text === undefined) continue;
-      const owner = parseOwner(text);
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      if (await place(scratch, file)) return content;
+      const owner = parseOwner((await readText(file)) ?? '');
       if (owner !== undefined && (await isAlive(owner))) throw lockedBy(owner, file);
-      await clearStale(file, text, token);
+      await removeDead(scratch, file);
+      await sleep(PAUSE_MS);
     }
   } finally {
     await rm(scratch, { force: true });
   }
-  throw new ForgeError('locked', `${file} cannot be taken.`, { next: 'Try again in a moment.' });
+  throw new ForgeError('locked', `${file} cannot be taken: others take it at the same time.`, {
+    next: 'Try again in a moment.',
+  });
 }
 
-/** Removes a dead owner's lock, unless a third process has replaced it by its own in the meantime. */
-async function clearStale(file: string, seen: string, token: string): Promise<void> {
-  const aside = `${file}.stale.${token}`;
+/** Makes `file` appear with its content, if there is none. */
+async function place(scratch: string, file: string): Promise<boolean> {
   try {
-    await rename(file, aside);
+    await link(scratch, file);
+    return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
   }
-  if ((await readFile(aside, 'utf8')) !== seen) await link(aside, file).catch(() => undefined);
-  await rm(aside, { force: true });
+}
+
+/**
+ * Removes the lock of a dead process. Between looking at a lock and removing it, another process may have done so and
+ * put its own in place; so only whoever holds a second lock, named after the content of the dead one, may remove it. That
+ * one is kept for microseconds; should its holder die in them, it is a dead lock like any other.
+ */
+async function removeDead(scratch: string, file: string, depth = 0): Promise<void> {
+  const text = await readText(file);
+  if (text === undefined || depth > DEPTH_MAX) return;
+  const owner = parseOwner(text);
+  if (owner !== undefined && (await isAlive(owner))) return;
+  const right = `${file}.${createHash('sha256').update(text).digest('hex').slice(0, 16)}`;
+  if (!(await place(scratch, right))) return await removeDead(scratch, right, depth + 1);
+  try {
+    if ((await readText(file)) === text) await rm(file, { force: true });
+  } finally {
+    await rm(right, { force: true });
+  }
+}
+
+async function readText(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 function parseOwner(text: string): LockOwner | undefined {

@@ -26,26 +26,74 @@ const AUTO_TRIES_MAX = 200;
 
 /** Every port of a plan, bus ports included. Pure. */
 export function plannedPorts(plan: PortPlan): PlannedPort[] {
-  return [
-    ...plan.nodePorts.map((port, index) => ({ port, purpose: `node ${index + 1}` })),
-    ...plan.nodePorts.map((port, index) => ({
-      port: port + BUS_PORT_OFFSET,
-      purpose: `cluster bus of node ${index + 1}`,
-    })),
-    ...(plan.proxy === null
-      ? []
-      : [
-          { port: plan.proxy.port, purpose: 'proxy' },
-          { port: plan.proxy.adminPort, purpose: "proxy's admin page" },
-        ]),
-  ];
+  return listPorts(plan.nodePorts, plan.proxy?.port, plan.proxy?.adminPort);
 }
 
 /** A plan of given numbers. Pure. @throws ForgeError `usage` when a port is out of range or planned twice */
 export function planGivenPorts(basePort: number, nodes: number, proxy: PortPlan['proxy']): PortPlan {
-  const plan = { nodePorts: Array.from({ length: nodes }, (_, index) => basePort + index), proxy };
+  const plan = { nodePorts: consecutive(basePort, nodes), proxy };
+  refuseImpossible(plannedPorts(plan), nodes);
+  return plan;
+}
+
+/**
+ * The ports for a new cluster; those left to us are looked for, beginning at a place of the cluster's own (`seed`), so
+ * that clusters made at the same moment do not run after the same ports.
+ * @throws ForgeError `usage` for impossible numbers, `refused` when given ones are busy or no free ones are found
+ */
+export async function planPorts(shape: NewShape, seed: string): Promise<PortPlan> {
+  const nodes = shape.masters * (1 + shape.replicas);
+  const { basePort } = shape;
+  const given = listPorts(
+    basePort === 'auto' ? [] : consecutive(basePort, nodes),
+    numberOf(shape.proxy?.port),
+    numberOf(shape.proxy?.adminPort),
+  );
+  refuseImpossible(given, nodes);
+  // Given ports will not get free by trying others.
+  await refuseBusyPorts(given);
+  const stride = nodes + 2;
+  const places = Math.floor((AUTO_LAST - AUTO_FIRST) / stride);
+  const start = createHash('sha256').update(seed).digest().readUInt32BE() % places;
+  for (let attempt = 0; attempt < AUTO_TRIES_MAX; attempt++) {
+    const first = AUTO_FIRST + ((start + attempt) % places) * stride;
+    const plan: PortPlan = {
+      nodePorts: consecutive(numberOf(basePort) ?? first, nodes),
+      proxy: shape.proxy && {
+        port: numberOf(shape.proxy.port) ?? first + nodes,
+        adminPort: numberOf(shape.proxy.adminPort) ?? first + nodes + 1,
+      },
+    };
+    const ports = plannedPorts(plan);
+    const distinct = new Set(ports.map(({ port }) => port)).size === ports.length;
+    if (distinct && (await busyPorts(ports)).length === 0) return plan;
+  }
+  throw new ForgeError('refused', `No ${stride} free ports found between ${AUTO_FIRST} and ${AUTO_LAST}.`, {
+    next: 'Give --base-port, --proxy-port and --admin-port yourself.',
+  });
+}
+
+function consecutive(first: number, count: number): number[] {
+  return Array.from({ length: count }, (_, index) => first + index);
+}
+
+function numberOf(choice: PortChoice | undefined): number | undefined {
+  return choice === 'auto' ? undefined : choice;
+}
+
+function listPorts(nodePorts: readonly number[], proxyPort?: number, adminPort?: number): PlannedPort[] {
+  return [
+    ...nodePorts.map((port, index) => ({ port, purpose: `node ${index + 1}` })),
+    ...nodePorts.map((port, index) => ({ port: port + BUS_PORT_OFFSET, purpose: `cluster bus of node ${index + 1}` })),
+    ...(proxyPort === undefined ? [] : [{ port: proxyPort, purpose: 'proxy' }]),
+    ...(adminPort === undefined ? [] : [{ port: adminPort, purpose: "proxy's admin page" }]),
+  ];
+}
+
+/** @throws ForgeError `usage` for a port out of range, and for one that has two uses */
+function refuseImpossible(ports: readonly PlannedPort[], nodes: number): void {
   const seen = new Map<number, string>();
-  for (const { port, purpose } of plannedPorts(plan)) {
+  for (const { port, purpose } of ports) {
     if (!Number.isInteger(port) || port < 1 || port > 65_535) {
       throw new ForgeError('usage', `The port ${port} (${purpose}) is not between 1 and 65535.`, {
         next: `A node's bus port is its port + ${BUS_PORT_OFFSET}: take a --base-port up to ${65_536 - BUS_PORT_OFFSET - nodes}.`,
@@ -59,47 +107,6 @@ export function planGivenPorts(basePort: number, nodes: number, proxy: PortPlan[
     }
     seen.set(port, purpose);
   }
-  return plan;
-}
-
-/**
- * The ports for a new cluster; those left to us are looked for, beginning at a place of the cluster's own (`seed`), so
- * that clusters made at the same moment do not run after the same ports.
- * @throws ForgeError `usage` for impossible numbers, `refused` when given ones are busy or no free ones are found
- */
-export async function planPorts(shape: NewShape, seed: string): Promise<PortPlan> {
-  const nodes = shape.masters * (1 + shape.replicas);
-  const wanted = [shape.basePort, shape.proxy?.port, shape.proxy?.adminPort];
-  if (!wanted.includes('auto')) {
-    const plan = planGivenPorts(shape.basePort as number, nodes, shape.proxy as PortPlan['proxy']);
-    await refuseBusyPorts(plannedPorts(plan));
-    return plan;
-  }
-  const stride = nodes + 2;
-  const places = Math.floor((AUTO_LAST - AUTO_FIRST) / stride);
-  const start = createHash('sha256').update(seed).digest().readUInt32BE() % places;
-  for (let attempt = 0; attempt < AUTO_TRIES_MAX; attempt++) {
-    const first = AUTO_FIRST + ((start + attempt) % places) * stride;
-    const pick = (choice: PortChoice, automatic: number) => (choice === 'auto' ? automatic : choice);
-    const plan = planGivenPorts(
-      pick(shape.basePort, first),
-      nodes,
-      shape.proxy && {
-        port: pick(shape.proxy.port, first + nodes),
-        adminPort: pick(shape.proxy.adminPort, first + nodes + 1),
-      },
-    );
-    const busy = await busyPorts(plannedPorts(plan));
-    if (busy.length === 0) return plan;
-    const given = busy.filter(({ port }) => wanted.includes(port));
-    // Ports that were given will not get free by trying others.
-    if (given.length > 0 || (shape.basePort !== 'auto' && busy.some(({ port }) => isNodePort(port, plan)))) {
-      await refuseBusyPorts(busy);
-    }
-  }
-  throw new ForgeError('refused', `No ${stride} free ports found between ${AUTO_FIRST} and ${AUTO_LAST}.`, {
-    next: 'Give --base-port, --proxy-port and --admin-port yourself.',
-  });
 }
 
 /** @throws ForgeError `refused`, naming the process that holds the first busy port */
@@ -121,8 +128,4 @@ export async function refuseBusyPorts(ports: readonly PlannedPort[]): Promise<vo
 async function busyPorts(ports: readonly PlannedPort[]): Promise<PlannedPort[]> {
   const free = await Promise.all(ports.map(({ port }) => isPortFree(port)));
   return ports.filter((_, index) => !free[index]);
-}
-
-function isNodePort(port: number, plan: PortPlan): boolean {
-  return plan.nodePorts.some((node) => node === port || node + BUS_PORT_OFFSET === port);
 }

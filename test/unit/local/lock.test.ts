@@ -1,0 +1,72 @@
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { withLock } from '../../../src/local/lock.js';
+import { type ClusterPaths, clusterPaths } from '../../../src/local/paths.js';
+
+let home: string;
+let paths: ClusterPaths;
+beforeEach(async () => {
+  home = await mkdtemp(path.join(os.tmpdir(), 'forge-lock-'));
+  paths = clusterPaths(home, 'local');
+});
+afterEach(async () => {
+  await rm(home, { recursive: true });
+});
+
+describe('the lock of a cluster', () => {
+  it('lets one in and tells the others who it is', async () => {
+    await withLock(paths, 'forge up', async () => {
+      await expect(withLock(paths, 'forge down', async () => {})).rejects.toMatchObject({
+        kind: 'locked',
+        exitCode: 6,
+        message: `forge up (process ${process.pid}) is at work on this cluster.`,
+      });
+    });
+    expect(await withLock(paths, 'forge up', async () => 'in')).toBe('in');
+  });
+
+  it('is given back when the work fails, and leaves nothing behind', async () => {
+    await expect(
+      withLock(paths, 'forge up', async () => {
+        throw new Error('no');
+      }),
+    ).rejects.toThrow('no');
+    expect(await readdir(paths.directory)).toEqual([]);
+  });
+
+  it.each([
+    ['a process that has died', JSON.stringify({ pid: 2 ** 22 + 1, start: '0:1', purpose: 'forge up' })],
+    ['a process whose number another has now', JSON.stringify({ pid: process.pid, start: '0:1', purpose: 'x' })],
+    ['something that is no lock', 'junk'],
+    ['nothing', ''],
+  ])('is taken over from %s', async (_, content) => {
+    await mkdir(paths.directory, { recursive: true });
+    await writeFile(paths.lock, content);
+    expect(await withLock(paths, 'forge up', async () => 'in')).toBe('in');
+    expect(await readdir(paths.directory)).toEqual([]);
+  });
+
+  it('is held by one at a time, however many come at once over a dead one', async () => {
+    await mkdir(paths.directory, { recursive: true });
+    await writeFile(paths.lock, JSON.stringify({ pid: 2 ** 22 + 1, start: '0:1' }));
+    let inside = 0;
+    let most = 0;
+    const work = async () => {
+      inside += 1;
+      most = Math.max(most, inside);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      inside -= 1;
+    };
+    const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => withLock(paths, 'forge up', work)));
+    expect(outcomes.filter(({ status }) => status === 'fulfilled').length).toBeGreaterThan(0);
+    expect(most).toBe(1);
+  });
+
+  it('may be deleted together with the cluster by the work', async () => {
+    await withLock(paths, 'forge down', async () => {
+      await rm(paths.directory, { recursive: true });
+    });
+  });
+});
