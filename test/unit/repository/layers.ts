@@ -1,0 +1,36 @@
+import type { Layer } from '../../support/import-graph.js';
+
+const SERVICES = ['cluster', 'local', 'smoke', 'proxy/control'];
+/** The terminal and the command line belong to commands; services return data and report through what they are given. */
+const NO_TERMINAL = /^(?!@oclif|listr2)/;
+
+/** The directions of the design: commands → services → runtime, config and clients; the proxy stands alone. */
+export const LAYERS: Layer[] = [
+  { name: 'errors', paths: ['src/errors.ts'], mayImport: [], packages: /^$/ },
+  { name: 'ui', paths: ['src/ui/'], mayImport: ['errors'], packages: /^(node:|listr2$)/ },
+  { name: 'base', paths: ['src/base-command.ts', 'src/interruption.ts'], mayImport: ['errors', 'ui'] },
+  { name: 'main', paths: ['src/main.ts'], mayImport: ['errors', 'ui'] },
+  {
+    name: 'commands',
+    paths: ['src/commands/'],
+    mayImport: ['errors', 'ui', 'base', 'config', 'proxy/config', 'runtime', ...SERVICES],
+  },
+  { name: 'config', paths: ['src/config/'], mayImport: ['errors'] },
+  { name: 'runtime', paths: ['src/runtime/'], mayImport: ['errors', 'config'], packages: NO_TERMINAL },
+  ...SERVICES.map((name) => ({
+    name,
+    paths: [`src/${name}/`],
+    // Services may use each other; the check for circles keeps that in order.
+    mayImport: ['errors', 'config', 'proxy/config', 'runtime', ...SERVICES],
+    packages: NO_TERMINAL,
+  })),
+  // The proxy's engine is pure: no package, nothing of Node or Bun, nothing outside itself.
+  { name: 'proxy/engine', paths: ['src/proxy/engine/'], mayImport: [], packages: /^$/ },
+  { name: 'proxy/config', paths: ['src/proxy/config/'], mayImport: ['errors'], packages: NO_TERMINAL },
+  {
+    name: 'proxy/server',
+    paths: ['src/proxy/server/'],
+    mayImport: ['proxy/engine', 'proxy/config'],
+    packages: /^(node:|bun$)/,
+  },
+];
