@@ -28,11 +28,11 @@ self.onmessage = ({ data: message }) => {
       break;
     case 'nodes':
       core.facts = { redisVersion: message.redisVersion };
-      core.refreshNow();
+      core.beginEvent();
       core.router.applyNodes(message.nodes);
       break;
     case 'map':
-      core.refreshNow();
+      core.beginEvent();
       core.router.mapChanged();
       break;
     case 'report':
@@ -80,7 +80,7 @@ function listen(hostname: string, port: number) {
       },
       data(socket, bytes) {
         const client = socket.data;
-        core.refreshNow();
+        core.beginEvent();
         core.add(Counter.downstream_cx_rx_bytes_total, bytes.length);
         try {
           client.received(bytes as unknown as Bytes);
@@ -89,7 +89,7 @@ function listen(hostname: string, port: number) {
         }
       },
       drain(socket) {
-        core.refreshNow();
+        core.beginEvent();
         socket.data.drained();
       },
       end(socket) {
@@ -167,7 +167,7 @@ class BunRuntime implements Runtime {
     const failed = (reason: string) => {
       if (opened) return;
       opened = true;
-      core.refreshNow();
+      core.beginEvent();
       events.failed(reason);
     };
     Bun.connect<TransportEvents>({
@@ -178,28 +178,28 @@ class BunRuntime implements Runtime {
         open(socket) {
           opened = true;
           socket.setNoDelay(true);
-          core.refreshNow();
+          core.beginEvent();
           events.opened(socket as unknown as Transport);
         },
         data(socket, bytes) {
-          core.refreshNow();
+          core.beginEvent();
           socket.data.received(bytes as unknown as Bytes);
         },
         drain(socket) {
-          core.refreshNow();
+          core.beginEvent();
           socket.data.drained();
         },
         end(socket) {
           socket.terminate();
-          core.refreshNow();
+          core.beginEvent();
           socket.data.closed('closed by the upstream');
         },
         close(socket, error) {
-          core.refreshNow();
+          core.beginEvent();
           socket.data.closed(error?.message ?? 'connection lost');
         },
         error(socket, error) {
-          core.refreshNow();
+          core.beginEvent();
           socket.data.closed(error.message);
           socket.terminate();
         },

@@ -56,6 +56,7 @@ export class Core {
   private readonly dirtyLanes: Lane[] = [];
   private laterClients: Client[] = [];
   private deferred = false;
+  private clockRead = false;
   private delayed: Delayed[] = [];
   private readonly watched = new Set<Client>();
   private readonly heldLanes = new Map<Client, Set<Lane>>();
@@ -81,8 +82,10 @@ export class Core {
 
   // ---------------------------------------------------------------- the turn
 
-  /** Reads the clock; called once for every event. */
-  refreshNow(): void {
+  /** An event begins. The clock is read for the first one of a turn: the others follow within microseconds. */
+  beginEvent(): void {
+    if (this.clockRead) return;
+    this.clockRead = true;
     this.nowMs = this.runtime.now();
   }
 
@@ -113,6 +116,7 @@ export class Core {
   /** Everything that was said in this turn goes out: one write per socket. */
   private readonly endTurn = (): void => {
     this.deferred = false;
+    this.clockRead = false;
     if (this.laterClients.length > 0) {
       const clients = this.laterClients;
       this.laterClients = [];
@@ -129,7 +133,8 @@ export class Core {
 
   /** Looks after time: delayed commands, time-outs, reconnections, clients that do not read. Called every 20 ms or so. */
   tick(): void {
-    this.refreshNow();
+    this.clockRead = false;
+    this.nowMs = this.runtime.now();
     this.sendDelayed();
     this.router.tick(this.nowMs - this.settings.opTimeoutMs);
     for (const client of this.watched) this.inspect(client);
@@ -138,7 +143,7 @@ export class Core {
   // ---------------------------------------------------------------- clients
 
   accept(transport: Transport, address: string): Client {
-    this.refreshNow();
+    this.beginEvent();
     const id = this.nextClient++ * this.settings.workers + this.settings.worker + 1;
     const client = new Client(this, transport, id, address);
     this.clients.add(client);
