@@ -1,6 +1,6 @@
 import { Flags } from '@oclif/core';
 import { ForgeCommand } from '../base-command.js';
-import { localClusterFlags, portFlag } from '../config/local-flags.js';
+import { localClusterFlags, portChoice } from '../config/local-flags.js';
 import { forgeHome } from '../local/paths.js';
 import { bringUp, type UpResult } from '../local/up.js';
 import { runTasks } from '../ui/tasks.js';
@@ -21,11 +21,12 @@ Passwords are made once and kept in files that only you can read.`;
     ...localClusterFlags,
     masters: Flags.integer({ description: 'Number of masters (3).', helpValue: 'N', min: 1 }),
     replicas: Flags.integer({ description: 'Number of replicas per master (1).', helpValue: 'N', min: 0 }),
-    'base-port': portFlag({
+    'base-port': Flags.string({
       description: "Port of the first node (7001); the others follow. A node's bus port is 10,000 higher.",
+      helpValue: 'PORT|auto',
     }),
-    'proxy-port': portFlag({ description: 'Port of the endpoint (7379).' }),
-    'admin-port': portFlag({ description: "Port of the proxy's admin pages (9901)." }),
+    'proxy-port': Flags.string({ description: 'Port of the endpoint (7379).', helpValue: 'PORT|auto' }),
+    'admin-port': Flags.string({ description: "Port of the proxy's admin pages (9901).", helpValue: 'PORT|auto' }),
     runtime: Flags.option({
       options: ['process', 'docker'] as const,
       description: 'Where the nodes run: as processes of this machine (default) or in containers.',
@@ -45,9 +46,9 @@ Passwords are made once and kept in files that only you can read.`;
       asked: {
         masters: flags.masters,
         replicas: flags.replicas,
-        basePort: flags['base-port'],
-        proxyPort: flags['proxy-port'],
-        adminPort: flags['admin-port'],
+        basePort: portChoice('--base-port', flags['base-port']),
+        proxyPort: portChoice('--proxy-port', flags['proxy-port']),
+        adminPort: portChoice('--admin-port', flags['admin-port']),
         runtime: flags.runtime,
         proxy: flags.proxy,
       },

@@ -12,13 +12,15 @@ export const localClusterFlags = {
   }),
 };
 
-/** A TCP port, or `auto` for any free one. */
-export const portFlag = Flags.custom<number | 'auto'>({
-  helpValue: 'PORT|auto',
-  parse: async (text) => {
-    if (text === 'auto') return 'auto';
-    const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-    if (port >= 1 && port <= 65_535) return port;
-    throw new ForgeError('usage', `"${text}" is no port.`, { next: 'Give a number from 1 to 65535, or auto.' });
-  },
-});
+/**
+ * The value of a port flag: a TCP port, or `auto` for any free one.
+ * @throws ForgeError `usage`
+ */
+export function portChoice(flag: string, text: string | undefined): number | 'auto' | undefined {
+  if (text === undefined || text === 'auto') return text;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port >= 1 && port <= 65_535) return port;
+  throw new ForgeError('usage', `${flag} ${text}: that is no port.`, {
+    next: 'Give a number from 1 to 65535, or auto.',
+  });
+}

@@ -109,8 +109,16 @@ function refuseImpossible(ports: readonly PlannedPort[], nodes: number): void {
   }
 }
 
-/** @throws ForgeError `refused`, naming the process that holds the first busy port */
-export async function refuseBusyPorts(ports: readonly PlannedPort[]): Promise<void> {
+/** The way out when the ports of a new cluster are busy. */
+const FOR_A_NEW_CLUSTER = 'or have other ports chosen: --base-port auto';
+/** An existing cluster cannot move: its nodes know each other by their ports. */
+export const FOR_AN_OLD_CLUSTER = 'or start another cluster: --name NAME --base-port auto';
+
+/** @throws ForgeError `refused`, naming every busy port and the process that holds it */
+export async function refuseBusyPorts(
+  ports: readonly PlannedPort[],
+  otherwise: string = FOR_A_NEW_CLUSTER,
+): Promise<void> {
   const busy = await busyPorts(ports);
   const first = busy[0];
   if (first === undefined) return;
@@ -120,7 +128,7 @@ export async function refuseBusyPorts(ports: readonly PlannedPort[]): Promise<vo
   const told = holders.map(({ port, purpose, holder }) => `${port} (${purpose}) by ${describeHolder(holder)}`);
   throw new ForgeError('refused', `${busy.length === 1 ? 'A port is' : 'Ports are'} busy: ${told.join(', ')}.`, {
     host: `127.0.0.1:${first.port}`,
-    next: ['Stop what holds the port,', 'or have other ports chosen: --base-port auto (for a new cluster)'],
+    next: [`Stop what holds ${busy.length === 1 ? 'the port' : 'the ports'},`, otherwise],
     details: { busy: holders },
   });
 }

@@ -1,13 +1,13 @@
 /** `forge up`: from whatever there is to a running cluster behind one endpoint. */
 import { rmdir } from 'node:fs/promises';
 import { createRuntime } from '../runtime/create.js';
-import { findRedisServer } from '../runtime/redis-server.js';
+import { BUS_PORT_OFFSET, findRedisServer } from '../runtime/redis-server.js';
 import type { Runtime } from '../runtime/runtime.js';
 import { formCluster, waitUntilHealthy } from './formation.js';
 import { withLock } from './lock.js';
 import { LOOPBACK, nodeInstance, nodeRef, waitUntilServing } from './nodes.js';
 import { type ClusterPaths, clusterPaths } from './paths.js';
-import { type PlannedPort, plannedPorts, planPorts, refuseBusyPorts } from './port-plan.js';
+import { FOR_AN_OLD_CLUSTER, type PlannedPort, plannedPorts, planPorts, refuseBusyPorts } from './port-plan.js';
 import { inspectLocalProxy, localProxyRef, startLocalProxy, waitUntilProxyReady } from './proxy.js';
 import { ensureSecrets, loadSecrets, type Secrets, secretFile } from './secrets.js';
 import { type AskedShape, checkSameShape, newShape } from './shape.js';
@@ -158,7 +158,7 @@ async function startNodes(run: UpRun, report: StepReporter): Promise<void> {
   }
   if (missing.length > 0) {
     const server = await findRedisServer();
-    await refuseBusyPorts(portsOf(state, (port) => missing.includes(port)));
+    await refuseBusyPorts(portsOf(state, missing), FOR_AN_OLD_CLUSTER);
     for (const port of missing) {
       signal?.throwIfAborted();
       await runtime.start(await nodeInstance(paths, state, secrets, server, port));
@@ -183,9 +183,15 @@ async function startNodes(run: UpRun, report: StepReporter): Promise<void> {
   );
 }
 
-/** The planned ports, node and bus, of some of the nodes. */
-function portsOf(state: ClusterState, wanted: (port: number) => boolean): PlannedPort[] {
-  return plannedPorts({ nodePorts: state.nodePorts.filter(wanted), proxy: null });
+/** The ports of some of the nodes, and of the proxy if given, under the names that they have in the whole plan. */
+function portsOf(
+  state: ClusterState,
+  nodePorts: readonly number[],
+  proxy: ClusterState['proxy'] = null,
+): PlannedPort[] {
+  const wanted = new Set([...nodePorts.flatMap((port) => [port, port + BUS_PORT_OFFSET])]);
+  if (proxy !== null) wanted.add(proxy.port).add(proxy.adminPort);
+  return plannedPorts(state).filter(({ port }) => wanted.has(port));
 }
 
 async function form(run: UpRun, report: StepReporter): Promise<void> {
@@ -207,7 +213,7 @@ async function startProxy(run: UpRun, ports: NonNullable<ClusterState['proxy']>,
     if (found.phase === 'running' || found.phase === 'waiting') {
       await runtime.stop(localProxyRef(paths), { graceMs: HANDOVER_GRACE_MS });
     }
-    await refuseBusyPorts(plannedPorts({ nodePorts: [], proxy: ports }));
+    await refuseBusyPorts(portsOf(state, [], ports), FOR_AN_OLD_CLUSTER);
     await startLocalProxy(paths, state.nodePorts, ports, signal);
     run.started.push('proxy');
   }
