@@ -10,7 +10,8 @@ export interface WorkerStart {
   readonly limits: Limits;
   readonly listen: { readonly host: string; readonly port: number };
   readonly slotMap: SharedArrayBuffer;
-  readonly stats: SharedArrayBuffer;
+  /** The statistics of all workers, each by its number. */
+  readonly stats: readonly SharedArrayBuffer[];
   readonly logLevel: LogLevel;
 }
 

@@ -11,6 +11,9 @@ const TICK_MS = 20;
 /** A worker asks for a new topology at most this often. */
 const REFRESH_REQUEST_INTERVAL_MS = 50;
 
+/** Silent connections are probed after this time, as Redis's `tcp-keepalive` has it. */
+const KEEPALIVE_MS = 300_000;
+
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 declare const self: { onmessage: ((event: { data: ToWorker }) => void) | null; postMessage(message: FromWorker): void };
@@ -51,7 +54,8 @@ function start(options: WorkerStart): void {
     options.settings,
     options.limits,
     new SlotMap(options.slotMap),
-    new Float64Array(options.stats),
+    new Float64Array(options.stats[options.settings.worker]),
+    options.stats.map((memory) => new Float64Array(memory)),
   );
   try {
     listener = listen(options.listen.host, options.listen.port);
@@ -73,9 +77,12 @@ function listen(hostname: string, port: number) {
   const address = { hostname, port, reusePort: true };
   return Bun.listen<Client>({
     ...address,
+    // A client may close its sending side and still wait for its replies, as `printf … | nc` does.
+    allowHalfOpen: true,
     socket: {
       open(socket) {
         socket.setNoDelay(true);
+        socket.setKeepAlive(true, KEEPALIVE_MS);
         socket.data = core.accept(socket as unknown as Transport, peer(socket));
       },
       data(socket, bytes) {
@@ -93,8 +100,8 @@ function listen(hostname: string, port: number) {
         socket.data.drained();
       },
       end(socket) {
-        socket.terminate();
-        core.left(socket.data);
+        core.beginEvent();
+        socket.data.ended();
       },
       close(socket) {
         core.left(socket.data);
@@ -178,6 +185,7 @@ class BunRuntime implements Runtime {
         open(socket) {
           opened = true;
           socket.setNoDelay(true);
+          socket.setKeepAlive(true, KEEPALIVE_MS);
           core.beginEvent();
           events.opened(socket as unknown as Transport);
         },

@@ -24,14 +24,17 @@ export interface WorkersOptions {
 
 /** The threads that serve clients. */
 export class Workers {
-  readonly stats: SharedArrayBuffer[] = [];
+  /** The workers' statistics, each in memory that it shares. */
+  readonly stats: readonly SharedArrayBuffer[];
   private readonly workers: Worker[] = [];
   private readonly reports = new Map<number, (lanes: readonly LaneReport[]) => void>();
   private nextReport = 0;
   private drained = 0;
   private onDrained: (() => void) | null = null;
 
-  constructor(private readonly options: WorkersOptions) {}
+  constructor(private readonly options: WorkersOptions) {
+    this.stats = Array.from({ length: options.count }, () => new SharedArrayBuffer(options.statsBytes));
+  }
 
   get count(): number {
     return this.options.count;
@@ -46,8 +49,6 @@ export class Workers {
 
   private startOne(index: number): Promise<void> {
     const { options } = this;
-    const stats = new SharedArrayBuffer(options.statsBytes);
-    this.stats[index] = stats;
     const worker = new Worker(new URL('./worker.ts', import.meta.url).href);
     this.workers[index] = worker;
     const start: WorkerStart = {
@@ -56,7 +57,7 @@ export class Workers {
       limits: DEFAULT_WORKER_LIMITS,
       listen: options.listen,
       slotMap: options.slotMap,
-      stats,
+      stats: this.stats,
       logLevel: options.logLevel,
     };
     return new Promise((resolve, reject) => {

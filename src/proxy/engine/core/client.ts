@@ -7,6 +7,7 @@ import {
   frameRequest,
   PREAUTH_LIMITS,
   RequestFrame,
+  type RequestLimits,
   resumeRequest,
 } from '../resp/request-framer.js';
 import { Counter } from '../stats.js';
@@ -56,6 +57,8 @@ export class Client {
   /** Nothing more is read; the connection closes when the output is empty. */
   closing = false;
   closed = false;
+  /** Its side of the connection is closed. */
+  private finished = false;
   /** Upstream connections that are not read because of this client. */
   holdsUpstream = 0;
   /** When it last took bytes, while bytes wait for it. */
@@ -106,7 +109,7 @@ export class Client {
         this.keep(bytes, at, end);
         break;
       }
-      const verdict = frameRequest(bytes, at, end, frame, this.authenticated ? DEFAULT_LIMITS : PREAUTH_LIMITS);
+      const verdict = frameRequest(bytes, at, end, frame, this.requestLimits());
       if (verdict === FRAME_COMPLETE) {
         if (!dispatch(this, bytes, at, frame)) {
           this.setHold(Hold.order);
@@ -126,6 +129,16 @@ export class Client {
       if (this.pending >= this.core.limits.clientPendingMax) this.setHold(Hold.pending);
       if (this.output.bytes >= this.core.limits.clientOutputBytesHigh) this.setHold(Hold.output);
     }
+  }
+
+  private requestLimits(): RequestLimits {
+    return this.authenticated ? DEFAULT_LIMITS : PREAUTH_LIMITS;
+  }
+
+  /** The client has said all that it will say; it still gets its replies. */
+  ended(): void {
+    this.finished = true;
+    if (!this.dirty) this.core.markDirty(this);
   }
 
   /**
@@ -173,7 +186,7 @@ export class Client {
         this.refuse('the proxy holds too many large requests already; try again later');
         return end;
       }
-      const verdict = resumeRequest(large.buffer, 0, large.length, large.frame, DEFAULT_LIMITS);
+      const verdict = resumeRequest(large.buffer, 0, large.length, large.frame, this.requestLimits());
       if (verdict === FRAME_INCOMPLETE) continue;
       const surplus = large.length - large.frame.end;
       this.dropLarge(large);
@@ -232,6 +245,7 @@ export class Client {
       this.paused = false;
       this.transport.resume();
     }
+    if (this.finished) this.touch();
   }
 
   // ---------------------------------------------------------------- replies
@@ -274,6 +288,7 @@ export class Client {
       const next = request.next;
       this.head = next;
       this.pending--;
+      if (request.held !== 0) this.core.unhold(request);
       releaseRequest(request);
       if (next === null) {
         this.tail = null;
@@ -313,7 +328,7 @@ export class Client {
       if (taken > 0) this.progressMs = this.core.nowMs;
     }
     if (output.bytes === 0) {
-      if (this.closing && this.head === null) {
+      if (this.head === null && (this.closing || (this.finished && this.carry === null && this.hold === 0))) {
         this.transport.end();
         return;
       }
@@ -340,6 +355,7 @@ export class Client {
       const next = request.next;
       request.client = null;
       // What is on its way is released by whoever holds it, when its reply comes.
+      if (request.held !== 0) this.core.unhold(request);
       if (request.state === RequestState.done) releaseRequest(request);
       request = next;
     }

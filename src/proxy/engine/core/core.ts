@@ -1,4 +1,4 @@
-import { type Bytes, utf8Bytes } from '../bytes.js';
+import { type Bytes, copyBytes, utf8Bytes } from '../bytes.js';
 import { Catalog, type CommandEntry } from '../commands/catalog.js';
 import { COMMANDS } from '../commands/table.generated.js';
 import { bulk, encodeCommand } from '../resp/encode.js';
@@ -26,6 +26,10 @@ const RETRY_DELAY_MS = 20;
 const RETRY_DELAY_MAX_MS = 250;
 /** A command that is redirected more often than this waits in between: the nodes disagree for the moment. */
 const QUICK_REDIRECTS = 4;
+
+/** Kept replies up to this size are copied into slabs, which hold nothing else. */
+const KEPT_COPY_BYTES_MAX = 2048;
+const SLAB_BYTES = 64 * 1024;
 
 interface Delayed {
   request: Request;
@@ -61,6 +65,11 @@ export class Core {
   private readonly watched = new Set<Client>();
   private readonly heldLanes = new Map<Client, Set<Lane>>();
   private largeBytes = 0;
+  private heldBytes = 0;
+  private slab: Bytes | null = null;
+  private slabUsed = 0;
+  /** The upstream connection whose bytes are being read. */
+  readingLane: Lane | null = null;
   private nextClient = 0;
   private readonly countLines: (Bytes | undefined)[] = [];
   private readonly greetings: ({ bytes: Bytes; replies: number } | undefined)[] = [];
@@ -71,6 +80,8 @@ export class Core {
     readonly limits: Limits,
     readonly slotMap: SlotMap,
     readonly stats: Float64Array,
+    /** The statistics of all workers, this one's among them. */
+    private readonly allStats: readonly Float64Array[] = [stats],
   ) {
     this.texts = new Texts(runtime.allocate);
     this.clientBuffers = new BufferPool(runtime.allocate, CLIENT_BUFFER_BYTES, POOLED_BUFFERS_MAX);
@@ -244,26 +255,65 @@ export class Core {
     }
     if (client.head === request) {
       client.output.append(bytes, start, end);
+      if (client.output.bytes > this.limits.clientOutputBytesMax && this.readingLane !== null) {
+        this.holdUpstream(client, this.readingLane);
+      }
       client.advance();
+      return;
+    }
+    this.keepReply(request, bytes, start, end);
+    request.state = RequestState.done;
+    this.hold(request, end - start);
+  }
+
+  /** Keeps a reply whose turn has not come. A small one is copied: it must not keep a large received chunk alive. */
+  private keepReply(request: Request, bytes: Bytes, start: number, end: number): void {
+    const size = end - start;
+    if (size <= KEPT_COPY_BYTES_MAX && bytes.length >= size * 4) {
+      if (this.slab === null || this.slabUsed + size > SLAB_BYTES) {
+        this.slab = this.runtime.allocate(SLAB_BYTES);
+        this.slabUsed = 0;
+      }
+      request.reply = this.slab;
+      request.replyStart = this.slabUsed;
+      this.slabUsed = request.replyEnd = copyBytes(bytes, start, end, this.slab, this.slabUsed);
       return;
     }
     request.reply = bytes;
     request.replyStart = start;
     request.replyEnd = end;
-    request.state = RequestState.done;
+  }
+
+  /** Counts bytes of a reply that cannot be passed on yet. The client that brings too many of them is let go. */
+  hold(request: Request, size: number): void {
+    request.held += size;
+    this.heldBytes += size;
+    if (this.heldBytes <= this.limits.heldRepliesBytesMax) return;
+    const client = request.client ?? request.parent?.client;
+    if (!client) return;
+    this.count(Counter.downstream_cx_overflow_close);
+    this.disconnect(client, 'replies wait for an earlier one, and take more memory than is allowed');
+  }
+
+  /** The held bytes of a request have been passed on or dropped. */
+  unhold(request: Request): void {
+    this.heldBytes -= request.held;
+    request.held = 0;
   }
 
   private partDone(part: Request, bytes: Bytes, start: number, end: number): void {
-    part.reply = bytes;
-    part.replyStart = start;
-    part.replyEnd = end;
+    this.keepReply(part, bytes, start, end);
+    this.hold(part, end - start);
     if (part.earlier !== null) this.joinParts(part);
     part.state = RequestState.done;
     const parent = part.parent as Request;
     const fanout = parent.fanout;
     if (fanout === null || --fanout.remaining > 0) return;
     const merged = parent.client === null ? null : mergeReplies(this, fanout);
-    for (const done of fanout.parts) releaseRequest(done);
+    for (const done of fanout.parts) {
+      this.unhold(done);
+      releaseRequest(done);
+    }
     parent.fanout = null;
     const client = parent.client;
     if (client === null || merged === null) {
@@ -278,6 +328,9 @@ export class Core {
     }
     parent.earlier = merged.pieces;
     parent.state = RequestState.done;
+    let size = 0;
+    for (const piece of merged.pieces) size += piece.length;
+    this.hold(parent, size);
   }
 
   private joinParts(part: Request): void {
@@ -301,8 +354,14 @@ export class Core {
       return;
     }
     this.count(Counter.upstream_rq_failure);
-    request.earlier = null;
+    this.dropEarlier(request);
     this.deliver(request, error, 0, error.length, true);
+  }
+
+  /** Forgets the part of a reply that has come in, because the rest will not. */
+  dropEarlier(request: Request): void {
+    request.earlier = null;
+    this.unhold(request);
   }
 
   timedOut(request: Request): void {
@@ -383,7 +442,7 @@ export class Core {
       if (request.client !== null) this.disconnect(request.client, 'the upstream closed in the middle of its reply');
       return;
     }
-    request.earlier = null;
+    this.dropEarlier(request);
     const expired = this.nowMs - request.startedMs >= this.settings.opTimeoutMs;
     const repeatable = !whollyWritten || request.entry?.repeatable === true;
     if (!repeatable || expired || request.attempts >= this.limits.attemptsMax) {
@@ -460,6 +519,13 @@ export class Core {
 
   count(counter: number): void {
     this.stats[counter]++;
+  }
+
+  /** A counter over all workers. */
+  total(counter: number): number {
+    let total = 0;
+    for (const stats of this.allStats) total += stats[counter];
+    return total;
   }
 
   add(counter: number, amount: number): void {

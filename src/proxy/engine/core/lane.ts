@@ -270,6 +270,13 @@ export class Lane {
       at = this.receiveHandshake(bytes, end);
       if (at < 0) return;
     }
+    this.core.readingLane = this;
+    this.readReplies(bytes, at, end);
+    this.core.readingLane = null;
+    if (this.waiting.length !== 0 && this.state === LaneState.ready) this.sendWaiting();
+  }
+
+  private readReplies(bytes: Bytes, at: number, end: number): void {
     const framer = this.framer;
     const fifo = this.fifo;
     while (at < end) {
@@ -307,7 +314,6 @@ export class Lane {
       if (fresh) this.core.complete(request, bytes, start, next, this);
       else this.completeParts(request, bytes, start, next);
     }
-    if (this.waiting.length !== 0 && this.state === LaneState.ready) this.sendWaiting();
   }
 
   /** A reply that goes on in the next chunk. */
@@ -329,7 +335,8 @@ export class Lane {
     }
     if (client === null && request.parent === null) return;
     request.earlier ??= [];
-    request.earlier.push(start === 0 && end === bytes.length ? bytes : (bytes.subarray(start, end) as Bytes));
+    this.core.hold(request, end - start);
+    request.earlier?.push(start === 0 && end === bytes.length ? bytes : (bytes.subarray(start, end) as Bytes));
   }
 
   private completeParts(request: Request, bytes: Bytes, start: number, end: number): void {
@@ -350,7 +357,7 @@ export class Lane {
   private giveEarlier(request: Request, client: Client): void {
     if (request.earlier === null) return;
     for (const piece of request.earlier) client.stream(piece, 0, piece.length);
-    request.earlier = null;
+    this.core.dropEarlier(request);
   }
 
   private joined(first: Bytes | null, bytes: Bytes, start: number, end: number): Bytes {
@@ -419,7 +426,6 @@ export class Lane {
       placeholder.state = RequestState.sent;
       placeholder.streaming = i === 0 && !this.framer.idle;
       this.fifo.replace(i, placeholder);
-      request.earlier = null;
       this.core.timedOut(request);
     }
     if (this.waiting.length === 0) return;

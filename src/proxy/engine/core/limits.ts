@@ -10,6 +10,8 @@ export interface Limits {
   readonly clientStallMs: number;
   /** How long a client may leave replies untaken, with nobody else held up, before it is disconnected. */
   readonly clientUnreadMs: number;
+  /** Bytes of replies that a worker keeps because an earlier command of the same client is not answered yet. */
+  readonly heldRepliesBytesMax: number;
   /** Bytes of unfinished large commands that a worker holds. */
   readonly requestBytesMax: number;
   /** Unsent bytes towards one upstream connection above which the clients that feed it are not read. */
@@ -36,6 +38,7 @@ export const DEFAULT_WORKER_LIMITS: Limits = {
   clientOutputBytesMax: 64 * 1024 * 1024,
   clientStallMs: 1000,
   clientUnreadMs: 60_000,
+  heldRepliesBytesMax: 1024 * 1024 * 1024,
   requestBytesMax: 1024 * 1024 * 1024,
   upstreamOutputBytesHigh: 16 * 1024 * 1024,
   upstreamInFlightMax: 131_072,

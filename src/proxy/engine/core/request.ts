@@ -46,6 +46,8 @@ export class Request {
   replyEnd = 0;
   /** … and what came before that range, of a reply that arrived in several chunks. */
   earlier: Bytes[] | null = null;
+  /** Bytes of the reply that count as held. */
+  held = 0;
   /** Part of the reply is with the client already: it can only be finished or cut. */
   streaming = false;
 
@@ -81,6 +83,7 @@ export function releaseRequest(request: Request): void {
   request.asking = false;
   request.reply = null;
   request.earlier = null;
+  request.held = 0;
   request.streaming = false;
   request.fanout = null;
   request.parent = null;

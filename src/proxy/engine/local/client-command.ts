@@ -81,7 +81,7 @@ export function clientCommand(client: Client, args: Arguments): void {
     default:
       if (core.catalog.entries.some((entry) => entry.name === `client|${sub}`)) {
         error(`unsupported command 'client|${sub}': it is not supported by the proxy yet`);
-      } else error(`unknown subcommand '${sub}'. Try CLIENT HELP.`);
+      } else error(`unknown subcommand '${args.text(1).replace(/[\r\n]/g, ' ')}'. Try CLIENT HELP.`);
   }
 }
 

@@ -9,7 +9,7 @@ export function info(client: Client, args: Arguments): void {
   for (let i = 1; i < args.count; i++) wanted.add(args.word(i));
   const all = wanted.size === 0 || ['all', 'default', 'everything'].some((word) => wanted.has(word));
   const uptime = Math.floor((core.nowMs - core.startedMs) / 1000);
-  const stat = (counter: number) => core.stats[counter];
+  const stat = (counter: number) => core.total(counter);
   const sections: [string, string, [string, string | number][]][] = [
     [
       'server',

@@ -94,7 +94,7 @@ function select(client: Client, args: Arguments): void {
   const index = args.integer(1);
   if (index === 0) client.reply(client.core.texts.ok);
   else if (Number.isInteger(index)) client.reply(client.core.text('-ERR DB index is out of range\r\n'));
-  else client.reply(client.core.text('-ERR invalid DB index\r\n'));
+  else client.reply(client.core.text('-ERR value is not an integer or out of range\r\n'));
 }
 
 function time(client: Client): void {
