@@ -182,7 +182,9 @@ describe('the plan of a new cluster', () => {
         const host = placeOf(nodes, 'host');
         const counts = new Map<string | undefined, number>();
         for (const { master } of plan.shards) counts.set(host(master), (counts.get(host(master)) ?? 0) + 1);
-        expect(Math.max(...counts.values()) - Math.min(...counts.values(), counts.size < hosts ? 0 : 99)).toBeLessThan(2);
+        expect(Math.max(...counts.values()) - Math.min(...counts.values(), counts.size < hosts ? 0 : 99)).toBeLessThan(
+          2,
+        );
       }),
     );
   });
