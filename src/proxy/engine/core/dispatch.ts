@@ -1,4 +1,4 @@
-import { type Bytes, equalsIgnoreCase, latin1 } from '../bytes.js';
+import { type Bytes, equalsIgnoreCase, latin1, writeAscii } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import { Route } from '../commands/routes.js';
 import { keySlot } from '../hash/crc16.js';
@@ -27,7 +27,7 @@ export function dispatch(client: Client, bytes: Bytes, start: number, frame: Req
   }
   if (entry === null) {
     core.countRequest(null);
-    client.reply(core.text(`-${unknownCommand(bytes, frame)}\r\n`));
+    replyError(client, unknownCommand(bytes, frame));
     return true;
   }
   if (!entry.container) return run(client, entry, bytes, start, frame);
@@ -36,7 +36,7 @@ export function dispatch(client: Client, bytes: Bytes, start: number, frame: Req
   if (sub !== null) return run(client, sub, bytes, start, frame);
   core.countRequest(null);
   const word = printable(bytes, frame.starts[1], frame.ends[1]);
-  client.reply(core.text(`-ERR unknown subcommand '${word}'. Try ${entry.name.toUpperCase()} HELP.\r\n`));
+  replyError(client, `ERR unknown subcommand '${word}'. Try ${entry.name.toUpperCase()} HELP.`);
   return true;
 }
 
@@ -269,7 +269,17 @@ function unknownCommand(bytes: Bytes, frame: RequestFrame): string {
   return `ERR unknown command '${name}', with args beginning with: ${args}`;
 }
 
-/** Text that cannot break an error line. */
+/** What a client said, as Redis shows it: up to a zero byte, on one line. */
 function printable(bytes: Bytes, start: number, end: number): string {
-  return latin1(bytes, start, end).replace(/[\r\n]/g, ' ');
+  const text = latin1(bytes, start, end);
+  const zero = text.indexOf('\0');
+  return (zero < 0 ? text : text.slice(0, zero)).replace(/[\r\n]/g, ' ');
+}
+
+/** Answers with an error that shows a client's own bytes: each character stands for one byte. */
+function replyError(client: Client, text: string): void {
+  const line = `-${text}\r\n`;
+  const bytes = client.core.runtime.allocate(line.length);
+  writeAscii(line, bytes, 0);
+  client.reply(bytes);
 }
