@@ -30,6 +30,7 @@ beforeEach(() => {
   vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   vi.stubEnv('FORGE_HOME', folder);
   vi.stubEnv('REDIS_REQUIREPASS', PASSWORD);
+  vi.stubEnv('REDISCLI_AUTH', '');
   vi.stubEnv('REDIS_USERNAME', '');
 });
 afterEach(() => {

@@ -1,0 +1,62 @@
+// The bounds that the project has set itself, beside what was measured. Pure.
+
+/** Processor time per command, as a share of nutcracker's. */
+const CPU_BOUNDS = { p1: 0.85, p16: 0.5, p100: 0.2 };
+const P99_BOUND = 1.25;
+const MIB = 2 ** 20;
+const KIB = 2 ** 10;
+const IDLE_BYTES_MAX = 60 * MIB;
+const CLIENT_BYTES_MAX = 20 * KIB;
+const VERSION_BOUND = 3;
+const UP_MAX_MS = 25_000;
+const UP_AGAIN_MAX_MS = 3_000;
+
+/**
+ * One line per bound for which there are figures.
+ * @returns {{ what: string, bound: string, measured: string, holds: boolean }[]}
+ */
+export function verdicts({ throughput = [], paced = [], memory = [], version, up }) {
+  const lines = [];
+  const atMost = (what, measured, bound, show) => {
+    lines.push({ what, bound: `≤ ${show(bound)}`, measured: show(measured), holds: measured <= bound });
+  };
+  const of = (records, endpoint) => records.find((record) => record.endpoint === endpoint);
+  const times = (value) => `${value.toFixed(2)} ×`;
+
+  for (const { case: name, command, endpoint, cpuUs } of throughput) {
+    const bound = CPU_BOUNDS[name];
+    if (endpoint !== 'forge' || bound === undefined) continue;
+    const peer = of(
+      throughput.filter((record) => record.case === name && record.command === command),
+      'nutcracker',
+    );
+    if (peer)
+      atMost(`processor time per command, ${name} ${command}, to nutcracker's`, cpuUs / peer.cpuUs, bound, times);
+  }
+  const [ours, theirs] = ['forge', 'nutcracker'].map((name) => of(paced, name));
+  if (ours && theirs) atMost("p99 of the paced load, to nutcracker's", ours.p99Ms / theirs.p99Ms, P99_BOUND, times);
+  const own = of(memory, 'forge');
+  if (own) {
+    atMost(
+      'resident when idle, one worker',
+      own.idleBytes,
+      IDLE_BYTES_MAX,
+      (bytes) => `${(bytes / MIB).toFixed(1)} MiB`,
+    );
+    const kib = (bytes) => `${(bytes / KIB).toFixed(1)} KiB`;
+    atMost(`resident more per idle client, ${own.clients} clients`, own.bytesPerClient, CLIENT_BYTES_MAX, kib);
+    lines.push({
+      what: 'clients connected at once, each answered',
+      bound: String(own.manyClients),
+      measured: String(own.answered),
+      holds: own.answered === own.manyClients,
+    });
+  }
+  if (version) atMost("forge --version, to node -e 0's time", version.forgeMs / version.nodeMs, VERSION_BOUND, times);
+  const seconds = (ms) => `${(ms / 1_000).toFixed(1)} s`;
+  if (up) {
+    atMost('forge up from nothing: six nodes, cluster, proxy, smoke test', up.firstMs, UP_MAX_MS, seconds);
+    atMost('forge up when it is up', up.secondMs, UP_AGAIN_MAX_MS, seconds);
+  }
+  return lines;
+}
