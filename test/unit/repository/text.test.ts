@@ -20,7 +20,7 @@ const FORBIDDEN: [string, RegExp][] = [
     /\b(registry|mirror|artifactory|nexus|verdaccio)\.[a-z0-9-]+\.[a-z]{2,}|npm[j]s\.org/i,
   ],
   ['a package mirror of a distribution', /\b(deb|ftp|archive|security)\.(debian|ubuntu)\.(org|com)\b/i],
-  ['a home directory', /(?<![\w.])\/(home|Users)\/[a-z][\w-]+|(?<![\w.])\/roo[t]\/\w/],
+  ['a home directory', /(?<![\w.])\/(home|Users)\/(?!you\b)[a-z][\w-]+|(?<![\w.])\/roo[t]\/\w/],
   ['a path of a developer’s machine', /(?<![\w.])\/wor[k]\/\w/],
   ['a private key', /-----BEGIN (RSA |EC )?PRIVATE KE[Y]-----/],
 ];
