@@ -56,11 +56,14 @@ Passwords are made once and kept in files that only you can read.`;
       runSteps: (steps) => runTasks(steps, { output: this.output, context: undefined, signal: this.signal }),
       signal: this.signal,
     });
-    this.show(result, flags.name === 'local' ? '' : ` --name ${flags.name}`);
+    const name = flags.name === 'local' ? '' : ` --name ${flags.name}`;
+    // FORGE_HOME will be there for the next command, too; a flag has to be said again.
+    const elsewhere = flags.home !== undefined && flags.home !== process.env['FORGE_HOME'];
+    this.show(result, `${name}${elsewhere ? ` --home ${shellQuote(flags.home ?? '')}` : ''}`);
     return result;
   }
 
-  private show(result: UpResult, name: string): void {
+  private show(result: UpResult, which: string): void {
     const { output } = this;
     const { bold, dim } = output.colors;
     const seconds = (result.elapsedMs / 1000).toFixed(1);
@@ -79,8 +82,8 @@ Passwords are made once and kept in files that only you can read.`;
     output.data(`  Try it     ${tryLine(result, first)}`);
     output.data(`  Nodes      127.0.0.1:${first} to ${last}, data in ${result.directory}`);
     if (result.admin !== null) output.data(`  Admin      http://${result.admin.host}:${result.admin.port}/stats`);
-    output.data(`  Look       forge status${name}`);
-    output.data(`  Stop       forge down${name} ${dim('(keeps the data)')}`);
+    output.data(`  Look       forge status${which}`);
+    output.data(`  Stop       forge down${which} ${dim('(keeps the data)')}`);
   }
 }
 
