@@ -58,7 +58,7 @@ export interface Page {
   body: string;
 }
 
-export interface Proxy {
+export interface RunningProxy {
   readonly host: string;
   readonly port: number;
   readonly adminPort: number;
@@ -94,7 +94,7 @@ export async function writeConfig(content: string | Record<string, unknown>): Pr
 }
 
 /** Starts the proxy and waits until it is ready. Throws with what it wrote when it does not get there. */
-export async function startProxy(options: StartProxyOptions): Promise<Proxy> {
+export async function startProxy(options: StartProxyOptions): Promise<RunningProxy> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await tryToStart(options);
@@ -126,7 +126,7 @@ function completed(config: Record<string, unknown>, port: number, adminPort: num
   };
 }
 
-async function tryToStart(options: StartProxyOptions): Promise<Proxy> {
+async function tryToStart(options: StartProxyOptions): Promise<RunningProxy> {
   const program = proxyExecutable();
   const port = options.port ?? (await freePort());
   const adminPort = options.adminPort ?? (await freePort());
@@ -160,7 +160,7 @@ async function tryToStart(options: StartProxyOptions): Promise<Proxy> {
   return proxy;
 }
 
-function handle(child: ChildProcess, port: number, adminPort: number, dir: string | undefined): Proxy {
+function handle(child: ChildProcess, port: number, adminPort: number, dir: string | undefined): RunningProxy {
   let written = '';
   child.stderr?.setEncoding('utf8');
   child.stderr?.on('data', (text: string) => {

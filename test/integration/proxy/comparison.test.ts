@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Proxy, startProxy } from '../../support/proxy.js';
+import { type RunningProxy, startProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
 import { type RedisCluster, type RedisServer, startCluster, startRedis } from '../../support/redis.js';
 import { decode } from '../../support/resp.js';
@@ -7,7 +7,7 @@ import { COMMANDS, type Command } from './comparison-commands.js';
 
 let cluster: RedisCluster;
 let server: RedisServer;
-let proxy: Proxy;
+let proxy: RunningProxy;
 
 beforeAll(async () => {
   [cluster, server] = await Promise.all([startCluster(), startRedis()]);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runSmokeTest, smokeFailure } from '../../../src/smoke/run.js';
 import { freePort } from '../../support/ports.js';
-import { type Proxy, startProxy } from '../../support/proxy.js';
+import { type Proxy as RunningProxy, startProxy } from '../../support/proxy.js';
 import { type RedisCluster, startCluster } from '../../support/redis.js';
 
 const PASSWORD = 'of the nodes';
@@ -9,7 +9,7 @@ const CLIENT_PASSWORD = 'of the endpoint';
 const env = { REDIS_REQUIREPASS: PASSWORD, PROXY_AUTH_PASSWORD: CLIENT_PASSWORD };
 
 let cluster: RedisCluster;
-let proxy: Proxy;
+let proxy: RunningProxy;
 beforeAll(async () => {
   cluster = await startCluster({ masters: 3, requirepass: PASSWORD });
   proxy = await startProxy({ cluster: cluster.addresses, env });
