@@ -89,12 +89,14 @@ function bootstrap(cache, root, log) {
 function debianMirror() {
   const result = spawnSync(
     'apt-get',
-    ['indextargets', '--format', '$(REPO_URI) $(ORIGIN) $(SUITE) $(COMPONENT)', 'Created-By: Packages'],
+    ['indextargets', '--format', '$(REPO_URI)|$(ORIGIN)|$(SUITE)|$(COMPONENT)', 'Created-By: Packages'],
     { encoding: 'utf8' },
   );
   for (const line of (result.stdout ?? '').split('\n')) {
-    const [uri, origin, suite, component] = line.split(' ');
-    if (origin === 'Debian' && component === 'main' && !/security|updates|backports/.test(suite)) return uri;
+    const [uri = '', origin, suite = '', component] = line.split('|');
+    // The origin is known once apt-get update has run; until then the archive's usual path tells it.
+    const isDebian = origin ? origin === 'Debian' : /\/debian\/?$/.test(uri);
+    if (isDebian && component === 'main' && !/security|updates|backports/.test(suite)) return uri;
   }
   throw new Error("no Debian archive among this machine's apt sources (run apt-get update first)");
 }

@@ -141,7 +141,7 @@ async function measure(options, { proxy, forge, folder }) {
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
     log(`bench: ${signal}, stopping what was started`);
-    stopAll().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
+    void stopAll().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143));
   });
 }
 
