@@ -95,7 +95,7 @@ describe('ioredis with one endpoint', () => {
     await redis.rpush('io:l', 'a', 'b', 'c');
     expect(await redis.lrange('io:l', 0, -1)).toEqual(['a', 'b', 'c']);
     await redis.zadd('io:z', '1', 'one', '2.5', 'two');
-    expect(await redis.zrange('io:z', 0, -1, 'WITHSCORES')).toEqual(['one', '1', 'two', '2.5']);
+    expect(await redis.zrange('io:z', '0', '-1', 'WITHSCORES')).toEqual(['one', '1', 'two', '2.5']);
     expect(await redis.xadd('io:x', '1-1', 'f', 'v')).toBe('1-1');
     expect(await redis.xread('COUNT', 10, 'STREAMS', 'io:x', '0')).toEqual([['io:x', [['1-1', ['f', 'v']]]]]);
     expect(await redis.client('GETNAME')).toBe('io');

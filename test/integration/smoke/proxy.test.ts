@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runSmokeTest, smokeFailure } from '../../../src/smoke/run.js';
 import { freePort } from '../../support/ports.js';
-import { type Proxy as RunningProxy, startProxy } from '../../support/proxy.js';
+import { type RunningProxy, startProxy } from '../../support/proxy.js';
 import { type RedisCluster, startCluster } from '../../support/redis.js';
 
 const PASSWORD = 'of the nodes';
