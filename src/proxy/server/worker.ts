@@ -11,6 +11,15 @@ const TICK_MS = 20;
 /** A worker asks for a new topology at most this often. */
 const REFRESH_REQUEST_INTERVAL_MS = 50;
 
+/**
+ * The garbage collector does not see how large received chunks are: after this many bytes in large ones it is told to
+ * run, which takes a millisecond or two. Without it, the chunks of a 500 MB value stay until the heap itself grows.
+ */
+const COLLECT_AFTER_BYTES = 64 * 1024 * 1024;
+const LARGE_CHUNK_BYTES = 128 * 1024;
+/** … or when large chunks have stopped coming for this long. */
+const COLLECT_IDLE_MS = 1000;
+
 /** Silent connections are probed after this time, as Redis's `tcp-keepalive` has it. */
 const KEEPALIVE_MS = 300_000;
 
@@ -47,6 +56,22 @@ self.onmessage = ({ data: message }) => {
 };
 post({ type: 'loaded' });
 
+let largeBytes = 0;
+let largeMs = 0;
+
+function countLarge(bytes: number): void {
+  largeBytes += bytes;
+  largeMs = core.nowMs;
+  // Not within the event: what it is about to drop would be kept.
+  if (largeBytes >= COLLECT_AFTER_BYTES) setImmediate(collect);
+}
+
+function collect(): void {
+  if (largeBytes === 0) return;
+  largeBytes = 0;
+  Bun.gc(true);
+}
+
 function start(options: WorkerStart): void {
   const runtime = new BunRuntime(options.logLevel);
   core = new Core(
@@ -68,6 +93,7 @@ function start(options: WorkerStart): void {
   setInterval(() => {
     core.tick();
     runtime.sendRefreshRequest();
+    if (largeBytes > 0 && core.nowMs - largeMs >= COLLECT_IDLE_MS) collect();
     if (draining) finishDrain();
   }, TICK_MS);
 }
@@ -89,6 +115,7 @@ function listen(hostname: string, port: number) {
         const client = socket.data;
         core.beginEvent();
         core.add(Counter.downstream_cx_rx_bytes_total, bytes.length);
+        if (bytes.length >= LARGE_CHUNK_BYTES) countLarge(bytes.length);
         try {
           client.received(bytes as unknown as Bytes);
         } catch (error) {
@@ -191,6 +218,7 @@ class BunRuntime implements Runtime {
         },
         data(socket, bytes) {
           core.beginEvent();
+          if (bytes.length >= LARGE_CHUNK_BYTES) countLarge(bytes.length);
           socket.data.received(bytes as unknown as Bytes);
         },
         drain(socket) {
