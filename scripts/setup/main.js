@@ -32,12 +32,9 @@ function parse(argv) {
 
 /** @param {{ redis: boolean, tests: boolean, bench: boolean }} flags */
 function requirementsOf({ redis, tests, bench }) {
-  const { redis: server, pythonClient, nutcracker } = REQUIREMENTS;
-  return [
-    ...(redis || tests || bench ? [server] : []),
-    ...(tests ? [pythonClient] : []),
-    ...(bench ? [nutcracker] : []),
-  ];
+  const server = redis || tests || bench ? [REQUIREMENTS.redis] : [];
+  const clients = tests ? [REQUIREMENTS.redisCli, REQUIREMENTS.pythonClient] : [];
+  return [...server, ...clients, ...(bench ? [REQUIREMENTS.nutcracker] : [])];
 }
 
 /**

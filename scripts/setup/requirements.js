@@ -5,7 +5,7 @@ import path from 'node:path';
 import { run } from '../support/run.js';
 
 /** The oldest server whose commands the local cluster uses, as [major, minor]. */
-export const OLDEST_REDIS = [6, 2];
+export const OLDEST_REDIS = [7, 0];
 const PROBE_MS = 5_000;
 /** Folders that a login shell has and a cron job or a service may not. */
 const USUAL_FOLDERS = ['/usr/bin', '/usr/local/bin', '/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin'];
@@ -18,13 +18,18 @@ const USUAL_FOLDERS = ['/usr/bin', '/usr/local/bin', '/usr/sbin', '/usr/local/sb
  * @property {string} [service] what Debian's package starts by itself on systemd, unasked
  */
 
-/** @type {Record<'redis' | 'pythonClient' | 'nutcracker', Requirement>} */
+/** @type {Record<'redis' | 'redisCli' | 'pythonClient' | 'nutcracker', Requirement>} */
 export const REQUIREMENTS = {
   redis: {
-    what: `redis-server ${OLDEST_REDIS.join('.')} or newer, with redis-cli`,
-    isThere: async () => which('redis-cli') !== undefined && (await findRedis()) !== undefined,
+    what: `redis-server ${OLDEST_REDIS.join('.')} or newer`,
+    isThere: async () => (await findRedis()) !== undefined,
     packages: { 'apt-get': 'redis-server', dnf: 'redis', brew: 'redis' },
     service: 'redis-server',
+  },
+  redisCli: {
+    what: 'redis-cli',
+    isThere: async () => which('redis-cli') !== undefined,
+    packages: { 'apt-get': 'redis-tools', dnf: 'redis', brew: 'redis' },
   },
   pythonClient: {
     what: 'Python’s Redis client (python3-redis)',
@@ -65,11 +70,11 @@ export function isRecentEnough([major, minor]) {
 }
 
 /**
- * The redis-server to use; undefined when there is none or it is too old.
+ * The redis-server, or Valkey's, to use; undefined when there is none or it is too old.
  * @returns {Promise<string | undefined>}
  */
 async function findRedis() {
-  const file = which('redis-server');
+  const file = which('redis-server') ?? which('valkey-server');
   if (file === undefined) return undefined;
   const { code, output } = await run(file, ['--version'], { timeoutMs: PROBE_MS, capture: true });
   const version = parseVersion(output);

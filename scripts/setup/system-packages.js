@@ -90,7 +90,7 @@ async function stopPackagedService(prefix, service) {
 }
 
 /**
- * Installs what is missing, in one go. Returns what is missing after that.
+ * Installs what is missing, in one go.
  * @param {PackageManager} manager
  * @param {string[]} prefix
  * @param {Requirement[]} requirements
@@ -98,22 +98,25 @@ async function stopPackagedService(prefix, service) {
  */
 async function install(manager, prefix, requirements, say) {
   const packages = requirements.flatMap((requirement) => requirement.packages[manager.name] ?? []);
-  if (packages.length === 0) return requirements;
+  if (packages.length === 0) return;
   const command = [...manager.install, ...packages];
   const attempts = manager.refresh === undefined ? [command] : [command, manager.refresh, command];
+  let installed = false;
   for (const attempt of attempts) {
     const [program = '', ...args] = [...prefix, ...attempt];
     say(`${attempt.join(' ')} …`);
     const { code } = await run(program, args, { timeoutMs: INSTALL_MS, env: ENVIRONMENT, capture: true });
     // The list of packages is fetched only when it seems to be what is missing: that takes long.
-    if (attempt === command && code === 0) break;
+    installed = attempt === command && code === 0;
+    if (installed) break;
   }
-  const open = await missing(requirements);
-  for (const { service } of requirements.filter((requirement) => !open.includes(requirement))) {
+  for (const { service } of installed ? requirements : []) {
     if (service !== undefined) await stopPackagedService(prefix, service);
   }
-  return open;
 }
+
+/** Asked only when the requirement is not met: then a redis-server that is there is too old. */
+const hasOldRedis = () => which('redis-server') !== undefined;
 
 /**
  * Sees to the requirements: installs them, or settles for a Docker engine, or says what to type.
@@ -124,7 +127,12 @@ async function install(manager, prefix, requirements, say) {
 export async function ensure(requirements, say) {
   const { manager, prefix } = await usableManager();
   let open = requirements;
-  if (manager !== undefined && prefix !== undefined) open = await install(manager, prefix, requirements, say);
+  if (manager !== undefined && prefix !== undefined) {
+    // Somebody's server may be running from an old redis-server: that one is neither upgraded nor stopped.
+    const wanted = requirements.filter((requirement) => requirement !== REQUIREMENTS.redis || !hasOldRedis());
+    await install(manager, prefix, wanted, say);
+    open = await missing(requirements);
+  }
   if (open.length === 1 && open[0] === REQUIREMENTS.redis) {
     const docker = await dockerVersion();
     if (docker !== undefined) {
@@ -133,9 +141,20 @@ export async function ensure(requirements, say) {
     }
   }
   if (open.length === 0) return;
-  const packages = open.flatMap((requirement) => requirement.packages[manager?.name ?? ''] ?? []);
   throw new SetupFailure(`this is needed and could not be installed: ${open.map(({ what }) => what).join('; ')}`, {
-    next: manager && packages.length > 0 ? `Run: ${byHand(manager, packages)}` : `See ${INSTALL_GUIDE}`,
+    next: advice(open, manager),
     exitCode: EXIT.missing,
   });
+}
+
+/**
+ * @param {Requirement[]} open
+ * @param {PackageManager | undefined} manager
+ */
+function advice(open, manager) {
+  if (open.includes(REQUIREMENTS.redis) && hasOldRedis()) {
+    return `The redis-server that is installed is too old. Newer ones: ${INSTALL_GUIDE}`;
+  }
+  const packages = open.flatMap((requirement) => requirement.packages[manager?.name ?? ''] ?? []);
+  return manager && packages.length > 0 ? `Run: ${byHand(manager, packages)}` : `See ${INSTALL_GUIDE}`;
 }

@@ -12,13 +12,13 @@ describe('a redis-server', () => {
     expect(parseVersion(text)).toEqual(version);
   });
 
-  it('is recent enough from 6.2 on', () => {
+  it('is recent enough from 7.0 on', () => {
     expect(
       [
-        [6, 0],
         [5, 9],
         [6, 2],
         [7, 0],
+        [7, 4],
         [10, 0],
       ].map(([major, minor]) => isRecentEnough([major, minor])),
     ).toEqual([false, false, true, true, true]);
