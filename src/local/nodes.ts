@@ -12,9 +12,10 @@ import { viewNode } from './view.js';
 export const LOOPBACK = '127.0.0.1';
 /**
  * After which silence a node is held to be down, milliseconds. Redis's own 15 s is for networks; on one host silence
- * means that the process is gone, and 3 s is still longer than a busy disk holds a node up.
+ * means that the process is gone. With 2 s a replica has taken over within the proxy's `op_timeout` of 5 s, so that
+ * commands which wait for it still succeed.
  */
-export const NODE_TIMEOUT_MS = 3_000;
+export const NODE_TIMEOUT_MS = 2_000;
 /** Until a started node answers, milliseconds; loading its data comes on top. */
 export const NODE_START_MS = 20_000;
 /** Loading the append-only file, milliseconds: some 100 GB. */

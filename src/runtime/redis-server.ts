@@ -140,9 +140,10 @@ export function plainEnvironment(environment: NodeJS.ProcessEnv = process.env): 
 
 /**
  * How long a crashed node stays away. With replicas, long enough for one of them to be elected: it has every write that
- * was acknowledged a moment ago, and serves while this node still loads its file; twice the node timeout is the longest
- * that the others need to agree. Without replicas nobody can take over, so at once.
+ * was acknowledged a moment ago, and serves while this node still loads its file. The others notice after at most one
+ * and a half node timeouts and elect within a second (redis: cluster.c, clusterCron and clusterHandleSlaveFailover).
+ * Without replicas nobody can take over, so at once.
  */
 function restartDelayS({ nodeTimeoutMs, hasReplicas }: RedisNodeOptions): number {
-  return hasReplicas ? Math.ceil((2 * nodeTimeoutMs) / 1000) : 1;
+  return hasReplicas ? Math.ceil((2 * nodeTimeoutMs) / 1000) + 1 : 1;
 }

@@ -1,5 +1,5 @@
 /**
- * Instances as processes of this host. Each has a supervisor of its own, a shell script of about a megabyte that
+ * Instances as processes of this host. Each has a supervisor of its own, a shell script of less than two megabytes that
  * restarts it after a crash (templates/supervise.sh): no daemon of ours that could take all nodes down with it, and
  * nothing but a POSIX shell is needed where the node runs.
  */

@@ -57,7 +57,7 @@ describe('the instance of a Redis node', () => {
   });
 
   it('leaves a crashed master away until a replica can have taken over, if there is one', async () => {
-    expect((await redisInstance(options)).restart.delayS).toBe(6);
+    expect((await redisInstance(options)).restart.delayS).toBe(7);
     expect((await redisInstance({ ...options, hasReplicas: false })).restart.delayS).toBe(1);
   });
 });
