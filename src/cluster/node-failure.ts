@@ -109,7 +109,7 @@ function reasonOf(code: string | undefined, text: string, tls: boolean): string 
   const known = code === undefined ? undefined : REASONS[code];
   if (known !== undefined) return known;
   if (/timed out/i.test(text)) return 'it accepts connections but does not answer';
-  if (/protocol error|closed/i.test(text)) {
+  if (/protocol error|unknown resp type|closed/i.test(text)) {
     return `it closes the connection or does not speak Redis${tls ? '' : ' (is this a TLS port?)'}`;
   }
   return text.replace(/\.$/, '') || 'unknown reason';
