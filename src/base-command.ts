@@ -61,6 +61,11 @@ export abstract class ForgeCommand extends Command {
     return this.#output;
   }
 
+  /** How the reader calls this program: one that npm runs (`npm run`, `npx`) need not be on the path. */
+  protected get program(): string {
+    return process.env.npm_command === undefined ? this.config.bin : `npx ${this.config.bin}`;
+  }
+
   /**
    * Asks before a change. Resolves to true with --yes or on a yes; anything else throws, so that nobody goes on by
    * forgetting to look at the answer.
