@@ -82,8 +82,8 @@ Passwords are made once and kept in files that only you can read.`;
     output.data(`  Try it     ${tryLine(result, first)}`);
     output.data(`  Nodes      127.0.0.1:${first} to ${last}, data in ${result.directory}`);
     if (result.admin !== null) output.data(`  Admin      http://${result.admin.host}:${result.admin.port}/stats`);
-    output.data(`  Look       forge status${which}`);
-    output.data(`  Stop       forge down${which} ${dim('(keeps the data)')}`);
+    output.data(`  Look       ${this.program} status${which}`);
+    output.data(`  Stop       ${this.program} down${which} ${dim('(keeps the data)')}`);
   }
 }
 
