@@ -8,16 +8,7 @@
 //
 // The mirror and its proxy are the ones that this machine's apt uses.
 import { spawnSync } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -25,12 +16,11 @@ const repository = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const CACHE = path.join(repository, '.cache', 'servers');
 const BOOTSTRAP_TIMEOUT_MS = 10 * 60_000;
 const SUITE = 'sid';
-const NO_QUESTIONS = { DEBIAN_FRONTEND: 'noninteractive' };
 
 /**
  * Paths of the newer servers' executables, fetched first when they are missing.
  * Each behaves like an installed `redis-server` (same arguments, its process id is the server's).
- * Throws an Error that says what is missing: root, debootstrap, or a Debian mirror in apt's sources.
+ * Throws an Error that says why not: no root and no sudo, no network, no Debian mirror in apt's sources.
  */
 export function newerServers({ cache = CACHE, log = () => {} } = {}) {
   const root = path.join(cache, SUITE);
@@ -51,38 +41,39 @@ export function canHaveNewerServers({ cache = CACHE } = {}) {
 }
 
 function bootstrap(cache, root, log) {
-  if (process.getuid?.() !== 0) {
-    throw new Error(`debootstrap must run as root once: sudo node scripts/newer-servers.js (makes ${root})`);
-  }
   if (spawnSync('debootstrap', ['--version'], { stdio: 'ignore' }).error) {
     log('installing debootstrap');
-    const options = { stdio: 'ignore', timeout: BOOTSTRAP_TIMEOUT_MS, env: { ...process.env, ...NO_QUESTIONS } };
-    spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'debootstrap'], options);
+    const install = ['apt-get', 'install', '-y', '--no-install-recommends', 'debootstrap'];
+    asRoot(['env', 'DEBIAN_FRONTEND=noninteractive', ...install]);
   }
   const mirror = debianMirror();
   // Made under a name of its own and moved into place: two callers at once waste time but never see half a root.
   const building = `${root}.building-${process.pid}`;
   mkdirSync(cache, { recursive: true });
   log(`fetching Redis 8 and Valkey 9 from Debian ${SUITE} (about half a minute, once)`);
-  const proxy = aptSetting('Acquire::http::Proxy');
-  const result = spawnSync(
-    'debootstrap',
-    ['--variant=minbase', '--include=redis-server,valkey-server', SUITE, building, mirror],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: BOOTSTRAP_TIMEOUT_MS,
-      encoding: 'utf8',
-      env: { ...process.env, ...(proxy ? { http_proxy: proxy } : {}) },
-    },
-  );
+  const include = '--include=redis-server,valkey-server';
+  const result = asRoot(['debootstrap', '--variant=minbase', include, SUITE, building, mirror]);
   if (result.error || result.status !== 0) {
-    rmSync(building, { recursive: true, force: true });
-    const reason = result.error?.code === 'ENOENT' ? 'it is not installed (apt-get install debootstrap)' : null;
+    asRoot(['rm', '-rf', building]);
     const tail = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim().split('\n').slice(-5).join('\n');
-    throw new Error(`debootstrap of ${SUITE} failed: ${reason ?? result.error?.message ?? tail}`);
+    throw new Error(`debootstrap of ${SUITE} (it needs root or sudo) failed: ${result.error?.message ?? tail}`);
   }
-  if (existsSync(root)) rmSync(building, { recursive: true, force: true });
+  if (existsSync(root)) asRoot(['rm', '-rf', building]);
   else renameSync(building, root);
+}
+
+/** Runs a command as root: at once, or through a sudo that asks no password. */
+function asRoot(words) {
+  const sudo = ['sudo', '-n', '--preserve-env=http_proxy'];
+  const [command, ...args] = process.getuid?.() === 0 ? words : [...sudo, ...words];
+  // Through the environment: the address of a proxy may hold a password.
+  const proxy = aptSetting('Acquire::http::Proxy');
+  return spawnSync(command, args, {
+    env: { ...process.env, ...(proxy ? { http_proxy: proxy } : {}) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: BOOTSTRAP_TIMEOUT_MS,
+    encoding: 'utf8',
+  });
 }
 
 /** The Debian archive that apt is set to use, without naming a host here. */
