@@ -63,15 +63,14 @@ export class ReplyFramer {
   private skip = 0;
 
   /** True between replies: nothing of a next one has been seen. */
-  get idle(): boolean {
-    return this.phase === PHASE_TYPE && this.remaining === 1;
-  }
+  idle = true;
 
   /** Forgets a reply that will not be finished, because its connection is gone. */
   reset(): void {
     this.phase = PHASE_TYPE;
     this.remaining = 1;
     this.skip = 0;
+    this.idle = true;
   }
 
   /**
@@ -84,6 +83,7 @@ export class ReplyFramer {
         case PHASE_TYPE: {
           if (at >= end) return REPLY_INCOMPLETE;
           const type = bytes[at++];
+          this.idle = false;
           switch (type) {
             case 43: // + simple string
             case 45: // - error
@@ -119,8 +119,7 @@ export class ReplyFramer {
           at++;
           this.phase = PHASE_TYPE;
           if (--this.remaining === 0) {
-            this.remaining = 1;
-            return at;
+            return this.finish(at);
           }
           break;
         }
@@ -144,8 +143,7 @@ export class ReplyFramer {
           if (this.digits === 0) return REPLY_MALFORMED;
           if (!this.acceptLength()) return REPLY_MALFORMED;
           if (this.remaining === 0) {
-            this.remaining = 1;
-            return at;
+            return this.finish(at);
           }
           break;
         }
@@ -160,12 +158,17 @@ export class ReplyFramer {
           if (bytes[at - 1] !== LF) return REPLY_MALFORMED;
           this.phase = PHASE_TYPE;
           if (--this.remaining === 0) {
-            this.remaining = 1;
-            return at;
+            return this.finish(at);
           }
         }
       }
     }
+  }
+
+  private finish(at: number): number {
+    this.remaining = 1;
+    this.idle = true;
+    return at;
   }
 
   /** Applies a length line; leaves the phase for what follows. False when the length cannot be. */

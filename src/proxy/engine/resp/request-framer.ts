@@ -85,6 +85,8 @@ export function frameRequest(
     for (; i < end; i++) {
       digit = bytes[i] - 48;
       if (!(digit >= 0 && digit <= 9)) break;
+      // As in Redis, a length has no leading zeros; without this, zeros could come for ever.
+      if (count === 0) return malformed(frame, 'Protocol error: invalid multibulk length');
       count = count * 10 + digit;
       if (count > limits.argumentsMax) return malformedCount(frame, limits);
     }
@@ -142,6 +144,7 @@ function frameArguments(
     for (; j < end; j++) {
       const digit = bytes[j] - 48;
       if (!(digit >= 0 && digit <= 9)) break;
+      if (length === 0 && j > i + 1) return malformed(frame, 'Protocol error: invalid bulk length');
       length = length * 10 + digit;
       if (length > limits.bulkBytesMax) return malformedBulk(frame, limits);
     }
