@@ -7,6 +7,8 @@ import { medians } from './statistics.js';
 const run = promisify(execFile);
 const RUN_TIMEOUT_MS = 300_000;
 const REQUESTS_MIN = 2_000;
+/** Not counted: a service runs for days, its first second says nothing about it. */
+const WARM_UP = { pipeline: 1, clients: 50, requests: 50_000 };
 
 /** Requests are so many that each run takes a second or more: processor time is counted in steps of 10 ms. */
 export const CASES = [
@@ -53,6 +55,7 @@ async function load(endpoint, { pipeline, clients, requests }, command) {
  */
 export async function measureThroughput(endpoints, { rounds, scale, only, log }) {
   const records = [];
+  for (const endpoint of endpoints) for (const command of COMMANDS) await load(endpoint, WARM_UP, command);
   for (const one of CASES.filter(({ name }) => only.size === 0 || only.has(name))) {
     const requests = Math.max(REQUESTS_MIN, Math.round(one.requests * scale));
     for (const command of COMMANDS) {
