@@ -198,7 +198,9 @@ async function form(run: UpRun, report: StepReporter): Promise<void> {
   const { paths, state, secrets, signal } = run;
   await formCluster({ state, adminPassword: secrets.admin, report, signal });
   await saveState(paths, { ...state, formed: true });
-  report.title(`Formed the cluster: ${state.masters} masters, ${state.replicas} replicas each, 16384 slots`);
+  report.title(
+    `Formed the cluster: ${state.masters} masters with ${state.replicas} ${state.replicas === 1 ? 'replica' : 'replicas'} each, 16384 slots`,
+  );
 }
 
 async function checkCluster(run: UpRun, report: StepReporter): Promise<void> {

@@ -11,6 +11,8 @@ import { type Credentials, UpstreamClient } from './upstream-client.js';
 const ASKED_AT_ONCE = 3;
 /** Rounds of asking in one refresh, each with other nodes. */
 const ROUNDS_MAX = 4;
+/** A refresh is followed by a pause of at least this many times what it took. */
+const DURATIONS_BETWEEN = 5;
 /** The periodic refresh comes up to this share earlier or later, so that proxies do not ask in step. */
 const JITTER = 0.2;
 /** Idle connections kept for the next refresh. */
@@ -49,6 +51,7 @@ export class Topology {
   private readonly connections = new Map<string, UpstreamClient>();
   private running = false;
   private wanted = false;
+  private lastDurationMs = 0;
   private lastStartMs = Number.NEGATIVE_INFINITY;
   private timer: ReturnType<typeof setTimeout> | null = null;
   private stopped = false;
@@ -82,7 +85,12 @@ export class Topology {
       return;
     }
     const sinceLast = performance.now() - this.lastStartMs;
-    this.schedule(Math.max(0, this.config.redirect_refresh_interval - sinceLast));
+    this.schedule(Math.max(0, this.interval() - sinceLast));
+  }
+
+  /** Least time between two refreshes; a cluster whose map takes long to read is asked less often. */
+  private interval(): number {
+    return Math.max(this.config.redirect_refresh_interval, this.lastDurationMs * DURATIONS_BETWEEN);
   }
 
   private schedule(delayMs: number): void {
@@ -110,8 +118,12 @@ export class Topology {
       this.wanted = true;
     }
     this.running = false;
+    // A refresh that waited for a dead node says nothing of what the living ones are burdened with.
+    const duration = performance.now() - this.lastStartMs;
+    this.lastDurationMs =
+      this.lastError === '' ? Math.min(duration, this.config.cluster_refresh_rate / DURATIONS_BETWEEN) : 0;
     const jitter = 1 + (Math.random() * 2 - 1) * JITTER;
-    const interval = this.config.redirect_refresh_interval;
+    const interval = this.interval();
     if (this.wanted) this.schedule(interval * (this.lastError === '' ? 1 : 5) * jitter);
     else this.schedule(this.config.cluster_refresh_rate * jitter);
   }

@@ -288,7 +288,7 @@ export class Client {
       const next = request.next;
       this.head = next;
       this.pending--;
-      if (request.held !== 0) this.core.unhold(request);
+      if (request.held !== 0) this.core.replies.unhold(request);
       releaseRequest(request);
       if (next === null) {
         this.tail = null;
@@ -332,12 +332,12 @@ export class Client {
         this.transport.end();
         return;
       }
-    } else this.core.watch(this);
+    } else this.core.slowClients.watch(this);
     if (this.hold & Hold.output && output.bytes * 2 < this.core.limits.clientOutputBytesHigh) {
       this.liftHold(Hold.output);
     }
     if (this.holdsUpstream !== 0 && output.bytes * 2 < this.core.limits.clientOutputBytesMax) {
-      this.core.releaseUpstreams(this);
+      this.core.slowClients.releaseUpstreams(this);
     }
   }
 
@@ -355,7 +355,7 @@ export class Client {
       const next = request.next;
       request.client = null;
       // What is on its way is released by whoever holds it, when its reply comes.
-      if (request.held !== 0) this.core.unhold(request);
+      if (request.held !== 0) this.core.replies.unhold(request);
       if (request.state === RequestState.done) releaseRequest(request);
       request = next;
     }
@@ -365,6 +365,6 @@ export class Client {
     this.carry = null;
     if (this.large !== null) this.dropLarge(this.large);
     this.output.clear();
-    if (this.holdsUpstream !== 0) this.core.releaseUpstreams(this);
+    if (this.holdsUpstream !== 0) this.core.slowClients.releaseUpstreams(this);
   }
 }

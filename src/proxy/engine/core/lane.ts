@@ -1,9 +1,11 @@
 import type { Bytes } from '../bytes.js';
 import { flatReplyEnd, REPLY_INCOMPLETE, REPLY_MALFORMED, ReplyFramer } from '../resp/reply-framer.js';
 import { Counter } from '../stats.js';
+import { Attempt } from './attempt.js';
 import { type Client, Hold } from './client.js';
 import type { Core } from './core.js';
 import { RequestFifo } from './fifo.js';
+import { HANDSHAKE_FAILED, HANDSHAKE_INCOMPLETE, Handshake } from './handshake.js';
 import { Output } from './output.js';
 import { acquireRequest, type Request, RequestState, releaseRequest } from './request.js';
 import type { Transport, TransportEvents } from './runtime.js';
@@ -11,33 +13,7 @@ import type { UpstreamNode } from './upstream-node.js';
 
 export const LaneState = { idle: 0, connecting: 1, handshake: 2, ready: 3 } as const;
 
-/** An error reply while the connection is set up is kept up to this length. */
-const HANDSHAKE_ERROR_BYTES_MAX = 512;
 const PUSH = 62;
-
-/** One attempt to connect and the connection that comes of it; what an earlier one still reports is not heard. */
-class Attempt implements TransportEvents {
-  constructor(private readonly lane: Lane) {}
-  private get current(): boolean {
-    return this.lane.attempt === this;
-  }
-  opened(transport: Transport): void {
-    if (this.current) this.lane.opened(transport);
-    else transport.terminate();
-  }
-  failed(reason: string): void {
-    if (this.current) this.lane.failed(reason);
-  }
-  received(bytes: Bytes): void {
-    if (this.current) this.lane.received(bytes);
-  }
-  drained(): void {
-    if (this.current) this.lane.drained();
-  }
-  closed(reason: string): void {
-    if (this.current) this.lane.closed(reason);
-  }
-}
 
 /**
  * The one connection of this worker to one upstream node, for one RESP version. Everyone's ordinary commands share it;
@@ -67,7 +43,7 @@ export class Lane {
   /** Bytes appended to the output, and taken by the socket, since the connection was made. */
   private appended = 0;
   private written = 0;
-  private handshakeReplies = 0;
+  private handshake: Handshake | null = null;
   /** The reply that is being framed is a push message, which answers no command. */
   private inPush = false;
   private errorCarry: Bytes | null = null;
@@ -169,9 +145,9 @@ export class Lane {
     this.core.count(Counter.upstream_cx_active);
     this.state = LaneState.handshake;
     const greeting = this.core.handshake(this.proto);
-    this.handshakeReplies = greeting.replies;
-    if (this.handshakeReplies === 0) this.ready();
+    if (greeting.replies === 0) this.ready();
     else {
+      this.handshake = new Handshake(greeting.replies);
       this.output.append(greeting.bytes, 0, greeting.bytes.length);
       this.appended += greeting.bytes.length;
       this.flush();
@@ -210,6 +186,7 @@ export class Lane {
     const { reconnectDelayMs, reconnectDelayMaxMs } = this.core.limits;
     this.state = LaneState.idle;
     this.attempt = null;
+    this.handshake = null;
     this.transport = null;
     this.lastError = reason;
     const delay = Math.min(reconnectDelayMaxMs, reconnectDelayMs * 2 ** Math.min(this.failures, 10));
@@ -235,7 +212,7 @@ export class Lane {
     this.waiting = [];
     for (let left = this.fifo.length; left > 0; left--) {
       const request = this.fifo.shift();
-      this.core.interrupted(request, request.sentEnd <= written);
+      this.core.retries.interrupted(request, request.sentEnd <= written);
     }
     if (waiting.length > 0) this.waiting.push(...waiting);
     this.core.laneLost(this, established ? 'connection_lost' : 'connect_failed');
@@ -266,9 +243,17 @@ export class Lane {
     this.lastReceivedMs = this.core.nowMs;
     this.core.add(Counter.upstream_cx_rx_bytes_total, end);
     let at = 0;
-    if (this.state === LaneState.handshake) {
-      at = this.receiveHandshake(bytes, end);
-      if (at < 0) return;
+    if (this.handshake !== null) {
+      at = this.handshake.feed(bytes, end);
+      if (at === HANDSHAKE_INCOMPLETE) return;
+      if (at === HANDSHAKE_FAILED) {
+        const { error } = this.handshake;
+        this.core.runtime.log('error', `the upstream refused the login: ${error}`, { upstream: this.node.address });
+        this.terminate(`login refused: ${error}`);
+        return;
+      }
+      this.handshake = null;
+      this.ready();
     }
     this.core.readingLane = this;
     this.readReplies(bytes, at, end);
@@ -311,7 +296,7 @@ export class Lane {
       }
       fifo.shift();
       at = next;
-      if (fresh) this.core.complete(request, bytes, start, next, this);
+      if (fresh) this.core.replies.complete(request, bytes, start, next, this);
       else this.completeParts(request, bytes, start, next);
     }
   }
@@ -330,12 +315,12 @@ export class Lane {
         this.giveEarlier(request, client);
       }
       client.stream(bytes, start, end);
-      if (client.output.bytes > this.core.limits.clientOutputBytesMax) this.core.holdUpstream(client, this);
+      if (client.output.bytes > this.core.limits.clientOutputBytesMax) this.core.slowClients.holdUpstream(client, this);
       return;
     }
     if (client === null && request.parent === null) return;
     request.earlier ??= [];
-    this.core.hold(request, end - start);
+    this.core.replies.hold(request, end - start);
     request.earlier?.push(start === 0 && end === bytes.length ? bytes : (bytes.subarray(start, end) as Bytes));
   }
 
@@ -343,21 +328,21 @@ export class Lane {
     if (this.errorCarry !== null) {
       const error = this.joined(this.errorCarry, bytes, start, end);
       this.errorCarry = null;
-      this.core.complete(request, error, 0, error.length, this);
+      this.core.replies.complete(request, error, 0, error.length, this);
       return;
     }
     const client = request.client;
     if (!request.streaming && client !== null && request.parent === null && client.head === request) {
       this.giveEarlier(request, client);
     }
-    this.core.deliver(request, bytes, start, end, false);
+    this.core.replies.deliver(request, bytes, start, end, false);
   }
 
   /** What was kept of a reply while its turn had not come. */
   private giveEarlier(request: Request, client: Client): void {
     if (request.earlier === null) return;
     for (const piece of request.earlier) client.stream(piece, 0, piece.length);
-    this.core.dropEarlier(request);
+    this.core.replies.dropEarlier(request);
   }
 
   private joined(first: Bytes | null, bytes: Bytes, start: number, end: number): Bytes {
@@ -366,34 +351,6 @@ export class Lane {
     first?.copy(whole, 0, 0, before);
     bytes.copy(whole, before, start, end);
     return whole;
-  }
-
-  /** Takes the replies to the greeting. Returns the offset behind them, or -1 when more must come or it failed. */
-  private receiveHandshake(bytes: Bytes, end: number): number {
-    let at = 0;
-    while (this.handshakeReplies > 0) {
-      if (at >= end) return -1;
-      if (this.framer.idle && this.errorCarry === null && bytes[at] === 45) {
-        this.errorCarry = this.core.runtime.allocate(0);
-      }
-      const start = at;
-      at = this.framer.feed(bytes, start, end);
-      if (at === REPLY_MALFORMED) {
-        this.garbage('the upstream does not speak RESP');
-        return -1;
-      }
-      if (this.errorCarry !== null) {
-        this.errorCarry = this.joined(this.errorCarry, bytes, start, at < 0 ? end : at);
-        if (at >= 0 || this.errorCarry.length > HANDSHAKE_ERROR_BYTES_MAX) {
-          this.core.handshakeRefused(this, this.errorCarry);
-          return -1;
-        }
-      }
-      if (at < 0) return -1;
-      this.handshakeReplies--;
-    }
-    this.ready();
-    return at;
   }
 
   private garbage(reason: string): void {
@@ -426,7 +383,7 @@ export class Lane {
       placeholder.state = RequestState.sent;
       placeholder.streaming = i === 0 && !this.framer.idle;
       this.fifo.replace(i, placeholder);
-      this.core.timedOut(request);
+      this.core.replies.timedOut(request);
     }
     if (this.waiting.length === 0) return;
     const kept: Request[] = [];
@@ -437,7 +394,7 @@ export class Lane {
       } else if (request.startedMs > startedBeforeMs) kept.push(request);
       else {
         this.core.add(Counter.upstream_rq_pending_active, -1);
-        this.core.timedOut(request);
+        this.core.replies.timedOut(request);
       }
     }
     this.waiting = kept;

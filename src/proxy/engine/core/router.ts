@@ -55,7 +55,7 @@ export class Router {
   private wait(lane: Lane, request: Request): void {
     if (lane.waiting.length >= this.core.limits.waitingMax) {
       this.core.count(Counter.upstream_rq_pending_overflow);
-      this.core.fail(request, this.core.texts.upstreamFailure);
+      this.core.replies.fail(request, this.core.texts.upstreamFailure);
       return;
     }
     request.state = RequestState.waiting;
@@ -67,7 +67,7 @@ export class Router {
   private waitForTopology(request: Request): void {
     if (this.unassigned.length >= this.core.limits.waitingMax) {
       this.core.count(Counter.upstream_rq_pending_overflow);
-      this.core.fail(request, this.core.texts.noUpstreamHost);
+      this.core.replies.fail(request, this.core.texts.noUpstreamHost);
       return;
     }
     request.state = RequestState.waiting;
@@ -217,6 +217,8 @@ export class Router {
       lane.terminate('no reply within twice the op_timeout');
     }
     lane.expire(startedBeforeMs);
+    // Somebody waits for a node that is not there: the cluster may have given its slots to another by now.
+    if (lane.waiting.length > 0 && lane.state !== LaneState.ready) this.core.runtime.requestRefresh('connect_failed');
   }
 
   /** Closes what the topology no longer lists, when nobody uses it. */
@@ -244,7 +246,7 @@ export class Router {
         continue;
       }
       this.core.add(Counter.upstream_rq_pending_active, -1);
-      this.core.timedOut(request);
+      this.core.replies.timedOut(request);
     }
     if (this.unassigned.length > 0) this.core.runtime.requestRefresh('unassigned_slot');
   }

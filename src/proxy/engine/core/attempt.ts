@@ -1,0 +1,27 @@
+import type { Bytes } from '../bytes.js';
+import type { Lane } from './lane.js';
+import type { Transport, TransportEvents } from './runtime.js';
+
+/** One attempt to connect and the connection that comes of it; what an earlier one still reports is not heard. */
+export class Attempt implements TransportEvents {
+  constructor(private readonly lane: Lane) {}
+  private get current(): boolean {
+    return this.lane.attempt === this;
+  }
+  opened(transport: Transport): void {
+    if (this.current) this.lane.opened(transport);
+    else transport.terminate();
+  }
+  failed(reason: string): void {
+    if (this.current) this.lane.failed(reason);
+  }
+  received(bytes: Bytes): void {
+    if (this.current) this.lane.received(bytes);
+  }
+  drained(): void {
+    if (this.current) this.lane.drained();
+  }
+  closed(reason: string): void {
+    if (this.current) this.lane.closed(reason);
+  }
+}

@@ -1,0 +1,158 @@
+import { type Bytes, copyBytes } from '../bytes.js';
+import { Counter, commandStatAt } from '../stats.js';
+import type { Core } from './core.js';
+import { mergeReplies } from './fanout.js';
+import type { Lane } from './lane.js';
+import { readRedirect } from './redirect.js';
+import { type Request, RequestState, releaseRequest } from './request.js';
+
+/** Kept replies up to this size are copied into slabs, which hold nothing else. */
+const KEPT_COPY_BYTES_MAX = 2048;
+const SLAB_BYTES = 64 * 1024;
+
+/** Brings replies to those who wait for them, and keeps those whose turn has not come. */
+export class Replies {
+  /** Bytes of kept replies, over all clients. */
+  private heldBytes = 0;
+  private slab: Bytes | null = null;
+  private slabUsed = 0;
+
+  constructor(private readonly core: Core) {}
+
+  /** A whole reply to a request that has just left its connection's order. */
+  complete(request: Request, bytes: Bytes, start: number, end: number, lane: Lane): void {
+    if (bytes[start] === 45 && (request.client !== null || request.parent !== null)) {
+      const redirect = readRedirect(bytes, start, end);
+      if (redirect !== null && this.core.retries.follow(request, redirect, lane)) return;
+      this.deliver(request, bytes, start, end, true);
+      return;
+    }
+    this.deliver(request, bytes, start, end, false);
+  }
+
+  /** Gives a reply to whoever waits for it: now when it is its turn, else when it is. */
+  deliver(request: Request, bytes: Bytes, start: number, end: number, isError: boolean): void {
+    this.core.stats[Counter.upstream_rq_total]++;
+    if (isError && request.entry !== null) this.core.stats[commandStatAt(request.entry.id) + 1]++;
+    const client = request.client;
+    if (client === null) {
+      if (request.parent === null) releaseRequest(request);
+      else this.partDone(request, bytes, start, end);
+      return;
+    }
+    if (client.head === request) {
+      client.output.append(bytes, start, end);
+      if (client.output.bytes > this.core.limits.clientOutputBytesMax && this.core.readingLane !== null) {
+        this.core.slowClients.holdUpstream(client, this.core.readingLane);
+      }
+      client.advance();
+      return;
+    }
+    this.keepReply(request, bytes, start, end);
+    request.state = RequestState.done;
+    this.hold(request, end - start);
+  }
+
+  /** Keeps a reply whose turn has not come. A small one is copied: it must not keep a large received chunk alive. */
+  private keepReply(request: Request, bytes: Bytes, start: number, end: number): void {
+    const size = end - start;
+    if (size <= KEPT_COPY_BYTES_MAX && bytes.length >= size * 4) {
+      if (this.slab === null || this.slabUsed + size > SLAB_BYTES) {
+        this.slab = this.core.runtime.allocate(SLAB_BYTES);
+        this.slabUsed = 0;
+      }
+      request.reply = this.slab;
+      request.replyStart = this.slabUsed;
+      this.slabUsed = request.replyEnd = copyBytes(bytes, start, end, this.slab, this.slabUsed);
+      return;
+    }
+    request.reply = bytes;
+    request.replyStart = start;
+    request.replyEnd = end;
+  }
+
+  /** Counts bytes of a reply that cannot be passed on yet. The client that brings too many of them is let go. */
+  hold(request: Request, size: number): void {
+    request.held += size;
+    this.heldBytes += size;
+    if (this.heldBytes <= this.core.limits.heldRepliesBytesMax) return;
+    const client = request.client ?? request.parent?.client;
+    if (!client) return;
+    this.core.count(Counter.downstream_cx_overflow_close);
+    this.core.disconnect(client, 'replies wait for an earlier one, and take more memory than is allowed');
+  }
+
+  /** The held bytes of a request have been passed on or dropped. */
+  unhold(request: Request): void {
+    this.heldBytes -= request.held;
+    request.held = 0;
+  }
+
+  private partDone(part: Request, bytes: Bytes, start: number, end: number): void {
+    this.keepReply(part, bytes, start, end);
+    this.hold(part, end - start);
+    if (part.earlier !== null) this.joinParts(part);
+    part.state = RequestState.done;
+    const parent = part.parent as Request;
+    const fanout = parent.fanout;
+    if (fanout === null || --fanout.remaining > 0) return;
+    const merged = parent.client === null ? null : mergeReplies(this.core, fanout);
+    for (const done of fanout.parts) {
+      this.unhold(done);
+      releaseRequest(done);
+    }
+    parent.fanout = null;
+    const client = parent.client;
+    if (client === null || merged === null) {
+      releaseRequest(parent);
+      return;
+    }
+    if (merged.failed && parent.entry !== null) this.core.countError(parent.entry);
+    if (client.head === parent) {
+      for (const piece of merged.pieces) client.output.append(piece, 0, piece.length);
+      client.advance();
+      return;
+    }
+    parent.earlier = merged.pieces;
+    parent.state = RequestState.done;
+    let size = 0;
+    for (const piece of merged.pieces) size += piece.length;
+    this.hold(parent, size);
+  }
+
+  private joinParts(part: Request): void {
+    const pieces = part.earlier as Bytes[];
+    let size = part.replyEnd - part.replyStart;
+    for (const piece of pieces) size += piece.length;
+    const whole = this.core.runtime.allocate(size);
+    let at = 0;
+    for (const piece of pieces) at += piece.copy(whole, at, 0, piece.length);
+    (part.reply as Bytes).copy(whole, at, part.replyStart, part.replyEnd);
+    part.reply = whole;
+    part.replyStart = 0;
+    part.replyEnd = size;
+    part.earlier = null;
+  }
+
+  /** Answers a request with an error of the proxy's own. */
+  fail(request: Request, error: Bytes): void {
+    if (request.client === null && request.parent === null) {
+      releaseRequest(request);
+      return;
+    }
+    this.core.count(Counter.upstream_rq_failure);
+    this.dropEarlier(request);
+    this.deliver(request, error, 0, error.length, true);
+  }
+
+  /** Forgets the part of a reply that has come in, because the rest will not. */
+  dropEarlier(request: Request): void {
+    request.earlier = null;
+    this.unhold(request);
+  }
+
+  timedOut(request: Request): void {
+    this.core.count(Counter.upstream_rq_timeout);
+    this.fail(request, request.attempts === 0 ? this.core.texts.noUpstreamHost : this.core.texts.upstreamFailure);
+  }
+}
