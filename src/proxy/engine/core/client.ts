@@ -165,11 +165,6 @@ export class Client {
   }
 
   private beginLarge(bytes: Bytes, at: number, end: number, bytesAtLeast: number): number {
-    if (!this.core.reserveLarge(Math.min(bytesAtLeast, LARGE_REQUEST_BYTES))) {
-      this.core.count(Counter.downstream_rq_too_large);
-      this.refuse('the proxy holds too many large requests already; try again later');
-      return end;
-    }
     this.large = new LargeRequest(this.core.runtime.allocate, bytesAtLeast);
     this.large.frame.bytesAtLeast = bytesAtLeast;
     return this.readLarge(this.large, bytes, at, end);
@@ -328,7 +323,8 @@ export class Client {
       if (taken > 0) this.progressMs = this.core.nowMs;
     }
     if (output.bytes === 0) {
-      if (this.head === null && (this.closing || (this.finished && this.carry === null && this.hold === 0))) {
+      // While it is not paused, what is left of its input is a command that it will never finish.
+      if (this.head === null && (this.closing || (this.finished && !this.paused))) {
         this.transport.end();
         return;
       }

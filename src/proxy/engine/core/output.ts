@@ -154,12 +154,16 @@ export class Output {
     const segments = this.segments as Segment[];
     let total = 0;
     let done = 0;
+    let gone = false;
     this.blocked = false;
     for (; done < segments.length; done++) {
       const segment = segments[done];
       const size = segment.end - segment.start;
       const taken = sink.write(segment.bytes, segment.start, size);
-      if (taken < 0) return taken;
+      if (taken < 0) {
+        gone = true;
+        break;
+      }
       total += taken;
       if (taken < size) {
         segment.start += taken;
@@ -170,7 +174,8 @@ export class Output {
     }
     this.bytes -= total;
     this.segments = done === segments.length ? null : done === 0 ? segments : segments.slice(done);
-    return total;
+    // What was taken before the connection broke counts: the next call says that it is gone.
+    return gone && total === 0 ? -1 : total;
   }
 
   /** Drops everything; pooled buffers go back. */
