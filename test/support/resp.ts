@@ -5,6 +5,11 @@
 
 /** A command as an array of bulk strings. */
 export function command(...args: (string | number | Buffer)[]): Buffer {
+  return encode(args);
+}
+
+/** The same for more arguments than a call can have. */
+export function encode(args: readonly (string | number | Buffer)[]): Buffer {
   const pieces: Buffer[] = [Buffer.from(`*${args.length}\r\n`)];
   for (const arg of args) {
     const bytes = Buffer.isBuffer(arg) ? arg : Buffer.from(String(arg));
