@@ -85,7 +85,12 @@ export class Convergence {
   }
 
   async #introduce(): Promise<void> {
-    await this.#meet(unknownPairs(this.#options.target, this.views), this.#introduced, MEET_AGAIN_MS);
+    // A node that is known and only not connected at the moment is connected to again by itself; meeting it once more
+    // would only make the other side drop the connection that it just got.
+    const strangers = unknownPairs(this.#options.target, this.views).filter(
+      ({ viewer, subject }) => this.views.get(viewer.id)?.topology.node(subject.id) === undefined,
+    );
+    await this.#meet(strangers, this.#introduced, MEET_AGAIN_MS);
   }
 
   /** A replica needs to know its master by its id; that is so before all know all. */
