@@ -119,20 +119,24 @@ function offsetOf(document: ReturnType<typeof parseDocument>, path: readonly (st
   return { line: 0, column: 0 };
 }
 
+/** What this file looks at in a schema (https://zod.dev/packages/core). */
+interface SchemaNode {
+  _zod: { def: { innerType?: SchemaNode; shape?: Record<string, SchemaNode>; element?: SchemaNode } };
+}
+
 /** The settings that the schema knows at a path. */
 function knownKeys(path: readonly (string | number)[]): string[] {
-  let schema: unknown = proxyConfig;
+  let schema: SchemaNode | undefined = proxyConfig as unknown as SchemaNode;
   for (const step of path) {
-    const shape = unwrap(schema) as { shape?: Record<string, unknown>; element?: unknown };
-    schema = typeof step === 'number' ? shape.element : shape.shape?.[step];
+    const { shape, element } = unwrap(schema);
+    schema = typeof step === 'number' ? element : shape?.[step];
   }
-  const shape = (unwrap(schema) as { shape?: Record<string, unknown> } | undefined)?.shape;
-  return shape === undefined ? [] : Object.keys(shape);
+  return Object.keys(unwrap(schema).shape ?? {});
 }
 
 /** Takes defaults and optionals off a schema. */
-function unwrap(schema: unknown): unknown {
-  let current = schema as { def?: { innerType?: unknown } } | undefined;
-  while (current?.def?.innerType !== undefined) current = current.def.innerType as typeof current;
-  return current;
+function unwrap(schema: SchemaNode | undefined): SchemaNode['_zod']['def'] {
+  let current = schema;
+  while (current?._zod.def.innerType !== undefined) current = current._zod.def.innerType;
+  return current?._zod.def ?? {};
 }

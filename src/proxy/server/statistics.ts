@@ -1,4 +1,3 @@
-import { Catalog } from '../engine/commands/catalog.js';
 import { COMMANDS } from '../engine/commands/table.generated.js';
 import {
   Counter,
@@ -31,8 +30,6 @@ const REDIS_CLUSTER: ReadonlySet<CounterName> = new Set<CounterName>([
 /** Bytes of one worker's statistics. */
 export const STATS_BYTES = statsLength(COMMANDS.length) * Float64Array.BYTES_PER_ELEMENT;
 
-const catalog = new Catalog(COMMANDS);
-
 /** All statistics of the process: the workers' counters summed, in a fixed order. */
 export function collect(workers: readonly SharedArrayBuffer[], prefix: string, cluster: string): Statistic[] {
   const arrays = workers.map((memory) => new Float64Array(memory));
@@ -52,11 +49,11 @@ export function collect(workers: readonly SharedArrayBuffer[], prefix: string, c
       type: GAUGES.has(counter) ? 'gauge' : 'counter',
     });
   }
-  for (const entry of catalog.entries) {
-    const at = commandStatAt(entry.id);
+  for (const [id, { name }] of COMMANDS.entries()) {
+    const at = commandStatAt(id);
     const total = sum(at);
     const error = sum(at + 1);
-    const command = entry.name.replace('|', '_');
+    const command = name.replace('|', '_');
     const one = (kind: string, value: number): Statistic => ({
       name: `redis.${prefix}.command.${command}.${kind}`,
       value,

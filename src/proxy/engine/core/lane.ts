@@ -16,6 +16,12 @@ export const LaneState = { idle: 0, connecting: 1, handshake: 2, ready: 3 } as c
 const PUSH = 62;
 
 /**
+ * A reply is passed on before it is whole once this much of it has come. What is passed on cannot be taken back: when
+ * the connection dies, so must the client's; below this, the command can be repeated or answered with an error.
+ */
+const STREAM_BYTES_MIN = 16 * 1024;
+
+/**
  * The one connection of this worker to one upstream node, for one RESP version. Everyone's ordinary commands share it;
  * replies come in the order of the commands. It reconnects by itself while somebody waits for it.
  */
@@ -309,7 +315,8 @@ export class Lane {
       return;
     }
     const client = request.client;
-    if (client !== null && request.parent === null && client.head === request) {
+    const large = request.streaming || request.held + end - start >= STREAM_BYTES_MIN;
+    if (large && client !== null && request.parent === null && client.head === request) {
       if (!request.streaming) {
         request.streaming = true;
         this.giveEarlier(request, client);
