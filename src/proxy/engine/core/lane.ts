@@ -162,6 +162,7 @@ export class Lane {
 
   private ready(): void {
     this.state = LaneState.ready;
+    if (this.lastError !== '') this.say('upstream connected again');
     this.failures = 0;
     this.lastError = '';
     this.sendWaiting();
@@ -187,6 +188,10 @@ export class Lane {
     this.core.laneLost(this, 'connect_failed');
   }
 
+  private say(message: string): void {
+    this.core.runtime.log('info', message, { upstream: this.node.address, reason: this.lastError });
+  }
+
   /** Sets the lane back to idle, with a delay before the next attempt. */
   private disconnect(reason: string): void {
     const { reconnectDelayMs, reconnectDelayMaxMs } = this.core.limits;
@@ -196,7 +201,8 @@ export class Lane {
     this.transport = null;
     this.lastError = reason;
     const delay = Math.min(reconnectDelayMaxMs, reconnectDelayMs * 2 ** Math.min(this.failures, 10));
-    this.failures++;
+    // Said once, however often it is tried.
+    if (this.failures++ === 0) this.say('upstream connection lost or not made');
     this.retryAtMs = this.core.nowMs + delay * (0.5 + this.core.random());
     this.output.clear();
     this.errorCarry = null;

@@ -204,6 +204,7 @@ export class Router {
     }
     if (!sweep) return;
     this.sweptMs = now;
+    this.gauge();
     this.expireUnassigned(startedBeforeMs);
   }
 
@@ -234,6 +235,16 @@ export class Router {
     }
     this.byAddress.delete(node.address);
     this.unknown--;
+  }
+
+  /** Sets the gauges that would cost too much to keep with every command. */
+  private gauge(): void {
+    let inFlight = 0;
+    for (const node of this.byAddress.values()) for (const lane of node.openLanes()) inFlight += lane.inFlight;
+    this.core.stats[Counter.upstream_rq_active] = inFlight;
+    let pending = 0;
+    for (const client of this.core.clients) pending += client.pending;
+    this.core.stats[Counter.downstream_rq_active] = pending;
   }
 
   private expireUnassigned(startedBeforeMs: number): void {
