@@ -1,4 +1,5 @@
 /** Whether the nodes are a finished cluster already, of the shape that is asked for. Pure. */
+import { ForgeError } from '../../errors.js';
 import { SLOT_COUNT } from '../slots.js';
 import type { Topology } from '../topology.js';
 import type { Member } from './member.js';
@@ -33,5 +34,15 @@ export function hasShapeOf(topology: Topology, plan: InitPlan): boolean {
     topology.shards.every(({ master }) => master.slots.length > 0) &&
     sizes(topology.shards.map(({ replicas }) => replicas.length)) ===
       sizes(plan.shards.map(({ replicas }) => replicas.length))
+  );
+}
+
+/** The refusal of a healthy cluster that is not the planned one. */
+export function otherShape({ shards }: Topology): ForgeError {
+  const replicas = shards.map(({ replicas }) => replicas.length).join(', ');
+  return new ForgeError(
+    'refused',
+    `These nodes already form a cluster, of another shape: ${shards.length} masters with ${replicas} replicas.`,
+    { next: 'Give the --replicas-per-master that it was made with, or other nodes.' },
   );
 }

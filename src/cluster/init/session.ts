@@ -14,13 +14,14 @@ import { findConflicts, findUnfit, hostIdentity, isBegun } from './admission.js'
 import { assign } from './assign.js';
 import { Convergence } from './converge.js';
 import { createExplain } from './explain.js';
-import { agreedTopology, hasShapeOf } from './finished.js';
+import { agreedTopology, hasShapeOf, otherShape } from './finished.js';
 import { createGate } from './gate.js';
 import { type ConnectSettings, inspectNodes } from './inspect.js';
 import { leftovers, repairLeftovers, usualNodeTimeout } from './leftover.js';
 import type { InitObserver, Member, Mutate } from './member.js';
 import { type InitPlan, type PlanNode, planInit } from './plan.js';
 import { throwProblems } from './problems.js';
+import { resumable } from './resumable.js';
 import { hasReached, type Stage, type TargetNode, targetOf } from './target.js';
 import { NODE_TIMEOUT, SYNC_DELAY, TemporarySetting } from './temporary-setting.js';
 
@@ -86,21 +87,13 @@ export class InitSession {
   }
 
   #judge(): InitState {
-    if (this.#topology !== undefined) {
-      if (hasShapeOf(this.#topology, this.plan)) return leftovers(this.#members).length > 0 ? 'begun' : 'finished';
-      const { shards } = this.#topology;
-      throw new ForgeError(
-        'refused',
-        `These nodes already form a cluster, of another shape: ${shards.length} masters with ${shards
-          .map(({ replicas }) => replicas.length)
-          .join(', ')} replicas.`,
-        {
-          host: this.#members[0]?.label,
-          next: 'Give the --replicas-per-master that it was made with, or other nodes.',
-        },
-      );
-    }
-    throwProblems(findConflicts(this.#members, this.plan, this.#target), this.#members.length);
+    const finished = this.#topology !== undefined && hasShapeOf(this.#topology, this.plan);
+    if (finished) return leftovers(this.#members).length > 0 ? 'begun' : 'finished';
+    const conflicts = findConflicts(this.#members, this.plan, this.#target);
+    // A run that was killed before it attached the replicas leaves a healthy cluster, too; it has no conflicts.
+    if (conflicts.length > 0 && this.#topology !== undefined) throw otherShape(this.#topology);
+    this.#topology = undefined;
+    throwProblems(conflicts, this.#members.length);
     return isBegun(this.#members) ? 'begun' : 'new';
   }
 
@@ -237,25 +230,6 @@ function noticed(members: readonly Member[]): string[] {
   const versions = [...new Set(members.map(({ facts }) => facts.version?.text ?? 'unknown'))].sort();
   if (versions.length > 1) notes.push(`The nodes run different versions: ${versions.join(', ')}.`);
   return notes;
-}
-
-/** Whatever ends a step, the operator is told how to go on, and what was changed for the time being is put back. */
-async function resumable(step: InitStep, settings: readonly TemporarySetting[]): Promise<void> {
-  try {
-    await step.run();
-  } catch (error) {
-    // A node that cannot be told now is put right by the next run.
-    for (const setting of settings) await setting.end().catch(() => undefined);
-    if (!(error instanceof ForgeError)) throw error;
-    const again = 'Run the same command again: it goes on where it stopped.';
-    const interrupted = error.kind === 'interrupted' || error.kind === 'terminated';
-    throw new ForgeError(error.kind, interrupted ? 'The cluster is formed only in part.' : error.message, {
-      host: error.host,
-      next: error.next.includes(again) || error.kind === 'refused' ? error.next : [...error.next, again],
-      details: { ...error.details, step: step.name },
-      cause: error,
-    });
-  }
 }
 
 /**

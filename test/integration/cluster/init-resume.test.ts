@@ -101,6 +101,24 @@ describe('a run that was killed', () => {
     await expectFormed(servers, 3);
   });
 
+  it('is finished also when the masters serve all slots already, and only the replicas are missing', async () => {
+    const servers = await start(6);
+    await initCluster(optionsFor(servers));
+    for (const replica of servers.slice(3)) await replica.call('CLUSTER', 'RESET', 'SOFT');
+    const seed = servers[0] as RedisServer;
+    for (const replica of servers.slice(3)) await replica.call('CLUSTER', 'MEET', seed.host, seed.port);
+    await poll('everybody sees six healthy masters', 10_000, async () => {
+      const tables = await tablesOf(servers);
+      const agreed = new Set(tables.map(({ signature }) => signature)).size === 1;
+      return agreed && tables[0]?.masters.length === 6 && tables.every(({ handshakes }) => handshakes.length === 0);
+    });
+    await seed.call('SET', '{06S}written', 'meanwhile');
+    const result = await initCluster(optionsFor(servers));
+    expect(result).toMatchObject({ status: 'formed', shards: [{}, {}, {}] });
+    await expectFormed(servers, 3);
+    expect(await seed.call('GET', '{06S}written')).toBe('meanwhile');
+  });
+
   it('is not taken up by another plan', async () => {
     const servers = await start(6);
     await runAndDie(servers, 9);
