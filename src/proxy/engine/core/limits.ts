@@ -6,7 +6,7 @@ export interface Limits {
   readonly clientOutputBytesHigh: number;
   /** Unsent reply bytes of one client above which the upstream connections that feed it are not read. */
   readonly clientOutputBytesMax: number;
-  /** How long a client may hold up an upstream connection without taking a byte, before it is disconnected. */
+  /** How long a client may hold up upstream connections in all, before it is disconnected; taking everything resets it. */
   readonly clientStallMs: number;
   /** How long a client may leave replies untaken, with nobody else held up, before it is disconnected. */
   readonly clientUnreadMs: number;

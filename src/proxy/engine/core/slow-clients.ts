@@ -3,10 +3,19 @@ import type { Client } from './client.js';
 import type { Core } from './core.js';
 import type { Lane } from './lane.js';
 
+/** The upstream connections that a client holds up, and since when. */
+interface Holding {
+  readonly lanes: Set<Lane>;
+  /** When the present hold began; meaningless while `lanes` is empty. */
+  sinceMs: number;
+  /** Time spent in earlier holds since the client had last taken everything. */
+  earlierMs: number;
+}
+
 /** Clients that do not take their replies, and the upstream connections that are not read because of them. */
 export class SlowClients {
   private readonly watched = new Set<Client>();
-  private readonly heldLanes = new Map<Client, Set<Lane>>();
+  private readonly holdings = new Map<Client, Holding>();
 
   constructor(private readonly core: Core) {}
 
@@ -19,28 +28,35 @@ export class SlowClients {
 
   private inspect(client: Client): void {
     if (client.closed || client.output.bytes === 0) {
-      this.watched.delete(client);
+      this.forget(client);
       return;
     }
-    const stuck = this.core.nowMs - client.progressMs;
-    if (client.holdsUpstream !== 0 && stuck >= this.core.limits.clientStallMs) {
+    // How fast it reads does not matter: for as long as it holds up a connection, everybody else there waits.
+    if (this.heldMs(client) >= this.core.limits.clientStallMs) {
       this.core.count(Counter.downstream_cx_overflow_close);
-      this.core.disconnect(client, 'it holds up an upstream connection and does not read its replies');
-    } else if (stuck >= this.core.limits.clientUnreadMs) {
+      this.core.disconnect(client, 'it holds up an upstream connection: it reads its replies too slowly');
+    } else if (this.core.nowMs - client.progressMs >= this.core.limits.clientUnreadMs) {
       this.core.count(Counter.downstream_cx_slow_close);
       this.core.disconnect(client, 'it does not read its replies');
     }
   }
 
+  private heldMs(client: Client): number {
+    const holding = this.holdings.get(client);
+    if (holding === undefined) return 0;
+    return holding.earlierMs + (holding.lanes.size === 0 ? 0 : this.core.nowMs - holding.sinceMs);
+  }
+
   /** Stops reading an upstream connection until the client has taken what it brought. */
   holdUpstream(client: Client, lane: Lane): void {
-    let lanes = this.heldLanes.get(client);
-    if (lanes === undefined) {
-      lanes = new Set();
-      this.heldLanes.set(client, lanes);
+    let holding = this.holdings.get(client);
+    if (holding === undefined) {
+      holding = { lanes: new Set(), sinceMs: 0, earlierMs: 0 };
+      this.holdings.set(client, holding);
     }
-    if (lanes.has(lane)) return;
-    lanes.add(lane);
+    if (holding.lanes.has(lane)) return;
+    if (holding.lanes.size === 0) holding.sinceMs = this.core.nowMs;
+    holding.lanes.add(lane);
     client.holdsUpstream++;
     lane.pause();
     this.watch(client);
@@ -48,10 +64,11 @@ export class SlowClients {
 
   releaseUpstreams(client: Client): void {
     client.holdsUpstream = 0;
-    const lanes = this.heldLanes.get(client);
-    if (lanes === undefined) return;
-    this.heldLanes.delete(client);
-    for (const lane of lanes) lane.resume();
+    const holding = this.holdings.get(client);
+    if (holding === undefined) return;
+    if (holding.lanes.size > 0) holding.earlierMs += this.core.nowMs - holding.sinceMs;
+    for (const lane of holding.lanes) lane.resume();
+    holding.lanes.clear();
   }
 
   /** Looks whether they have moved. */
@@ -59,7 +76,10 @@ export class SlowClients {
     for (const client of this.watched) this.inspect(client);
   }
 
+  /** The client has taken everything, or is gone. */
   forget(client: Client): void {
     this.watched.delete(client);
+    this.releaseUpstreams(client);
+    this.holdings.delete(client);
   }
 }
