@@ -230,12 +230,12 @@ export class ClientModel implements Peer {
   }
 
   private late(sentMs: number): boolean {
-    return this.witness.now() - sentMs >= this.witness.opTimeoutMs;
+    return this.witness.mayOverflow || this.witness.now() - sentMs >= this.witness.opTimeoutMs;
   }
 
   /** An error is allowed for a write that was on the wire when its connection died, and after the time-out. */
   private checkFailure(args: string[], reply: Value, sentMs: number, isWrite: boolean): string | null {
-    const late = this.late(sentMs) || this.witness.mayOverflow;
+    const late = this.late(sentMs);
     switch (reply) {
       case '-no upstream host':
         return late ? null : 'too early';

@@ -45,6 +45,8 @@ export class ClusterModel {
   /** Tokens of commands that a node turned away for now (TRYAGAIN, LOADING, CLUSTERDOWN). */
   readonly turnedAway = new Set<string>();
   bigValue = '';
+  /** Sees every command with its answer. */
+  onAnswer: (node: ModelNode, args: readonly string[], reply: string) => void = () => undefined;
 
   constructor(
     readonly random: Random,
@@ -179,6 +181,7 @@ export class NodeLink implements Peer {
       if (command === null) return;
       this.input = this.input.subarray(command.end);
       const reply = this.execute(command.args);
+      this.node.cluster.onAnswer(this.node, command.args, reply);
       if (this.proto === 3 && command.args[0] !== 'HELLO' && this.node.cluster.random.chance(0.02)) {
         this.socket?.in.put(Buffer.from('>2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n'));
       }

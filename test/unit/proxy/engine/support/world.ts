@@ -104,6 +104,9 @@ export class World implements Runtime, Witness {
       this.stats,
     );
     this.core.random = () => random.next();
+    this.cluster.onAnswer = (node, args, reply) => {
+      this.note(() => `${node.address} ${args.join(' ').slice(0, 80)} -> ${reply.slice(0, 60).trim()}`);
+    };
     if (random.chance(0.3)) this.cluster.bigValue = 'b'.repeat(random.int(1000, 150_000));
     this.addClients();
     this.every(TICK_MS, () => this.core.tick());
@@ -143,7 +146,9 @@ export class World implements Runtime, Witness {
     const accepted = (bytes: Buffer) => {
       input = Buffer.concat([input, bytes]);
       for (let command = decodeCommand(input, 0); command !== null; command = decodeCommand(input, 0)) {
-        tokens.push(tokenOf(command.args));
+        const token = tokenOf(command.args);
+        tokens.push(token);
+        if (socket.peerGone) this.risky.add(token);
         input = input.subarray(command.end);
       }
     };
