@@ -109,6 +109,9 @@ async function run({ config, source, check, pidFile }: Options): Promise<number>
   );
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.resolve(signal));
+  // A terminal that goes away does not end the endpoint.
+  process.on('SIGHUP', () => logger.info('SIGHUP: nothing is reloaded; restart the proxy for a new configuration'));
+  process.stderr.on('error', () => {});
   const state: AdminState = { config, topology, workers, version: packageJson.version, startedMs, draining: false };
   let admin: ReturnType<typeof startAdmin> | null = null;
   if (config.admin !== undefined) {

@@ -165,12 +165,16 @@ function peer(socket: { remoteAddress: string; remotePort: number }): string {
   return `${socket.remoteAddress}:${socket.remotePort}`;
 }
 
+function faultText(doing: string, error: unknown): string {
+  return `fault while ${doing}; the connection was closed: ${(error as Error)?.stack ?? error}`;
+}
+
 /** A fault of the proxy's own, met while it served a client: that client is let go, the others are not. */
 function fault(error: unknown, client: Client): void {
   post({
     type: 'log',
     level: 'error',
-    message: `fault while serving a client; it was disconnected: ${(error as Error)?.stack ?? error}`,
+    message: faultText('serving a client', error),
     fields: { client: client.address },
   });
   client.transport.terminate();
@@ -219,7 +223,13 @@ class BunRuntime implements Runtime {
         data(socket, bytes) {
           core.beginEvent();
           if (bytes.length >= LARGE_CHUNK_BYTES) countLarge(bytes.length);
-          socket.data.received(bytes as unknown as Bytes);
+          try {
+            socket.data.received(bytes as unknown as Bytes);
+          } catch (error) {
+            post({ type: 'log', level: 'error', message: faultText('reading an upstream', error) });
+            socket.data.closed('fault in the proxy');
+            socket.terminate();
+          }
         },
         drain(socket) {
           core.beginEvent();

@@ -66,6 +66,9 @@ export class Client {
   /** The slot map's version when its oldest unanswered command was routed. */
   mapVersion = 0;
 
+  /** Commands that wait to be sent again. */
+  delayed = 0;
+
   private hold = 0;
   private paused = false;
   /** Received and not yet read: an unfinished command, or everything while it is held. */

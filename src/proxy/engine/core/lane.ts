@@ -6,6 +6,7 @@ import { type Client, Hold } from './client.js';
 import type { Core } from './core.js';
 import { RequestFifo } from './fifo.js';
 import { HANDSHAKE_FAILED, HANDSHAKE_INCOMPLETE, Handshake } from './handshake.js';
+import { WAITING_HOLD_SHARE } from './limits.js';
 import { Output } from './output.js';
 import { acquireRequest, type Request, RequestState, releaseRequest } from './request.js';
 import type { Transport, TransportEvents } from './runtime.js';
@@ -32,7 +33,7 @@ export class Lane {
   readonly output: Output;
   dirty = false;
   /** Clients that are not read because this connection is full. */
-  readonly heldClients: Client[] = [];
+  readonly heldClients = new Set<Client>();
   /** How many clients hold up the reading of this connection. */
   pauses = 0;
   connectStartedMs = 0;
@@ -104,11 +105,34 @@ export class Lane {
     this.send(request);
   }
 
-  private holdClient(request: Request): void {
+  /** Does not read the client of a command until this connection has room again. */
+  holdClient(request: Request): void {
     const client = request.client ?? request.parent?.client;
     if (!client) return;
     client.setHold(Hold.upstream);
-    this.heldClients.push(client);
+    this.heldClients.add(client);
+  }
+
+  /** Lets held clients go on when there is room. */
+  private relieve(): void {
+    if (this.heldClients.size === 0) return;
+    if (this.output.bytes * 2 >= this.core.limits.upstreamOutputBytesHigh) return;
+    if (this.waiting.length * WAITING_HOLD_SHARE * 2 >= this.core.limits.waitingMax) return;
+    this.releaseClients();
+  }
+
+  private releaseClients(): void {
+    const clients = [...this.heldClients];
+    this.heldClients.clear();
+    for (const client of clients) client.liftHold(Hold.upstream);
+  }
+
+  /** Hands over everything that waits, for it to find another way. */
+  takeWaiting(): Request[] {
+    const { waiting } = this;
+    this.waiting = [];
+    this.releaseClients();
+    return waiting;
   }
 
   flush(): void {
@@ -121,9 +145,7 @@ export class Lane {
     }
     this.written += taken;
     this.core.add(Counter.upstream_cx_tx_bytes_total, taken);
-    if (this.heldClients.length !== 0 && this.output.bytes * 2 < this.core.limits.upstreamOutputBytesHigh) {
-      for (const client of this.heldClients.splice(0)) client.liftHold(Hold.upstream);
-    }
+    this.relieve();
   }
 
   // ---------------------------------------------------------------- connecting
@@ -180,6 +202,7 @@ export class Lane {
       else this.send(request);
     }
     this.waiting = at === waiting.length ? [] : waiting.slice(at);
+    this.relieve();
   }
 
   failed(reason: string): void {
@@ -207,7 +230,7 @@ export class Lane {
     this.output.clear();
     this.errorCarry = null;
     this.inPush = false;
-    for (const client of this.heldClients.splice(0)) client.liftHold(Hold.upstream);
+    this.releaseClients();
   }
 
   closed(reason: string): void {
@@ -411,6 +434,7 @@ export class Lane {
       }
     }
     this.waiting = kept;
+    this.relieve();
   }
 
   /** The oldest command in flight started then; Infinity when there is none. */

@@ -6,8 +6,10 @@ export interface Limits {
   readonly clientOutputBytesHigh: number;
   /** Unsent reply bytes of one client above which the upstream connections that feed it are not read. */
   readonly clientOutputBytesMax: number;
-  /** How long a client may hold up upstream connections in all, before it is disconnected; taking everything resets it. */
+  /** How long a client may hold up an upstream connection without taking a byte, before it is disconnected. */
   readonly clientStallMs: number;
+  /** How long it may do so in all, however much it takes; counted from when it had last taken everything. */
+  readonly clientHoldMs: number;
   /** How long a client may leave replies untaken, with nobody else held up, before it is disconnected. */
   readonly clientUnreadMs: number;
   /** Bytes of replies that a worker keeps because an earlier command of the same client is not answered yet. */
@@ -36,7 +38,8 @@ export const DEFAULT_WORKER_LIMITS: Limits = {
   clientPendingMax: 16384,
   clientOutputBytesHigh: 1024 * 1024,
   clientOutputBytesMax: 64 * 1024 * 1024,
-  clientStallMs: 1000,
+  clientStallMs: 250,
+  clientHoldMs: 2000,
   clientUnreadMs: 60_000,
   heldRepliesBytesMax: 1024 * 1024 * 1024,
   requestBytesMax: 1024 * 1024 * 1024,
@@ -50,3 +53,6 @@ export const DEFAULT_WORKER_LIMITS: Limits = {
   reconnectDelayMs: 20,
   reconnectDelayMaxMs: 2000,
 };
+
+/** At one in so many of `waitingMax`, clients that send more to a connection are not read. */
+export const WAITING_HOLD_SHARE = 8;

@@ -1,5 +1,5 @@
 import { Counter } from '../stats.js';
-import { Hold } from './client.js';
+import { type Client, Hold } from './client.js';
 import type { Core } from './core.js';
 import type { Lane } from './lane.js';
 import type { Redirect } from './redirect.js';
@@ -12,8 +12,10 @@ const RETRY_DELAY_MAX_MS = 250;
 const QUICK_REDIRECTS = 4;
 
 interface Delayed {
-  request: Request;
-  dueMs: number;
+  readonly request: Request;
+  readonly dueMs: number;
+  /** Whose command it is; it may have left meanwhile. */
+  readonly owner: Client;
 }
 
 /** Sends commands again: where a node says that they belong, a little later, or over another connection. */
@@ -41,7 +43,7 @@ export class Retries {
     }
     this.core.count(redirect.type === 'moved' ? Counter.upstream_rq_moved : Counter.upstream_rq_ask);
     this.holdOrder(request);
-    if (request.attempts > QUICK_REDIRECTS) {
+    if (request.attempts > QUICK_REDIRECTS || this.mustQueue(request)) {
       this.delay(request);
       return true;
     }
@@ -57,22 +59,42 @@ export class Retries {
     client?.setHold(Hold.order);
   }
 
+  /** An earlier command of the same client waits to be sent again: this one must not overtake it. */
+  private mustQueue(request: Request): boolean {
+    const owner = request.client ?? request.parent?.client;
+    return owner != null && owner.delayed > 0;
+  }
+
   private delay(request: Request): void {
+    const owner = request.client ?? request.parent?.client;
+    if (owner == null) {
+      this.core.replies.fail(request, this.core.texts.upstreamFailure);
+      return;
+    }
     request.state = RequestState.waiting;
     const doubled = RETRY_DELAY_MS * 2 ** Math.min(Math.max(request.attempts - 1, 0), 8);
     const wait = Math.min(RETRY_DELAY_MAX_MS, doubled) * (0.5 + this.core.random() / 2);
-    this.delayed.push({ request, dueMs: this.core.nowMs + wait });
+    owner.delayed++;
+    this.delayed.push({ request, dueMs: this.core.nowMs + wait, owner });
   }
 
-  /** Sends what has waited long enough. */
+  /** Sends what has waited long enough; a client's commands keep their order, whatever each one's wait is. */
   tick(): void {
     if (this.delayed.length === 0) return;
     const delayed = this.delayed;
     this.delayed = [];
+    const waiting = new Set<Client>();
     for (const item of delayed) {
-      if (item.request.client === null && item.request.parent === null) releaseRequest(item.request);
-      else if (item.dueMs <= this.core.nowMs) this.core.route(item.request);
-      else this.delayed.push(item);
+      const { request, owner } = item;
+      const abandoned = request.client === null && (request.parent === null || request.parent.client === null);
+      if (!abandoned && (item.dueMs > this.core.nowMs || waiting.has(owner))) {
+        waiting.add(owner);
+        this.delayed.push(item);
+        continue;
+      }
+      owner.delayed--;
+      if (abandoned) this.core.replies.fail(request, this.core.texts.upstreamFailure);
+      else this.core.route(request);
     }
   }
 
@@ -99,6 +121,10 @@ export class Retries {
       return;
     }
     this.core.count(Counter.upstream_rq_retry);
+    if (this.mustQueue(request)) {
+      this.delay(request);
+      return;
+    }
     request.state = RequestState.waiting;
     this.core.route(request);
   }

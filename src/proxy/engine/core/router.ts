@@ -2,6 +2,7 @@ import { SLOT_COUNT } from '../hash/crc16.js';
 import { Counter } from '../stats.js';
 import type { Core } from './core.js';
 import { type Lane, LaneState } from './lane.js';
+import { WAITING_HOLD_SHARE } from './limits.js';
 import type { Redirect } from './redirect.js';
 import { type Request, RequestState, releaseRequest } from './request.js';
 import { NO_NODE } from './slot-map.js';
@@ -53,7 +54,10 @@ export class Router {
   }
 
   private wait(lane: Lane, request: Request): void {
-    if (lane.waiting.length >= this.core.limits.waitingMax) {
+    const { waitingMax } = this.core.limits;
+    // Long before there is no room, those who send are not read any more.
+    if (lane.waiting.length * WAITING_HOLD_SHARE >= waitingMax) lane.holdClient(request);
+    if (lane.waiting.length >= waitingMax) {
       this.core.count(Counter.upstream_rq_pending_overflow);
       this.core.replies.fail(request, this.core.texts.upstreamFailure);
       return;
@@ -159,8 +163,7 @@ export class Router {
     for (const node of this.byAddress.values()) {
       for (const lane of node.openLanes()) {
         if (lane.waiting.length === 0 || lane.state === LaneState.ready) continue;
-        waiting.push(lane.waiting);
-        lane.waiting = [];
+        waiting.push(lane.takeWaiting());
       }
     }
     for (const requests of waiting) {
@@ -179,8 +182,7 @@ export class Router {
   /** A connection was lost or not made. */
   laneLost(lane: Lane): void {
     if (lane.node.listed || lane.waiting.length === 0) return;
-    const waiting = lane.waiting;
-    lane.waiting = [];
+    const waiting = lane.takeWaiting();
     this.core.add(Counter.upstream_rq_pending_active, -waiting.length);
     for (const request of waiting) {
       request.asking = false;

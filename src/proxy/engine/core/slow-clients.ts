@@ -31,11 +31,16 @@ export class SlowClients {
       this.forget(client);
       return;
     }
-    // How fast it reads does not matter: for as long as it holds up a connection, everybody else there waits.
-    if (this.heldMs(client) >= this.core.limits.clientStallMs) {
+    const { clientStallMs, clientHoldMs, clientUnreadMs } = this.core.limits;
+    const stuckMs = this.core.nowMs - client.progressMs;
+    // Everybody else waits for as long as it holds up a connection, so it may not do so for long even when it reads.
+    if ((client.holdsUpstream !== 0 && stuckMs >= clientStallMs) || this.heldMs(client) >= clientHoldMs) {
       this.core.count(Counter.downstream_cx_overflow_close);
-      this.core.disconnect(client, 'it holds up an upstream connection: it reads its replies too slowly');
-    } else if (this.core.nowMs - client.progressMs >= this.core.limits.clientUnreadMs) {
+      this.core.disconnect(
+        client,
+        'it holds up an upstream connection and reads its replies too slowly, or not at all',
+      );
+    } else if (stuckMs >= clientUnreadMs) {
       this.core.count(Counter.downstream_cx_slow_close);
       this.core.disconnect(client, 'it does not read its replies');
     }

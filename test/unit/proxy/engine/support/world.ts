@@ -74,6 +74,7 @@ export class World implements Runtime, Witness {
       clientOutputBytesHigh: random.pick([200, 4000, 1_000_000]),
       clientOutputBytesMax: random.pick([8000, 100_000, 10_000_000]),
       clientStallMs: 200,
+      clientHoldMs: 60_000,
       clientUnreadMs: 2000,
       upstreamOutputBytesHigh: random.pick([100, 4000, 1_000_000]),
       upstreamInFlightMax: random.pick([3, 50, 1000]),
@@ -487,22 +488,13 @@ export class World implements Runtime, Witness {
   }
 
   private checkIdle(): void {
-    const inside = this.core as unknown as {
-      laterClients: unknown[];
-      largeBytes: number;
-      replies: { heldBytes: number };
-      retries: { delayed: unknown[] };
-      router: { unassigned: unknown[] };
-      slowClients: { watched: Set<unknown>; heldLanes: Map<unknown, unknown> };
-    };
+    const { replies, retries, router, slowClients } = this.core;
     const left: Record<string, number> = {
-      delayed: inside.retries.delayed.length,
-      laterClients: inside.laterClients.length,
-      watched: inside.slowClients.watched.size,
-      heldLanes: inside.slowClients.heldLanes.size,
-      largeBytes: inside.largeBytes,
-      heldBytes: inside.replies.heldBytes,
-      unassigned: inside.router.unassigned.length,
+      ...emptiness('core', this.core, ['laterClients', 'largeBytes', 'dirtyClients', 'dirtyLanes']),
+      ...emptiness('replies', replies, ['heldBytes']),
+      ...emptiness('retries', retries),
+      ...emptiness('router', router, ['unassigned']),
+      ...emptiness('slowClients', slowClients),
     };
     for (const name of ['downstream_rq_active', 'upstream_rq_active', 'upstream_rq_pending_active'] as const) {
       left[name] = this.stats[Counter[name]] as number;
@@ -510,10 +502,10 @@ export class World implements Runtime, Witness {
     let ready = 0;
     for (const node of this.core.router.nodes()) {
       for (const lane of node.openLanes()) {
-        const { inFlight, waiting, heldClients, pauses, output, state } = lane;
+        const { inFlight, waiting, pauses, output, state } = lane;
         left[`${node.address} in flight`] = inFlight;
         left[`${node.address} waiting`] = waiting.length;
-        left[`${node.address} heldClients`] = heldClients.length;
+        left[`${node.address} heldClients`] = heldClients.size;
         left[`${node.address} pauses`] = pauses;
         left[`${node.address} output`] = output.bytes;
         if (state >= 2) ready++;
@@ -575,4 +567,16 @@ export class World implements Runtime, Witness {
       }
     }
   }
+}
+
+/** How much is in each collection and counter of an object that should have nothing left. */
+function emptiness(owner: string, object: object, only?: string[]): Record<string, number> {
+  const sizes: Record<string, number> = {};
+  for (const [name, value] of Object.entries(object)) {
+    if (only !== undefined && !only.includes(name)) continue;
+    if (Array.isArray(value)) sizes[`${owner} ${name}`] = value.length;
+    else if (value instanceof Map || value instanceof Set) sizes[`${owner} ${name}`] = value.size;
+    else if (only !== undefined && typeof value === 'number') sizes[`${owner} ${name}`] = value;
+  }
+  return sizes;
 }
