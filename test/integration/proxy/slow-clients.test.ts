@@ -1,0 +1,129 @@
+import net from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RunningProxy, startProxy } from '../../support/proxy.js';
+import { RawClient } from '../../support/raw-client.js';
+import { poll, type RedisCluster, startCluster } from '../../support/redis.js';
+import { command } from '../../support/resp.js';
+
+const MEGABYTE = 1024 * 1024;
+const VALUES = 200;
+/** A client that holds up an upstream connection is let go after at most 2 s; the rest is leeway for a busy machine. */
+const DISCONNECTED_MS = 8_000;
+/** Others are looked at for so long after it has gone. */
+const AFTERWARDS_MS = 500;
+
+let cluster: RedisCluster;
+let proxy: RunningProxy;
+
+beforeAll(async () => {
+  cluster = await startCluster();
+  proxy = await startProxy({ cluster: cluster.addresses });
+  const client = await RawClient.connect({ port: proxy.port });
+  for (let i = 0; i < VALUES; i++) await client.call('SET', `big:${i}`, Buffer.alloc(MEGABYTE, 'x'));
+  client.close();
+});
+
+afterAll(async () => {
+  await proxy?.stop();
+  await cluster?.stop();
+});
+
+/** Everything at once: 200 values of 1 MB, from all masters or from one. */
+const wanted = (keyOf: (i: number) => string) =>
+  Buffer.concat(Array.from({ length: VALUES }, (_, i) => command('GET', keyOf(i))));
+
+/** Runs `work` while another client asks for small values and the proxy's memory is looked at. */
+async function beside(work: () => Promise<void>) {
+  const before = proxy.rssBytes();
+  let peak = before;
+  const sampler = setInterval(() => {
+    peak = Math.max(peak, proxy.rssBytes());
+  }, 10);
+  const client = await RawClient.connect({ port: proxy.port });
+  const latencies: number[] = [];
+  let running = true;
+  const load = (async () => {
+    for (let i = 0; running; i++) {
+      const started = performance.now();
+      await client.call('INCR', `small:${i % 1000}`);
+      latencies.push(performance.now() - started);
+    }
+  })();
+  try {
+    await work();
+  } finally {
+    running = false;
+    await load;
+    clearInterval(sampler);
+    client.close();
+  }
+  latencies.sort((a, b) => a - b);
+  return {
+    grownMb: (peak - before) / MEGABYTE,
+    p99Ms: latencies[Math.floor(latencies.length * 0.99)]!,
+    maxMs: latencies.at(-1)!,
+  };
+}
+
+async function closures(): Promise<number> {
+  const stats = await proxy.stats('downstream_cx_overflow_close');
+  return stats['redis.egress_redis.downstream_cx_overflow_close']!;
+}
+
+describe('a client that asks for 200 values of 1 MB', () => {
+  it.each([
+    // What others wait for at most: 250 ms and 2 s by the proxy's limits, and as much again on a busy machine.
+    ['from one master and does not read', () => 'big:0', 0, 1_000],
+    ['from all masters and does not read', (i: number) => `big:${i}`, 0, 1_000],
+    ['from one master and reads slowly', () => 'big:0', 10, 3_500],
+  ])('%s is let go, with bounded memory, and others are served meanwhile', async (_name, keyOf, pauseMs, stallMs) => {
+    const closedBefore = await closures();
+    const { grownMb, p99Ms, maxMs } = await beside(async () => {
+      const slow = net.connect({ port: proxy.port, host: '127.0.0.1' });
+      slow.on('error', () => {});
+      slow.pause();
+      if (pauseMs > 0) {
+        slow.on('data', () => {
+          slow.pause();
+          setTimeout(() => slow.resume(), pauseMs);
+        });
+      }
+      slow.write(wanted(keyOf));
+      await poll('it is disconnected', DISCONNECTED_MS, async () => (await closures()) === closedBefore + 1);
+      slow.destroy();
+      const until = performance.now() + AFTERWARDS_MS;
+      await poll('the others go on', 2 * AFTERWARDS_MS, () => performance.now() > until);
+    });
+    expect(grownMb).toBeLessThan(350);
+    expect(p99Ms).toBeLessThan(50);
+    expect(maxMs).toBeLessThan(stallMs);
+    expect(proxy.stderr()).toContain('client disconnected');
+  });
+
+  it('and reads them gets them all', async () => {
+    const { p99Ms } = await beside(async () => {
+      const client = await RawClient.connect({ port: proxy.port });
+      client.send(wanted((i) => `big:${i}`));
+      for (const reply of await client.raw(VALUES)) expect(reply.length).toBe(MEGABYTE + '$1048576\r\n\r\n'.length);
+      client.close();
+    });
+    expect(p99Ms).toBeLessThan(250);
+  });
+});
+
+describe('many clients', () => {
+  it('that connect at once, 2,000 of them, are all served, cost little memory and leave nothing behind', async () => {
+    const before = proxy.rssBytes();
+    const clients = await Promise.all(Array.from({ length: 2000 }, () => RawClient.connect({ port: proxy.port })));
+    const replies = await Promise.all(clients.map((client, i) => client.call('ECHO', `${i}`)));
+    expect(replies).toEqual(clients.map((_, i) => `${i}`));
+    const values = await Promise.all(clients.map((client, i) => client.call('SET', `many:${i}`, i)));
+    expect(new Set(values)).toEqual(new Set(['OK']));
+    expect((proxy.rssBytes() - before) / clients.length).toBeLessThan(40 * 1024);
+    for (const client of clients) client.close();
+    await poll('all are gone', 5_000, async () => {
+      const stats = await proxy.stats('downstream_cx_active');
+      return stats['redis.egress_redis.downstream_cx_active'] === 0;
+    });
+  });
+});
