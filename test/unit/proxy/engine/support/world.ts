@@ -505,7 +505,7 @@ export class World implements Runtime, Witness {
         const { inFlight, waiting, pauses, output, state } = lane;
         left[`${node.address} in flight`] = inFlight;
         left[`${node.address} waiting`] = waiting.length;
-        left[`${node.address} heldClients`] = heldClients.size;
+        Object.assign(left, emptiness(`${node.address} lane`, lane));
         left[`${node.address} pauses`] = pauses;
         left[`${node.address} output`] = output.bytes;
         if (state >= 2) ready++;
