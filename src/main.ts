@@ -1,4 +1,5 @@
 /** The program's entry: runs one command line and leaves with its exit code. bin/run.js and bin/dev.js call it. */
+import type { Interfaces } from '@oclif/core';
 import { run } from '@oclif/core/run';
 
 /** Whoever reads our output may be slow; after this many milliseconds the process leaves anyway. */
@@ -6,13 +7,13 @@ const FLUSH_MS = 10_000;
 
 /**
  * Runs the command line and ends the process.
- * @param root URL or path of a file in the package, from which oclif finds package.json and the commands
+ * @param load URL of a file in the package, from which oclif finds package.json and the commands; or how to load it
  */
-export async function main(argv: string[], root: string): Promise<never> {
+export async function main(argv: string[], load: Interfaces.LoadOptions): Promise<never> {
   for (const stream of [process.stdout, process.stderr]) ignoreClosedPipe(stream);
   process.on('uncaughtException', (error) => void fail(error, argv).then(leave));
   try {
-    await run(argv, root);
+    await run(argv, load);
   } catch (error) {
     return leave(await fail(error, argv));
   }
