@@ -1,5 +1,4 @@
 import type { Bytes } from '../bytes.js';
-import { flatReplyEnd, REPLY_INCOMPLETE, REPLY_MALFORMED, ReplyFramer } from '../resp/reply-framer.js';
 import { Counter } from '../stats.js';
 import { Attempt } from './attempt.js';
 import { type Client, Hold } from './client.js';
@@ -8,19 +7,12 @@ import { RequestFifo } from './fifo.js';
 import { HANDSHAKE_FAILED, HANDSHAKE_INCOMPLETE, Handshake } from './handshake.js';
 import { WAITING_HOLD_SHARE } from './limits.js';
 import { Output } from './output.js';
+import { ReplyReader } from './reply-reader.js';
 import { acquireRequest, type Request, RequestState, releaseRequest } from './request.js';
 import type { Transport, TransportEvents } from './runtime.js';
 import type { UpstreamNode } from './upstream-node.js';
 
 export const LaneState = { idle: 0, connecting: 1, handshake: 2, ready: 3 } as const;
-
-const PUSH = 62;
-
-/**
- * A reply is passed on before it is whole once this much of it has come. What is passed on cannot be taken back: when
- * the connection dies, so must the client's; below this, the command can be repeated or answered with an error.
- */
-const STREAM_BYTES_MIN = 16 * 1024;
 
 /**
  * The one connection of this worker to one upstream node, for one RESP version. Everyone's ordinary commands share it;
@@ -46,14 +38,11 @@ export class Lane {
 
   private transport: Transport | null = null;
   private readonly fifo = new RequestFifo();
-  private readonly framer = new ReplyFramer();
+  private readonly reader: ReplyReader;
   /** Bytes appended to the output, and taken by the socket, since the connection was made. */
   private appended = 0;
   private written = 0;
   private handshake: Handshake | null = null;
-  /** The reply that is being framed is a push message, which answers no command. */
-  private inPush = false;
-  private errorCarry: Bytes | null = null;
 
   constructor(
     readonly core: Core,
@@ -61,6 +50,7 @@ export class Lane {
     readonly proto: number,
   ) {
     this.output = new Output(core.upstreamBuffers);
+    this.reader = new ReplyReader(core, this, this.fifo);
   }
 
   get inFlight(): number {
@@ -228,8 +218,7 @@ export class Lane {
     if (this.failures++ === 0) this.say('upstream connection lost or not made');
     this.retryAtMs = this.core.nowMs + delay * (0.5 + this.core.random());
     this.output.clear();
-    this.errorCarry = null;
-    this.inPush = false;
+    this.reader.reset();
     this.releaseClients();
   }
 
@@ -241,7 +230,6 @@ export class Lane {
     const written = this.written;
     if (established) this.failures = 0;
     this.disconnect(this.lastError || reason);
-    this.framer.reset();
     // Oldest first, so that what is sent again keeps its order.
     const waiting = this.waiting;
     this.waiting = [];
@@ -249,7 +237,7 @@ export class Lane {
       const request = this.fifo.shift();
       this.core.retries.interrupted(request, request.sentEnd <= written);
     }
-    if (waiting.length > 0) this.waiting.push(...waiting);
+    if (waiting.length > 0) this.waiting = this.waiting.concat(waiting);
     this.core.laneLost(this, established ? 'connection_lost' : 'connect_failed');
   }
 
@@ -291,105 +279,13 @@ export class Lane {
       this.ready();
     }
     this.core.readingLane = this;
-    this.readReplies(bytes, at, end);
+    this.reader.read(bytes, at, end);
     this.core.readingLane = null;
     if (this.waiting.length !== 0 && this.state === LaneState.ready) this.sendWaiting();
   }
 
-  private readReplies(bytes: Bytes, at: number, end: number): void {
-    const framer = this.framer;
-    const fifo = this.fifo;
-    while (at < end) {
-      const start = at;
-      let next: number = REPLY_INCOMPLETE;
-      const fresh = framer.idle && this.errorCarry === null;
-      if (fresh) {
-        next = flatReplyEnd(bytes, at, end);
-        if (next < 0) this.inPush = bytes[at] === PUSH;
-      }
-      if (next < 0) {
-        next = framer.feed(bytes, at, end);
-        if (next === REPLY_MALFORMED) {
-          this.garbage('the upstream sent bytes that are not RESP');
-          return;
-        }
-        if (this.inPush) {
-          if (next === REPLY_INCOMPLETE) return;
-          this.inPush = false;
-          at = next;
-          continue;
-        }
-      }
-      if (fifo.length === 0) {
-        this.garbage('the upstream sent a reply that nobody asked for');
-        return;
-      }
-      const request = fifo.peek();
-      if (next === REPLY_INCOMPLETE) {
-        this.partial(request, bytes, start, end, fresh);
-        return;
-      }
-      fifo.shift();
-      at = next;
-      if (fresh) this.core.replies.complete(request, bytes, start, next, this);
-      else this.completeParts(request, bytes, start, next);
-    }
-  }
-
-  /** A reply that goes on in the next chunk. */
-  private partial(request: Request, bytes: Bytes, start: number, end: number, fresh: boolean): void {
-    if (this.errorCarry !== null || (fresh && bytes[start] === 45)) {
-      // Errors may be redirections; they are looked at whole.
-      this.errorCarry = this.joined(this.errorCarry, bytes, start, end);
-      return;
-    }
-    const client = request.client;
-    const large = request.streaming || request.held + end - start >= STREAM_BYTES_MIN;
-    if (large && client !== null && request.parent === null && client.head === request) {
-      if (!request.streaming) {
-        request.streaming = true;
-        this.giveEarlier(request, client);
-      }
-      client.stream(bytes, start, end);
-      if (client.output.bytes > this.core.limits.clientOutputBytesMax) this.core.slowClients.holdUpstream(client, this);
-      return;
-    }
-    if (client === null && request.parent === null) return;
-    request.earlier ??= [];
-    this.core.replies.hold(request, end - start);
-    request.earlier?.push(start === 0 && end === bytes.length ? bytes : (bytes.subarray(start, end) as Bytes));
-  }
-
-  private completeParts(request: Request, bytes: Bytes, start: number, end: number): void {
-    if (this.errorCarry !== null) {
-      const error = this.joined(this.errorCarry, bytes, start, end);
-      this.errorCarry = null;
-      this.core.replies.complete(request, error, 0, error.length, this);
-      return;
-    }
-    const client = request.client;
-    if (!request.streaming && client !== null && request.parent === null && client.head === request) {
-      this.giveEarlier(request, client);
-    }
-    this.core.replies.deliver(request, bytes, start, end, false);
-  }
-
-  /** What was kept of a reply while its turn had not come. */
-  private giveEarlier(request: Request, client: Client): void {
-    if (request.earlier === null) return;
-    for (const piece of request.earlier) client.stream(piece, 0, piece.length);
-    this.core.replies.dropEarlier(request);
-  }
-
-  private joined(first: Bytes | null, bytes: Bytes, start: number, end: number): Bytes {
-    const before = first === null ? 0 : first.length;
-    const whole = this.core.runtime.allocate(before + end - start);
-    first?.copy(whole, 0, 0, before);
-    bytes.copy(whole, before, start, end);
-    return whole;
-  }
-
-  private garbage(reason: string): void {
+  /** The connection cannot be trusted any more. */
+  garbage(reason: string): void {
     this.core.count(Counter.upstream_cx_protocol_error);
     this.core.runtime.log('error', reason, { upstream: this.node.address });
     this.terminate(reason);
@@ -417,7 +313,6 @@ export class Lane {
       placeholder.sentEnd = request.sentEnd;
       placeholder.startedMs = request.startedMs;
       placeholder.state = RequestState.sent;
-      placeholder.streaming = i === 0 && !this.framer.idle;
       this.fifo.replace(i, placeholder);
       this.core.replies.timedOut(request);
     }

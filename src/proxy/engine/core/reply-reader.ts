@@ -1,0 +1,135 @@
+import type { Bytes } from '../bytes.js';
+import { flatReplyEnd, REPLY_INCOMPLETE, REPLY_MALFORMED, ReplyFramer } from '../resp/reply-framer.js';
+import type { Client } from './client.js';
+import type { Core } from './core.js';
+import type { RequestFifo } from './fifo.js';
+import type { Lane } from './lane.js';
+import type { Request } from './request.js';
+
+/** An error that arrives in pieces is collected up to this size; Redis's own are lines. */
+const ERROR_BYTES_MAX = 1024 * 1024;
+
+const PUSH = 62;
+
+/**
+ * A reply is passed on before it is whole once this much of it has come. What is passed on cannot be taken back: when
+ * the connection dies, so must the client's; below this, the command can be repeated or answered with an error.
+ */
+const STREAM_BYTES_MIN = 16 * 1024;
+
+/** Cuts what one upstream connection receives into replies, and matches them with the commands in flight. */
+export class ReplyReader {
+  private readonly framer = new ReplyFramer();
+  /** The reply that is being framed is a push message, which answers no command. */
+  private inPush = false;
+  private errorCarry: Bytes | null = null;
+
+  constructor(
+    private readonly core: Core,
+    private readonly lane: Lane,
+    private readonly fifo: RequestFifo,
+  ) {}
+
+  /** Forgets a reply that will not be finished. */
+  reset(): void {
+    this.framer.reset();
+    this.inPush = false;
+    this.errorCarry = null;
+  }
+
+  /** Reads the replies in `bytes[at, end)`; the last one may go on in the next chunk. */
+  read(bytes: Bytes, at: number, end: number): void {
+    const framer = this.framer;
+    const fifo = this.fifo;
+    while (at < end) {
+      const start = at;
+      let next: number = REPLY_INCOMPLETE;
+      const fresh = framer.idle && this.errorCarry === null;
+      if (fresh) {
+        next = flatReplyEnd(bytes, at, end);
+        if (next < 0) this.inPush = bytes[at] === PUSH;
+      }
+      if (next < 0) {
+        next = framer.feed(bytes, at, end);
+        if (next === REPLY_MALFORMED) {
+          this.lane.garbage('the upstream sent bytes that are not RESP');
+          return;
+        }
+        if (this.inPush) {
+          if (next === REPLY_INCOMPLETE) return;
+          this.inPush = false;
+          at = next;
+          continue;
+        }
+      }
+      if (fifo.length === 0) {
+        this.lane.garbage('the upstream sent a reply that nobody asked for');
+        return;
+      }
+      const request = fifo.peek();
+      if (next === REPLY_INCOMPLETE) {
+        this.partial(request, bytes, start, end, fresh);
+        return;
+      }
+      fifo.shift();
+      at = next;
+      if (fresh) this.core.replies.complete(request, bytes, start, next, this.lane);
+      else this.completeParts(request, bytes, start, next);
+    }
+  }
+
+  /** A reply that goes on in the next chunk. */
+  private partial(request: Request, bytes: Bytes, start: number, end: number, fresh: boolean): void {
+    if (this.errorCarry !== null || (fresh && bytes[start] === 45)) {
+      // Errors may be redirections; they are looked at whole.
+      this.errorCarry = this.joined(this.errorCarry, bytes, start, end);
+      if (this.errorCarry.length > ERROR_BYTES_MAX) this.lane.garbage('the upstream sent an error without an end');
+      return;
+    }
+    const client = request.client;
+    const large = request.streaming || request.held + end - start >= STREAM_BYTES_MIN;
+    if (large && client !== null && request.parent === null && client.head === request) {
+      if (!request.streaming) {
+        request.streaming = true;
+        this.giveEarlier(request, client);
+      }
+      client.stream(bytes, start, end);
+      if (client.output.bytes > this.core.limits.clientOutputBytesMax)
+        this.core.slowClients.holdUpstream(client, this.lane);
+      return;
+    }
+    if (client === null && request.parent === null) return;
+    request.earlier ??= [];
+    this.core.replies.hold(request, end - start);
+    request.earlier?.push(start === 0 && end === bytes.length ? bytes : (bytes.subarray(start, end) as Bytes));
+  }
+
+  private completeParts(request: Request, bytes: Bytes, start: number, end: number): void {
+    if (this.errorCarry !== null) {
+      const error = this.joined(this.errorCarry, bytes, start, end);
+      this.errorCarry = null;
+      this.core.replies.complete(request, error, 0, error.length, this.lane);
+      return;
+    }
+    const client = request.client;
+    if (!request.streaming && client !== null && request.parent === null && client.head === request) {
+      this.giveEarlier(request, client);
+    }
+    this.core.replies.deliver(request, bytes, start, end, false);
+  }
+
+  /** What was kept of a reply while its turn had not come. */
+  private giveEarlier(request: Request, client: Client): void {
+    if (request.earlier === null) return;
+    for (const piece of request.earlier) client.stream(piece, 0, piece.length);
+    this.core.replies.dropEarlier(request);
+  }
+
+  private joined(first: Bytes | null, bytes: Bytes, start: number, end: number): Bytes {
+    const before = first === null ? 0 : first.length;
+    const whole = this.core.runtime.allocate(before + end - start);
+    first?.copy(whole, 0, 0, before);
+    bytes.copy(whole, before, start, end);
+    return whole;
+  }
+}
