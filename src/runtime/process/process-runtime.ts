@@ -18,6 +18,8 @@ import { readRecord, type SupervisorRecord } from './record.js';
 const SUPERVISOR_START_MS = 10_000;
 /** How long a process may live on after SIGKILL, milliseconds (a process in uninterruptible sleep does). */
 const KILL_WAIT_MS = 5_000;
+/** SIGTERM is repeated at this interval while a program is given time to end. */
+const TERM_REPEAT_MS = 1000;
 const POLL_MS = 10;
 
 export class ProcessRuntime implements Runtime {
@@ -71,8 +73,13 @@ export class ProcessRuntime implements Runtime {
     // The supervisor is told, not the program, or it would start the program again.
     const first = supervisor ?? child;
     if (first === undefined) return 'absent';
-    await signalProcess(first, 'SIGTERM');
-    if (await this.#wait(ref, graceMs)) return 'ended';
+    // Said again until it is heard: a program that its supervisor has forked and not yet executed loses the signal.
+    const deadline = performance.now() + graceMs;
+    do {
+      await signalProcess(first, 'SIGTERM');
+      const left = deadline - performance.now();
+      if (await this.#wait(ref, Math.min(TERM_REPEAT_MS, Math.max(left, 0)))) return 'ended';
+    } while (performance.now() < deadline);
     // The supervisor goes first: the other way round it could restart what was just killed.
     for (const part of ['supervisor', 'child'] as const) {
       const victim = (await this.#look(ref))[part];
