@@ -1,4 +1,4 @@
-import { LineCounter, parseDocument } from 'yaml';
+import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import { nearest } from './nearest.js';
 import { type ProxyConfig, proxyConfig } from './schema.js';
 
@@ -86,7 +86,7 @@ function problemsOf(
       return {
         path: pathText([...issue.path, key]),
         message: `unknown setting; ${hint}`,
-        ...offsetOf(document, [...issue.path, key], place),
+        ...placeOfKey(document, issue.path, key, place),
       };
     });
   }
@@ -122,6 +122,22 @@ function offsetOf(document: ReturnType<typeof parseDocument>, path: readonly (st
 /** What this file looks at in a schema (https://zod.dev/packages/core). */
 interface SchemaNode {
   _zod: { def: { innerType?: SchemaNode; shape?: Record<string, SchemaNode>; element?: SchemaNode } };
+}
+
+/** The place of a key itself, not of what stands behind it. */
+function placeOfKey(
+  document: ReturnType<typeof parseDocument>,
+  path: readonly (string | number)[],
+  key: string,
+  place: Place,
+) {
+  const map = path.length === 0 ? document.contents : document.getIn(path, true);
+  if (isMap(map)) {
+    for (const { key: node } of map.items) {
+      if (isScalar(node) && String(node.value) === key && node.range) return place(node.range[0]);
+    }
+  }
+  return offsetOf(document, path, place);
 }
 
 /** The settings that the schema knows at a path. */

@@ -32,6 +32,7 @@ const post = (message: FromWorker) => self.postMessage(message);
 let core: Core;
 let listener: { readonly port: number; stop(closeConnections?: boolean): void } | null = null;
 let draining = false;
+let drained = false;
 
 self.onmessage = ({ data: message }) => {
   switch (message.type) {
@@ -290,5 +291,8 @@ function finishDrain(): void {
       core.left(client);
     }
   }
-  if (core.clients.size === 0) post({ type: 'drained' });
+  if (core.clients.size > 0 || drained) return;
+  // Said once: the main thread counts the workers that are done.
+  drained = true;
+  post({ type: 'drained' });
 }
