@@ -19,7 +19,8 @@ export function decodeValue(bytes: Buffer, at: number): { value: Value; end: num
   if (length < 0) return { value: null, end: next };
   if ('$=!'.includes(type)) {
     if (bytes.length < next + length + 2) return null;
-    if (bytes.toString('latin1', next + length, next + length + 2) !== '\r\n') throw new Error('a bulk without its end');
+    if (bytes.toString('latin1', next + length, next + length + 2) !== '\r\n')
+      throw new Error('a bulk without its end');
     return { value: type + bytes.toString('latin1', next, next + length), end: next + length + 2 };
   }
   if (!'*%~>|'.includes(type)) throw new Error(`not a reply: ${JSON.stringify(type + line)}`);
