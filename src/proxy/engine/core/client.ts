@@ -66,9 +66,6 @@ export class Client {
   /** The slot map's version when its oldest unanswered command was routed. */
   mapVersion = 0;
 
-  /** Commands that wait to be sent again. */
-  delayed = 0;
-
   private hold = 0;
   private paused = false;
   /** Received and not yet read: an unfinished command, or everything while it is held. */
@@ -361,6 +358,7 @@ export class Client {
     this.head = null;
     this.tail = null;
     this.pending = 0;
+    this.core.retries.abandon(this);
     this.carry = null;
     if (this.large !== null) this.dropLarge(this.large);
     this.output.clear();

@@ -101,7 +101,8 @@ export class Core {
     this.deferTurn();
   }
 
-  private deferTurn(): void {
+  /** Has the end of the turn come. */
+  deferTurn(): void {
     if (this.deferred) return;
     this.deferred = true;
     this.runtime.defer(this.endTurn);
@@ -116,6 +117,7 @@ export class Core {
       this.laterClients = [];
       for (const client of clients) client.proceed();
     }
+    this.retries.flush();
     const lanes = this.dirtyLanes;
     for (let i = 0; i < lanes.length; i++) lanes[i].flush();
     lanes.length = 0;
@@ -129,8 +131,9 @@ export class Core {
   tick(): void {
     this.clockRead = false;
     this.nowMs = this.runtime.now();
-    this.retries.tick();
-    this.router.tick(this.nowMs - this.settings.opTimeoutMs);
+    const startedBeforeMs = this.nowMs - this.settings.opTimeoutMs;
+    this.retries.tick(startedBeforeMs);
+    this.router.tick(startedBeforeMs);
     this.slowClients.tick();
   }
 

@@ -189,7 +189,7 @@ export class Lane {
       const request = waiting[at];
       this.core.add(Counter.upstream_rq_pending_active, -1);
       if (request.client === null && request.parent === null) releaseRequest(request);
-      else this.send(request);
+      else if (request.recovery !== null || !this.core.retries.joins(request)) this.send(request);
     }
     this.waiting = at === waiting.length ? [] : waiting.slice(at);
     this.relieve();
@@ -237,7 +237,10 @@ export class Lane {
       const request = this.fifo.shift();
       this.core.retries.interrupted(request, request.sentEnd <= written);
     }
-    if (waiting.length > 0) this.waiting = this.waiting.concat(waiting);
+    for (const request of waiting) {
+      if (this.core.retries.joins(request)) this.core.add(Counter.upstream_rq_pending_active, -1);
+      else this.waiting.push(request);
+    }
     this.core.laneLost(this, established ? 'connection_lost' : 'connect_failed');
   }
 

@@ -33,6 +33,7 @@ export class Replies {
   /** Gives a reply to whoever waits for it: now when it is its turn, else when it is. */
   deliver(request: Request, bytes: Bytes, start: number, end: number, isError: boolean): void {
     this.core.stats[Counter.upstream_rq_total]++;
+    if (request.recovery !== null) this.core.retries.settled(request);
     if (isError && request.entry !== null) this.core.stats[commandStatAt(request.entry.id) + 1]++;
     const client = request.client;
     if (client === null) {

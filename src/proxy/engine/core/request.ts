@@ -2,6 +2,7 @@ import type { Bytes } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from './client.js';
 import type { Fanout } from './fanout.js';
+import type { Recovery } from './retries.js';
 
 export const RequestState = {
   /** Waits for a connection, a topology or a moment to be sent again. */
@@ -34,6 +35,8 @@ export class Request {
   proto = 2;
   /** When it arrived, in the runtime's milliseconds. */
   startedMs = 0;
+  /** Goes up with every command: of two commands, the later one has the larger. */
+  order = 0;
   /** How often it has been sent. */
   attempts = 0;
   /** Must be preceded by ASKING: the slot is on its way to the node. */
@@ -51,6 +54,9 @@ export class Request {
   /** Part of the reply is with the client already: it can only be finished or cut. */
   streaming = false;
 
+  /** The batch that it was sent again with. */
+  recovery: Recovery | null = null;
+
   /** Set on a command that is served by several others … */
   fanout: Fanout | null = null;
   /** … and on each of those. */
@@ -62,13 +68,19 @@ const FREE_MAX = 65536;
 
 let free: Request | null = null;
 let freeCount = 0;
+let orders = 0;
 
 export function acquireRequest(): Request {
   const request = free;
-  if (request === null) return new Request();
+  if (request === null) return numbered(new Request());
   free = request.next;
   freeCount--;
   request.next = null;
+  return numbered(request);
+}
+
+function numbered(request: Request): Request {
+  request.order = ++orders;
   return request;
 }
 
@@ -85,6 +97,7 @@ export function releaseRequest(request: Request): void {
   request.earlier = null;
   request.held = 0;
   request.streaming = false;
+  request.recovery = null;
   request.fanout = null;
   request.parent = null;
   request.next = free;

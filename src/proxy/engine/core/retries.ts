@@ -11,16 +11,44 @@ const RETRY_DELAY_MAX_MS = 250;
 /** A command that is redirected more often than this waits in between: the nodes disagree for the moment. */
 const QUICK_REDIRECTS = 4;
 
-interface Delayed {
+/** A command that is to be sent again. */
+interface Turned {
   readonly request: Request;
-  readonly dueMs: number;
-  /** Whose command it is; it may have left meanwhile. */
-  readonly owner: Client;
+  /** Where a redirection sent it; null: wherever its slot is. */
+  readonly lane: Lane | null;
+  readonly asking: boolean;
+}
+
+/**
+ * A client's commands for one slot that are sent again. They go in batches, each over one connection, and the next one
+ * goes only when all of the last are answered: so they keep their order, however often they are turned away.
+ */
+export class Recovery {
+  /** In the client's order. */
+  waiting: Turned[] = [];
+  /** Commands sent again and not answered yet. */
+  out = 0;
+  /** The next batch goes no sooner than this. */
+  dueMs = 0;
+
+  constructor(
+    readonly owner: Client,
+    readonly slot: number,
+  ) {}
+
+  insert(turned: Turned): void {
+    const { waiting } = this;
+    let at = waiting.length;
+    while (at > 0 && waiting[at - 1].request.order > turned.request.order) at--;
+    waiting.splice(at, 0, turned);
+  }
 }
 
 /** Sends commands again: where a node says that they belong, a little later, or over another connection. */
 export class Retries {
-  private delayed: Delayed[] = [];
+  private readonly recoveries = new Map<Client, Map<number, Recovery>>();
+  /** Those that may have a batch to send. */
+  private readonly scheduled = new Set<Recovery>();
 
   constructor(private readonly core: Core) {}
 
@@ -31,8 +59,7 @@ export class Retries {
       this.core.count(redirect.reason === 'tryagain' ? Counter.upstream_rq_tryagain : Counter.upstream_rq_retry);
       if (redirect.reason !== 'tryagain') this.core.runtime.requestRefresh('cluster_down');
       if (expired || request.attempts >= this.core.limits.attemptsMax) return false;
-      this.holdOrder(request);
-      this.delay(request);
+      this.again(request, this.delayMs(request), null, false);
       return true;
     }
     const target = this.core.router.redirected(redirect, lane.node);
@@ -42,60 +69,9 @@ export class Retries {
       return true;
     }
     this.core.count(redirect.type === 'moved' ? Counter.upstream_rq_moved : Counter.upstream_rq_ask);
-    this.holdOrder(request);
-    if (request.attempts > QUICK_REDIRECTS || this.mustQueue(request)) {
-      this.delay(request);
-      return true;
-    }
-    request.asking = redirect.type === 'ask';
-    request.state = RequestState.waiting;
-    this.core.router.sendTo(target.lane(request.proto), request);
+    if (request.attempts > QUICK_REDIRECTS) this.again(request, this.delayMs(request), null, false);
+    else this.again(request, 0, target.lane(request.proto), redirect.type === 'ask');
     return true;
-  }
-
-  /** What the client sends from now on must not overtake this command. */
-  private holdOrder(request: Request): void {
-    const client = request.client ?? request.parent?.client;
-    client?.setHold(Hold.order);
-  }
-
-  /** An earlier command of the same client waits to be sent again: this one must not overtake it. */
-  private mustQueue(request: Request): boolean {
-    const owner = request.client ?? request.parent?.client;
-    return owner != null && owner.delayed > 0;
-  }
-
-  private delay(request: Request): void {
-    const owner = request.client ?? request.parent?.client;
-    if (owner == null) {
-      this.core.replies.fail(request, this.core.texts.upstreamFailure);
-      return;
-    }
-    request.state = RequestState.waiting;
-    const doubled = RETRY_DELAY_MS * 2 ** Math.min(Math.max(request.attempts - 1, 0), 8);
-    const wait = Math.min(RETRY_DELAY_MAX_MS, doubled) * (0.5 + this.core.random() / 2);
-    owner.delayed++;
-    this.delayed.push({ request, dueMs: this.core.nowMs + wait, owner });
-  }
-
-  /** Sends what has waited long enough; a client's commands keep their order, whatever each one's wait is. */
-  tick(): void {
-    if (this.delayed.length === 0) return;
-    const delayed = this.delayed;
-    this.delayed = [];
-    const waiting = new Set<Client>();
-    for (const item of delayed) {
-      const { request, owner } = item;
-      const abandoned = request.client === null && (request.parent === null || request.parent.client === null);
-      if (!abandoned && (item.dueMs > this.core.nowMs || waiting.has(owner))) {
-        waiting.add(owner);
-        this.delayed.push(item);
-        continue;
-      }
-      owner.delayed--;
-      if (abandoned) this.core.replies.fail(request, this.core.texts.upstreamFailure);
-      else this.core.route(request);
-    }
   }
 
   /**
@@ -121,11 +97,136 @@ export class Retries {
       return;
     }
     this.core.count(Counter.upstream_rq_retry);
-    if (this.mustQueue(request)) {
-      this.delay(request);
+    this.again(request, 0, null, false);
+  }
+
+  /** Takes a command that waits for a connection, when earlier ones of its client and slot are sent again. */
+  joins(request: Request): boolean {
+    if (this.recoveries.size === 0) return false;
+    const owner = request.client ?? request.parent?.client;
+    if (owner == null || !this.recoveries.get(owner)?.has(request.slot)) return false;
+    this.again(request, 0, null, false);
+    return true;
+  }
+
+  /** A command that was sent again has its answer. */
+  settled(request: Request): void {
+    const recovery = request.recovery as Recovery;
+    request.recovery = null;
+    if (--recovery.out > 0) return;
+    if (recovery.waiting.length > 0) this.schedule(recovery);
+    else this.forget(recovery);
+  }
+
+  /** A client has left: nothing of it is sent again. */
+  abandon(client: Client): void {
+    const slots = this.recoveries.get(client);
+    if (slots === undefined) return;
+    this.recoveries.delete(client);
+    for (const recovery of slots.values()) {
+      this.scheduled.delete(recovery);
+      const { waiting } = recovery;
+      recovery.waiting = [];
+      for (const { request } of waiting) this.core.replies.fail(request, this.core.texts.upstreamFailure);
+    }
+  }
+
+  private delayMs(request: Request): number {
+    const doubled = RETRY_DELAY_MS * 2 ** Math.min(Math.max(request.attempts - 1, 0), 8);
+    return Math.min(RETRY_DELAY_MAX_MS, doubled) * (0.5 + this.core.random() / 2);
+  }
+
+  private again(request: Request, waitMs: number, lane: Lane | null, asking: boolean): void {
+    const owner = request.client ?? request.parent?.client;
+    if (owner == null) {
+      this.core.replies.fail(request, this.core.texts.upstreamFailure);
       return;
     }
+    // What the client sends from now on must not overtake this command.
+    owner.setHold(Hold.order);
     request.state = RequestState.waiting;
-    this.core.route(request);
+    request.asking = false;
+    const recovery = this.recoveryOf(owner, request.slot);
+    if (request.recovery !== null) {
+      request.recovery = null;
+      recovery.out--;
+    }
+    recovery.insert({ request, lane, asking });
+    if (waitMs > 0) recovery.dueMs = Math.max(recovery.dueMs, this.core.nowMs + waitMs);
+    this.schedule(recovery);
+  }
+
+  private recoveryOf(owner: Client, slot: number): Recovery {
+    let slots = this.recoveries.get(owner);
+    if (slots === undefined) {
+      slots = new Map();
+      this.recoveries.set(owner, slots);
+    }
+    let recovery = slots.get(slot);
+    if (recovery === undefined) {
+      recovery = new Recovery(owner, slot);
+      slots.set(slot, recovery);
+    }
+    return recovery;
+  }
+
+  private forget(recovery: Recovery): void {
+    this.scheduled.delete(recovery);
+    const slots = this.recoveries.get(recovery.owner);
+    if (slots?.get(recovery.slot) !== recovery) return;
+    slots.delete(recovery.slot);
+    if (slots.size === 0) this.recoveries.delete(recovery.owner);
+  }
+
+  private schedule(recovery: Recovery): void {
+    this.scheduled.add(recovery);
+    this.core.deferTurn();
+  }
+
+  /** Sends the batches that may go; called at the end of a turn, when all that was turned away in it is known. */
+  flush(): void {
+    for (const recovery of this.scheduled) {
+      if (recovery.dueMs > this.core.nowMs) continue;
+      this.scheduled.delete(recovery);
+      if (recovery.out === 0) this.sendBatch(recovery);
+    }
+  }
+
+  private sendBatch(recovery: Recovery): void {
+    recovery.dueMs = 0;
+    const { router } = this.core;
+    const { waiting } = recovery;
+    const [{ lane }] = waiting;
+    let size = 1;
+    while (size < waiting.length && waiting[size].lane === lane) size++;
+    recovery.waiting = waiting.slice(size);
+    recovery.out = size;
+    for (let i = 0; i < size; i++) {
+      const { request, asking } = waiting[i];
+      request.recovery = recovery;
+      // A node may have been forgotten while its command waited for an earlier one.
+      if (lane !== null && router.knows(lane.node)) {
+        request.asking = asking;
+        router.sendTo(lane, request);
+      } else router.route(request);
+    }
+  }
+
+  /** Sends what has waited long enough, and gives up on what started before that time. */
+  tick(startedBeforeMs: number): void {
+    for (const slots of this.recoveries.values()) {
+      for (const recovery of slots.values()) this.expire(recovery, startedBeforeMs);
+    }
+    this.flush();
+  }
+
+  private expire(recovery: Recovery, startedBeforeMs: number): void {
+    if (!recovery.waiting.some(({ request }) => request.startedMs <= startedBeforeMs)) return;
+    const { waiting } = recovery;
+    recovery.waiting = waiting.filter(({ request }) => request.startedMs > startedBeforeMs);
+    if (recovery.out === 0 && recovery.waiting.length === 0) this.forget(recovery);
+    for (const { request } of waiting) {
+      if (request.startedMs <= startedBeforeMs) this.core.replies.timedOut(request);
+    }
   }
 }

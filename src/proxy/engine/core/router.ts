@@ -90,6 +90,11 @@ export class Router {
     return masters[0];
   }
 
+  /** False when the node has been forgotten. */
+  knows(node: UpstreamNode): boolean {
+    return this.byAddress.get(node.address) === node;
+  }
+
   // ---------------------------------------------------------------- redirections
 
   /** The node that a redirection names; null when too many unknown ones are open. Notes where a moved slot is now. */
@@ -156,26 +161,24 @@ export class Router {
     this.reroute();
   }
 
-  /** Takes all waiting commands and routes them again, each queue in its order. */
+  /** Takes all waiting commands and routes them again, in their order. */
   private reroute(): void {
-    const waiting: Request[][] = [this.unassigned];
+    let waiting = this.unassigned;
     this.unassigned = [];
     for (const node of this.byAddress.values()) {
       for (const lane of node.openLanes()) {
         if (lane.waiting.length === 0 || lane.state === LaneState.ready) continue;
-        waiting.push(lane.takeWaiting());
+        waiting = waiting.concat(lane.takeWaiting());
       }
     }
-    for (const requests of waiting) {
-      this.core.add(Counter.upstream_rq_pending_active, -requests.length);
-      for (const request of requests) {
-        if (request.client === null && request.parent === null) releaseRequest(request);
-        // What an ASK sent elsewhere is not where the map says; it goes back and asks again.
-        else {
-          request.asking = false;
-          this.route(request);
-        }
-      }
+    if (waiting.length === 0) return;
+    this.core.add(Counter.upstream_rq_pending_active, -waiting.length);
+    waiting.sort((a, b) => a.order - b.order);
+    for (const request of waiting) {
+      // What an ASK sent elsewhere is not where the map says; it goes back and asks again.
+      request.asking = false;
+      if (request.client === null && request.parent === null) releaseRequest(request);
+      else this.route(request);
     }
   }
 
