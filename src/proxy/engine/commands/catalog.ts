@@ -16,6 +16,8 @@ export class CommandEntry {
   readonly repeatable: boolean;
   /** A container whose subcommands are looked up by the second argument. */
   readonly container: boolean;
+  /** Belongs to a container: its own name is no command's. */
+  readonly subcommand: boolean;
   /** Index of the first key argument; 0: there is none; -1: depends on the arguments. */
   readonly keyAt: number;
   /** Arguments from one key to the next, for the split routes. */
@@ -33,6 +35,7 @@ export class CommandEntry {
     this.arity = spec.arity;
     this.repeatable = (spec.flags & CommandFlag.readonly) !== 0;
     this.container = spec.container && kind !== Route.local && kind !== Route.refused;
+    this.subcommand = spec.name.includes('|');
     const first = spec.keys.find((key) => (key.flags & KeyFlag.incomplete) === 0) ?? spec.keys[0];
     this.keyAt =
       first === undefined
@@ -119,6 +122,11 @@ export class Catalog {
 
   /** The command named by `bytes[start, end)`, in any case; null when there is none. */
   find(bytes: Uint8Array, start: number, end: number): CommandEntry | null {
+    const entry = this.lookUp(bytes, start, end);
+    return entry?.subcommand ? null : entry;
+  }
+
+  private lookUp(bytes: Uint8Array, start: number, end: number): CommandEntry | null {
     let at = hashName(bytes, start, end) & this.mask;
     for (;;) {
       const entry = this.table[at];
@@ -136,7 +144,7 @@ export class Catalog {
     for (let i = 0; i < container.name.length; i++) this.scratch[at++] = container.name.charCodeAt(i);
     this.scratch[at++] = PIPE;
     for (let i = start; i < end; i++) this.scratch[at++] = bytes[i];
-    return this.find(this.scratch, 0, length);
+    return this.lookUp(this.scratch, 0, length);
   }
 }
 

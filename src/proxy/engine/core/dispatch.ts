@@ -112,8 +112,12 @@ function send(client: Client, entry: CommandEntry, bytes: Bytes, start: number, 
 /** The BLOCK option of XREAD and XREADGROUP stands before STREAMS. */
 function hasBlock(bytes: Bytes, frame: RequestFrame): boolean {
   for (let i = 1; i < frame.count; i++) {
-    if (equalsIgnoreCase(bytes, frame.starts[i], frame.ends[i], 'streams')) return false;
-    if (equalsIgnoreCase(bytes, frame.starts[i], frame.ends[i], 'block')) return true;
+    const is = (word: string) => equalsIgnoreCase(bytes, frame.starts[i], frame.ends[i], word);
+    if (is('block')) return true;
+    if (is('streams')) return false;
+    // What an option takes is passed over: a group may be named 'streams'.
+    if (is('count')) i += 1;
+    else if (is('group')) i += 2;
   }
   return false;
 }

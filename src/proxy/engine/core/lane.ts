@@ -189,7 +189,7 @@ export class Lane {
       const request = waiting[at];
       this.core.add(Counter.upstream_rq_pending_active, -1);
       if (request.client === null && request.parent === null) releaseRequest(request);
-      else if (request.recovery !== null || !this.core.retries.joins(request)) this.send(request);
+      else this.send(request);
     }
     this.waiting = at === waiting.length ? [] : waiting.slice(at);
     this.relieve();
@@ -308,7 +308,8 @@ export class Lane {
   expire(startedBeforeMs: number): void {
     for (let i = 0; i < this.fifo.length; i++) {
       const request = this.fifo.at(i);
-      if (request.startedMs > startedBeforeMs) break;
+      // Not in this order: what was sent again is older than what stands before it.
+      if (request.startedMs > startedBeforeMs) continue;
       if (request.client === null && request.parent === null) continue;
       if (request.streaming) continue;
       // The reply may still come: something must stand in its place.

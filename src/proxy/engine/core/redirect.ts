@@ -47,12 +47,16 @@ export function readRedirect(bytes: Uint8Array, start: number, end: number): Red
   }
 }
 
+const DECIMAL = /^[0-9]{1,5}$/;
+
 function readTarget(type: 'moved' | 'ask', slotText: string | undefined, address: string | undefined): Redirect | null {
+  if (slotText === undefined || address === undefined || !DECIMAL.test(slotText)) return null;
   const slot = Number(slotText);
-  if (address === undefined || !Number.isInteger(slot) || slot < 0 || slot > 16383) return null;
+  if (slot > 16383) return null;
   const colon = address.lastIndexOf(':');
-  const port = Number(address.slice(colon + 1));
-  if (colon < 0 || !Number.isInteger(port) || port < 1 || port > 65535) return null;
+  const portText = address.slice(colon + 1);
+  const port = DECIMAL.test(portText) ? Number(portText) : 0;
+  if (colon < 0 || port < 1 || port > 65535) return null;
   const host = address.slice(0, colon).replace(/^\[|\]$/g, '');
   return { type, slot, host: host === '?' ? '' : host, port };
 }

@@ -58,7 +58,12 @@ export class Retries {
     if (redirect.type === 'retry') {
       this.core.count(redirect.reason === 'tryagain' ? Counter.upstream_rq_tryagain : Counter.upstream_rq_retry);
       if (redirect.reason !== 'tryagain') this.core.runtime.requestRefresh('cluster_down');
-      if (expired || request.attempts >= this.core.limits.attemptsMax) return false;
+      if (expired || request.attempts >= this.core.limits.attemptsMax) {
+        // A slot that moves is no business of the client's; what else a node says may help to find the cause.
+        if (redirect.reason !== 'tryagain') return false;
+        this.core.replies.fail(request, this.core.texts.upstreamFailure);
+        return true;
+      }
       this.again(request, this.delayMs(request), null, false);
       return true;
     }
@@ -100,7 +105,7 @@ export class Retries {
     this.again(request, 0, null, false);
   }
 
-  /** Takes a command that waits for a connection, when earlier ones of its client and slot are sent again. */
+  /** Takes a command that waits for a connection that was lost, when earlier ones of its client and slot are sent again. */
   joins(request: Request): boolean {
     if (this.recoveries.size === 0) return false;
     const owner = request.client ?? request.parent?.client;
