@@ -70,68 +70,6 @@ function expectNoError(result: LoadResult): void {
 
 beforeEach(whole, FAILOVER_MS);
 
-describe('under the load of 50 clients', () => {
-  it('a planned failover of every master is seen by nobody', async () => {
-    const load = await startLoad({ port: proxy.port, name: 'planned' });
-    await load.progress(5);
-    for (const replica of cluster.replicas) {
-      await replica.call('CLUSTER', 'FAILOVER');
-      await poll('the replica is a master', FAILOVER_MS, async () => (await role(replica)) === 'master');
-      await load.progress(5);
-    }
-    expectNoError(await load.stop());
-  });
-
-  it('a master that stands still for a second is seen by nobody', async () => {
-    const { master } = await masterAndReplica();
-    const load = await startLoad({ port: proxy.port, name: 'still' });
-    await load.progress(5);
-    await master.kill('SIGSTOP');
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    await master.kill('SIGCONT');
-    await load.progress(5);
-    const result = await load.stop();
-    expectNoError(result);
-    expect(result.slowestMs).toBeGreaterThan(700);
-  });
-
-  it('a master that is killed is replaced: few errors, no wrong reply, every client goes on', async () => {
-    const { master, replica } = await masterAndReplica();
-    const load = await startLoad({ port: proxy.port, name: 'killed' });
-    await load.progress(10);
-    await master.kill('SIGKILL');
-    await poll('the replica is a master', FAILOVER_MS, async () => (await role(replica)) === 'master');
-    await load.progress(20);
-    const before = new Map(load.result.errors);
-    await load.progress(20);
-    const result = await load.stop();
-    expect(new Map(result.errors), 'no more errors once it is healed').toEqual(before);
-    for (const error of result.errors.keys()) expect(FAILURES).toContain(error);
-    expect(result.wrong).toEqual([]);
-    expect(result.closed).toBe(0);
-    await startAgain(master);
-  });
-
-  it('a master without a replica that is killed and started again serves again at once', async () => {
-    const { master, replica } = await masterAndReplica();
-    await replica.kill('SIGKILL');
-    const load = await startLoad({ port: proxy.port, name: 'again' });
-    await load.progress(5);
-    await master.kill('SIGKILL');
-    const again = await startAgain(master);
-    await load.progress(10);
-    const before = new Map(load.result.errors);
-    await load.progress(10);
-    const result = await load.stop();
-    expect(new Map(result.errors), 'no more errors once it is back').toEqual(before);
-    for (const error of result.errors.keys()) expect(FAILURES).toContain(error);
-    expect(result.wrong).toEqual([]);
-    expect(result.closed).toBe(0);
-    expect(again.port).toBe(master.port);
-    await startAgain(replica);
-  });
-});
-
 describe('while a master is not there', () => {
   it('what belongs to the others is served, and what belongs to it is an error within the op_timeout', async () => {
     const own = await startProxy({
@@ -205,5 +143,67 @@ describe('while a master is not there', () => {
       client.close();
       await own.stop();
     }
+  });
+});
+
+describe('under the load of 50 clients', () => {
+  it('a planned failover of every master is seen by nobody', async () => {
+    const load = await startLoad({ port: proxy.port, name: 'planned' });
+    await load.progress(5);
+    for (const replica of cluster.replicas) {
+      await replica.call('CLUSTER', 'FAILOVER');
+      await poll('the replica is a master', FAILOVER_MS, async () => (await role(replica)) === 'master');
+      await load.progress(5);
+    }
+    expectNoError(await load.stop());
+  });
+
+  it('a master that stands still for a second is seen by nobody', async () => {
+    const { master } = await masterAndReplica();
+    const load = await startLoad({ port: proxy.port, name: 'still' });
+    await load.progress(5);
+    await master.kill('SIGSTOP');
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await master.kill('SIGCONT');
+    await load.progress(5);
+    const result = await load.stop();
+    expectNoError(result);
+    expect(result.slowestMs).toBeGreaterThan(700);
+  });
+
+  it('a master that is killed is replaced: few errors, no wrong reply, every client goes on', async () => {
+    const { master, replica } = await masterAndReplica();
+    const load = await startLoad({ port: proxy.port, name: 'killed' });
+    await load.progress(10);
+    await master.kill('SIGKILL');
+    await poll('the replica is a master', FAILOVER_MS, async () => (await role(replica)) === 'master');
+    await load.progress(20);
+    const before = new Map(load.result.errors);
+    await load.progress(20);
+    const result = await load.stop();
+    expect(new Map(result.errors), 'no more errors once it is healed').toEqual(before);
+    for (const error of result.errors.keys()) expect(FAILURES).toContain(error);
+    expect(result.wrong).toEqual([]);
+    expect(result.closed).toBe(0);
+    await startAgain(master);
+  });
+
+  it('a master without a replica that is killed and started again serves again at once', async () => {
+    const { master, replica } = await masterAndReplica();
+    await replica.kill('SIGKILL');
+    const load = await startLoad({ port: proxy.port, name: 'again' });
+    await load.progress(5);
+    await master.kill('SIGKILL');
+    const again = await startAgain(master);
+    await load.progress(10);
+    const before = new Map(load.result.errors);
+    await load.progress(10);
+    const result = await load.stop();
+    expect(new Map(result.errors), 'no more errors once it is back').toEqual(before);
+    for (const error of result.errors.keys()) expect(FAILURES).toContain(error);
+    expect(result.wrong).toEqual([]);
+    expect(result.closed).toBe(0);
+    expect(again.port).toBe(master.port);
+    await startAgain(replica);
   });
 });
