@@ -26,8 +26,6 @@ export interface Witness {
   readonly losses: number;
   /** A command may be refused because a queue is full. */
   readonly mayOverflow: boolean;
-  /** A node refused it for a while: what was on the wire behind it may have been executed before it. */
-  turnedAway(token: string): boolean;
 }
 
 export type Temper = 'steady' | 'slow' | 'leaving' | 'junk' | 'half-closing' | 'deaf';
@@ -216,7 +214,7 @@ export class ClientModel implements Peer {
     this.expect(['INCR', key], (reply) => {
       if (isError(reply)) return this.checkFailure(['INCR', key], reply, sentMs, true);
       const value = typeof reply === 'string' && reply.startsWith(':') ? Number(reply.slice(1)) : Number.NaN;
-      if (!(value > count.last) && !this.witness.turnedAway(`INCR ${key}`))
+      if (!(value > count.last) && !this.cluster.mayBeOvertaken(`INCR ${key}`, key))
         return `a counter that was at ${count.last}`;
       count.last = Math.max(count.last, value);
       count.succeeded++;
@@ -240,7 +238,7 @@ export class ClientModel implements Peer {
       if (tokens.some((token) => !token.startsWith(`c${this.id}n`))) return "another client's value";
       const earlier = new Set(this.sent.get(key)?.slice(0, before));
       for (const token of this.succeeded.get(key) ?? []) {
-        if (!earlier.has(token) || tokens.includes(token) || this.witness.turnedAway(token)) continue;
+        if (!earlier.has(token) || tokens.includes(token) || this.cluster.mayBeOvertaken(token, key)) continue;
         return `${token} was written before and is not in it`;
       }
       return null;

@@ -42,8 +42,12 @@ export class ClusterModel {
   /** Key → its value and the shard that holds it. */
   readonly data = new Map<string, { value: string; shard: number }>();
   readonly executed: Executed[] = [];
-  /** Tokens of commands that a node turned away for now (TRYAGAIN, LOADING, CLUSTERDOWN). */
-  readonly turnedAway = new Set<string>();
+  /** Tokens of commands that a node refused for now (TRYAGAIN, LOADING, CLUSTERDOWN). */
+  readonly refused = new Set<string>();
+  /** Token → the nodes that turned the command away, for whatever reason. */
+  readonly turnedAwayBy = new Map<string, Set<ModelNode>>();
+  /** Key → the nodes that served it. */
+  readonly servedBy = new Map<string, Set<ModelNode>>();
   bigValue = '';
   /** Sees every command with its answer. */
   onAnswer: (node: ModelNode, args: readonly string[], reply: string) => void = () => undefined;
@@ -72,6 +76,16 @@ export class ClusterModel {
 
   spreadViews(): void {
     for (const node of this.nodes) node.learn();
+  }
+
+  /**
+   * A node that turns a command away and then, because things changed, takes the one that is on the wire behind it:
+   * nobody can help that, so the two need not keep their order.
+   */
+  mayBeOvertaken(token: string, key: string): boolean {
+    if (this.refused.has(token)) return true;
+    const served = this.servedBy.get(key);
+    return [...(this.turnedAwayBy.get(token) ?? [])].some((node) => served?.has(node));
   }
 
   startMigration(hot: HotSlot, target: number): void {
@@ -211,7 +225,14 @@ export class NodeLink implements Peer {
     const asking = this.asking;
     this.asking = false;
     const turnedAway = this.turnAway(args, asking);
-    return turnedAway ?? this.run(args);
+    const note = (map: Map<string, Set<ModelNode>>, name: string) =>
+      map.set(name, (map.get(name) ?? new Set()).add(this.node));
+    if (turnedAway !== null) {
+      note(cluster.turnedAwayBy, tokenOf(args));
+      return turnedAway;
+    }
+    for (const key of keysOf(args)) note(cluster.servedBy, key);
+    return this.run(args);
   }
 
   /** The redirection or refusal, when it is not this node's to answer. */
@@ -220,7 +241,7 @@ export class NodeLink implements Peer {
     const { cluster } = node;
     const now = cluster.now();
     const refuse = (error: string) => {
-      cluster.turnedAway.add(tokenOf(args));
+      cluster.refused.add(tokenOf(args));
       return `-${error}\r\n`;
     };
     const keys = keysOf(args);

@@ -289,10 +289,6 @@ export class World implements Runtime, Witness {
     return this.risky.has(token);
   }
 
-  turnedAway(token: string): boolean {
-    return this.cluster.turnedAway.has(token);
-  }
-
   // ---------------------------------------------------------------- time and chance
 
   private after(delayMs: number, run: () => void): void {
@@ -622,12 +618,10 @@ export class World implements Runtime, Witness {
   }
 
   private checkOrder(client: ClientModel, key: string, sent: string[], executed: string[]): void {
-    const { turnedAway } = this.cluster;
     for (const [i, later] of executed.entries()) {
       for (const earlier of executed.slice(i + 1)) {
         if (sent.indexOf(earlier) > sent.indexOf(later)) continue;
-        // A node that refuses a command for now and takes the one that is on the wire behind it: nobody can help that.
-        if (turnedAway.has(earlier)) continue;
+        if (this.cluster.mayBeOvertaken(earlier, key)) continue;
         // Its outcome was unknown, and that is what the client was told: a stopped node may find it in its socket later.
         if (!client.succeeded.get(key)?.includes(earlier)) continue;
         throw new Violation(`${key}: ${earlier} was executed after ${later}, and sent before it`);
