@@ -1,4 +1,4 @@
-import { BIG_KEY, type ClusterModel, tokenOf } from './cluster-model.js';
+import { BIG_KEY, type ClusterModel, getOr, tokenOf } from './cluster-model.js';
 import type { Random } from './random.js';
 import { decodeValue, encodeCommandText, type Value } from './resp.js';
 import type { FakeSocket, Peer } from './socket.js';
@@ -335,13 +335,4 @@ function isError(reply: Value, start = '-'): boolean {
 
 function exactly(reply: Value, wanted: string): string | null {
   return reply === wanted ? null : `${wanted.slice(0, 60)} was due`;
-}
-
-function getOr<K, V>(map: Map<K, V>, key: K, make: () => V): V {
-  let value = map.get(key);
-  if (value === undefined) {
-    value = make();
-    map.set(key, value);
-  }
-  return value;
 }

@@ -44,10 +44,11 @@ export class ClusterModel {
   readonly executed: Executed[] = [];
   /** Tokens of commands that a node refused for now (TRYAGAIN, LOADING, CLUSTERDOWN). */
   readonly refused = new Set<string>();
-  /** Token → the nodes that turned the command away, for whatever reason. */
-  readonly turnedAwayBy = new Map<string, Set<ModelNode>>();
-  /** Key → the nodes that served it. */
-  readonly servedBy = new Map<string, Set<ModelNode>>();
+  /** Token → the nodes that turned the command away, for whatever reason, and when each did so last. */
+  readonly turnedAwayBy = new Map<string, Map<ModelNode, number>>();
+  /** Key → the nodes that served it, and when each did so last. */
+  readonly servedBy = new Map<string, Map<ModelNode, number>>();
+  moments = 0;
   bigValue = '';
   /** Sees every command with its answer. */
   onAnswer: (node: ModelNode, args: readonly string[], reply: string) => void = () => undefined;
@@ -84,8 +85,10 @@ export class ClusterModel {
    */
   mayBeOvertaken(token: string, key: string): boolean {
     if (this.refused.has(token)) return true;
-    const served = this.servedBy.get(key);
-    return [...(this.turnedAwayBy.get(token) ?? [])].some((node) => served?.has(node));
+    for (const [node, moment] of this.turnedAwayBy.get(token) ?? []) {
+      if ((this.servedBy.get(key)?.get(node) ?? 0) > moment) return true;
+    }
+    return false;
   }
 
   startMigration(hot: HotSlot, target: number): void {
@@ -116,6 +119,15 @@ export class ClusterModel {
     next.learn();
     old.learn();
   }
+}
+
+export function getOr<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
 }
 
 export function slotOf(key: string): number {
@@ -225,13 +237,12 @@ export class NodeLink implements Peer {
     const asking = this.asking;
     this.asking = false;
     const turnedAway = this.turnAway(args, asking);
-    const note = (map: Map<string, Set<ModelNode>>, name: string) =>
-      map.set(name, (map.get(name) ?? new Set()).add(this.node));
+    cluster.moments++;
     if (turnedAway !== null) {
-      note(cluster.turnedAwayBy, tokenOf(args));
+      getOr(cluster.turnedAwayBy, tokenOf(args), () => new Map()).set(this.node, cluster.moments);
       return turnedAway;
     }
-    for (const key of keysOf(args)) note(cluster.servedBy, key);
+    for (const key of keysOf(args)) getOr(cluster.servedBy, key, () => new Map()).set(this.node, cluster.moments);
     return this.run(args);
   }
 
