@@ -6,6 +6,8 @@ export function nearest(word: string, words: readonly string[]): string | null {
   let best: string | null = null;
   let bestDistance = Math.min(DISTANCE_MAX, Math.ceil(word.length / 2)) + 1;
   for (const candidate of words) {
+    // Each letter more or less is an edit of its own.
+    if (Math.abs(word.length - candidate.length) >= bestDistance) continue;
     const distance = editDistance(word, candidate);
     if (distance < bestDistance) {
       best = candidate;

@@ -30,7 +30,7 @@ function duration(minMs: number, maxMs: number) {
 /** A setting that need not be given. */
 const withDefault = z._default;
 
-const ADDRESS = /^(?:\[([0-9a-fA-F:.%]+)\]|([^\s:[\]]+)):(\d{1,5})$/;
+const ADDRESS = /^(?:\[([0-9a-fA-F]*:[0-9a-fA-F:.%]*)\]|([^\s:[\]]+)):(\d{1,5})$/;
 
 export interface Address {
   host: string;

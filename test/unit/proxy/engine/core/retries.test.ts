@@ -124,7 +124,7 @@ describe('commands that a node refuses for now', () => {
     expect(fake.upstream('node1:7000').socket.take()).toBe(command('APPEND', 'foo', '2'));
   });
 
-  it('end with a failure of the proxy's own when the op_timeout is over', () => {
+  it('end with a failure when the op_timeout is over', () => {
     for (const [error, reply] of [
       ['LOADING x', '-upstream failure\r\n'],
       ['TRYAGAIN x', '-upstream failure\r\n'],
