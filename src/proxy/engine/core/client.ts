@@ -66,6 +66,9 @@ export class Client {
   /** The slot map's version when its oldest unanswered command was routed. */
   mapVersion = 0;
 
+  /** Bytes of its commands that had to wait for a connection since it last had nothing on its way. */
+  private waitingBytes = 0;
+
   private hold = 0;
   private paused = false;
   /** Received and not yet read: an unfinished command, or everything while it is held. */
@@ -287,6 +290,7 @@ export class Client {
       releaseRequest(request);
       if (next === null) {
         this.tail = null;
+        if (this.waitingBytes !== 0) this.discharge();
         break;
       }
       if (next.state !== RequestState.done) break;
@@ -299,6 +303,19 @@ export class Client {
       if (this.head === null) this.liftHold(Hold.order | Hold.pending);
       else if (this.pending * 2 <= this.core.limits.clientPendingMax) this.liftHold(Hold.pending);
     }
+  }
+
+  /** A command of it has to wait. When too much waits already, nothing more is read until all of it is answered. */
+  charge(bytes: number): void {
+    this.waitingBytes += bytes;
+    this.core.waitingBytes += bytes;
+    const { clientWaitingBytesMax, waitingBytesMax } = this.core.limits;
+    if (this.waitingBytes > clientWaitingBytesMax || this.core.waitingBytes > waitingBytesMax) this.setHold(Hold.order);
+  }
+
+  private discharge(): void {
+    this.core.waitingBytes -= this.waitingBytes;
+    this.waitingBytes = 0;
   }
 
   private touch(): void {
@@ -358,6 +375,7 @@ export class Client {
     this.head = null;
     this.tail = null;
     this.pending = 0;
+    this.discharge();
     this.core.retries.abandon(this);
     this.carry = null;
     if (this.large !== null) this.dropLarge(this.large);

@@ -51,6 +51,8 @@ export class Core {
   private deferred = false;
   private clockRead = false;
   private largeBytes = 0;
+  /** Bytes of commands that wait for a connection or for a topology, as the clients count them. */
+  waitingBytes = 0;
   /** The upstream connection whose bytes are being read. */
   readingLane: Lane | null = null;
   private nextClient = 0;

@@ -22,6 +22,10 @@ export interface Limits {
   readonly upstreamInFlightMax: number;
   /** Commands that wait for one upstream connection or for a topology; above it, they fail. */
   readonly waitingMax: number;
+  /** Bytes of one client's commands that wait for a connection or for a topology; above it the client is not read. */
+  readonly clientWaitingBytesMax: number;
+  /** The same over all clients of a worker; above it, nobody is read whose commands have to wait. */
+  readonly waitingBytesMax: number;
   /** How often one command is sent in all, redirections and repetitions counted in. */
   readonly attemptsMax: number;
   /** Upstream hosts learned from redirections that the topology does not know (Envoy: max_upstream_unknown_connections). */
@@ -46,6 +50,8 @@ export const DEFAULT_WORKER_LIMITS: Limits = {
   upstreamOutputBytesHigh: 16 * 1024 * 1024,
   upstreamInFlightMax: 131_072,
   waitingMax: 65_536,
+  clientWaitingBytesMax: 8 * 1024 * 1024,
+  waitingBytesMax: 128 * 1024 * 1024,
   attemptsMax: 64,
   upstreamUnknownMax: 64,
   connectRatePerSecond: 50,

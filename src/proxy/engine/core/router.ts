@@ -65,7 +65,13 @@ export class Router {
     request.state = RequestState.waiting;
     this.core.add(Counter.upstream_rq_pending_active, 1);
     lane.waiting.push(request);
+    this.charge(request);
     lane.connect();
+  }
+
+  private charge(request: Request): void {
+    const client = request.client ?? request.parent?.client;
+    client?.charge(request.end - request.start);
   }
 
   private waitForTopology(request: Request): void {
@@ -77,6 +83,7 @@ export class Router {
     request.state = RequestState.waiting;
     this.core.add(Counter.upstream_rq_pending_active, 1);
     this.unassigned.push(request);
+    this.charge(request);
     this.core.runtime.requestRefresh('unassigned_slot');
   }
 
