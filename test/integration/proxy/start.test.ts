@@ -85,6 +85,25 @@ describe('a proxy that finds no node', () => {
     client.close();
   });
 
+  it('holds back clients that send much meanwhile, and keeps its memory small', async () => {
+    const proxy = await start({
+      config: {
+        listeners: [{ cluster: 'main' }],
+        clusters: [{ name: 'main', endpoints: [`127.0.0.1:${await freePort()}`], settings: { op_timeout: '300ms' } }],
+      },
+      until: 'listening',
+    });
+    const before = proxy.rssBytes();
+    const clients = await Promise.all(Array.from({ length: 4 }, () => RawClient.connect({ port: proxy.port })));
+    const set = command('SET', 'much', Buffer.alloc(100_000, 'v'));
+    for (const client of clients) client.send(Buffer.concat(Array.from({ length: 500 }, () => set)));
+    for (const client of clients) {
+      for (const reply of await client.raw(100)) expect(decode(reply)).toEqual(new ErrorReply('no upstream host'));
+    }
+    expect((proxy.rssBytes() - before) / 2 ** 20).toBeLessThan(150);
+    for (const client of clients) client.close();
+  });
+
   it('asks only nodes of a cluster: a server that is none is no help, and is named', async () => {
     const [lone] = await startServers(1);
     servers.push(lone!);
