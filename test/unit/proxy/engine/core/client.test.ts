@@ -167,7 +167,7 @@ describe('what a client sends', () => {
         expect(bystander.say('PING\r\n')).toBe('+PONG\r\n');
         if (!socket.ended) fake.core.left([...fake.core.clients][0]!);
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 });

@@ -125,7 +125,7 @@ describe('commands that the proxy answers', () => {
         ask(mine, name, ...words);
         expect(socket.ended).toBe(false);
       }),
-      { numRuns: 1000 },
+      { numRuns: 300 },
     );
   });
 });

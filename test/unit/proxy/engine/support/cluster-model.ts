@@ -39,6 +39,7 @@ export class ClusterModel {
   readonly hot = new Map<number, HotSlot>();
   /** Slot → shard for the slots that never move. */
   readonly base = new Uint16Array(SLOT_COUNT);
+  readonly baseOwners: number[];
   /** Key → its value and the shard that holds it. */
   readonly data = new Map<string, { value: string; shard: number }>();
   readonly executed: Executed[] = [];
@@ -66,6 +67,7 @@ export class ClusterModel {
     }
     // The last shard may begin without slots: the topology does not list it until a slot has moved there.
     const owners = shardCount > 2 && random.chance(0.3) ? shardCount - 1 : shardCount;
+    this.baseOwners = Array.from({ length: owners }, (_, owner) => owner);
     for (let slot = 0; slot < SLOT_COUNT; slot++) this.base[slot] = Math.floor((slot * owners) / SLOT_COUNT);
     this.spreadViews();
   }
@@ -173,7 +175,7 @@ export class ModelNode {
   topology(): { slots: Uint16Array; nodes: ModelNode[]; masters: ModelNode[] } {
     const slots = this.cluster.base.slice();
     for (const [slot, owner] of this.view.owners) slots[slot] = owner;
-    const owning = new Set(slots);
+    const owning = new Set([...this.cluster.baseOwners, ...this.view.owners.values()]);
     const nodes = this.cluster.nodes.filter(({ shard }) => owning.has(shard));
     return { slots, nodes, masters: this.view.masters };
   }

@@ -144,7 +144,7 @@ export class World implements Runtime, Witness {
 
   // ---------------------------------------------------------------- the engine's runtime
 
-  readonly allocate = (size: number): Bytes => Buffer.alloc(size, 0xee);
+  readonly allocate = (size: number): Bytes => (size > 4096 ? Buffer.allocUnsafeSlow(size) : Buffer.alloc(size, 0xee));
 
   now = (): number => this.clockMs;
 
@@ -232,7 +232,8 @@ export class World implements Runtime, Witness {
       }
       const indices = masters.map((node) => (nodes.includes(node) ? this.indexOf(node.address) : NO_NODE));
       // The map is shared memory: workers see it before they are told.
-      if (this.slotMap.replace(slots.map((shard) => indices[shard] as number))) {
+      for (let slot = 0; slot < slots.length; slot++) slots[slot] = indices[slots[slot] as number] as number;
+      if (this.slotMap.replace(slots)) {
         this.messages.push(() => this.core.router.mapChanged());
       }
     });
