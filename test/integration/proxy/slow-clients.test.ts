@@ -103,14 +103,14 @@ describe('a client that asks for 200 values of 1 MB', () => {
   });
 
   it('and reads what it gets is served', async () => {
-    const { p99Ms } = await beside(async () => {
+    const { maxMs } = await beside(async () => {
       const client = await RawClient.connect({ port: proxy.port });
       client.send(wanted((i) => `big:${i}`, READ_VALUES));
       for (const reply of await client.raw(READ_VALUES))
         expect(reply.length).toBe(MEGABYTE + '$1048576\r\n\r\n'.length);
       client.close();
     });
-    expect(p99Ms).toBeLessThan(250);
+    expect(maxMs).toBeLessThan(2_500);
   });
 });
 

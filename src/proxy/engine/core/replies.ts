@@ -34,7 +34,8 @@ export class Replies {
   deliver(request: Request, bytes: Bytes, start: number, end: number, isError: boolean): void {
     this.core.stats[Counter.upstream_rq_total]++;
     if (request.recovery !== null) this.core.retries.settled(request);
-    if (isError && request.entry !== null) this.core.stats[commandStatAt(request.entry.id) + 1]++;
+    if (isError && request.entry !== null && request.parent === null)
+      this.core.stats[commandStatAt(request.entry.id) + 1]++;
     const client = request.client;
     if (client === null) {
       if (request.parent === null) releaseRequest(request);
