@@ -62,6 +62,7 @@ export class Output {
   constructor(private readonly pool: BufferPool) {}
 
   append(source: Bytes, start: number, end: number): void {
+    if (start === end) return;
     this.bytes += end - start;
     if (this.run === source && this.runEnd === start) {
       this.runEnd = end;

@@ -45,7 +45,7 @@ export class ClusterModel {
   readonly executed: Executed[] = [];
   /** Tokens of commands that a node refused for now (TRYAGAIN, LOADING, CLUSTERDOWN). */
   readonly refused = new Set<string>();
-  /** Token → the nodes that turned the command away, for whatever reason, and when each did so last. */
+  /** Token → the nodes that turned the command away, for whatever reason, and when each did so first. */
   readonly turnedAwayBy = new Map<string, Map<ModelNode, number>>();
   /** Key → the nodes that served it, and when each did so last. */
   readonly servedBy = new Map<string, Map<ModelNode, number>>();
@@ -241,7 +241,11 @@ export class NodeLink implements Peer {
     const turnedAway = this.turnAway(args, asking);
     cluster.moments++;
     if (turnedAway !== null) {
-      getOr(cluster.turnedAwayBy, tokenOf(args), () => new Map()).set(this.node, cluster.moments);
+      getOr(
+        getOr(cluster.turnedAwayBy, tokenOf(args), () => new Map()),
+        this.node,
+        () => cluster.moments,
+      );
       return turnedAway;
     }
     for (const key of keysOf(args)) getOr(cluster.servedBy, key, () => new Map()).set(this.node, cluster.moments);
