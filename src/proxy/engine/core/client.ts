@@ -61,6 +61,8 @@ export class Client {
   private finished = false;
   /** Upstream connections that are not read because of this client. */
   holdsUpstream = 0;
+  /** Unsent bytes above which it does; grows while it reads. */
+  outputBytesMax: number;
   /** When it last took bytes, while bytes wait for it. */
   progressMs = 0;
   /** The slot map's version when its oldest unanswered command was routed. */
@@ -82,6 +84,7 @@ export class Client {
     readonly address: string,
   ) {
     this.output = new Output(core.clientBuffers);
+    this.outputBytesMax = core.limits.clientOutputBytesMax;
     this.authenticated = !core.settings.authRequired;
     this.createdMs = this.lastActiveMs = core.nowMs;
     this.mapVersion = core.mapVersion();
@@ -349,7 +352,7 @@ export class Client {
     if (this.hold & Hold.output && output.bytes * 2 < this.core.limits.clientOutputBytesHigh) {
       this.liftHold(Hold.output);
     }
-    if (this.holdsUpstream !== 0 && output.bytes * 2 < this.core.limits.clientOutputBytesMax) {
+    if (this.holdsUpstream !== 0 && output.bytes + this.core.limits.clientOutputBytesMax / 2 < this.outputBytesMax) {
       this.core.slowClients.releaseUpstreams(this);
     }
   }

@@ -4,12 +4,19 @@ export interface Limits {
   readonly clientPendingMax: number;
   /** Unsent reply bytes of one client above which its socket is not read. */
   readonly clientOutputBytesHigh: number;
-  /** Unsent reply bytes of one client above which the upstream connections that feed it are not read. */
+  /**
+   * Unsent reply bytes of one client above which the upstream connections that feed it are not read; a client that
+   * reads gets as much again, and again, while there is any of `extraOutputBytesMax`.
+   */
   readonly clientOutputBytesMax: number;
+  /** What all clients of a worker may have above that. */
+  readonly extraOutputBytesMax: number;
   /** How long a client may hold up an upstream connection without taking a byte, before it is disconnected. */
   readonly clientStallMs: number;
-  /** How long it may do so in all, however much it takes; counted from when it had last taken everything. */
+  /** How long a client that reads may hold up an upstream connection, before it gets more room. */
   readonly clientHoldMs: number;
+  /** How long it may do so when there is no more room, before it is disconnected. */
+  readonly clientHoldMaxMs: number;
   /** How long a client may leave replies untaken, with nobody else held up, before it is disconnected. */
   readonly clientUnreadMs: number;
   /** Bytes of replies that a worker keeps because an earlier command of the same client is not answered yet. */
@@ -42,8 +49,10 @@ export const DEFAULT_WORKER_LIMITS: Limits = {
   clientPendingMax: 16384,
   clientOutputBytesHigh: 1024 * 1024,
   clientOutputBytesMax: 64 * 1024 * 1024,
+  extraOutputBytesMax: 1024 * 1024 * 1024,
   clientStallMs: 500,
-  clientHoldMs: 2000,
+  clientHoldMs: 40,
+  clientHoldMaxMs: 2000,
   clientUnreadMs: 60_000,
   heldRepliesBytesMax: 1024 * 1024 * 1024,
   requestBytesMax: 1024 * 1024 * 1024,

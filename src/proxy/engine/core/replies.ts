@@ -44,7 +44,7 @@ export class Replies {
     }
     if (client.head === request) {
       client.output.append(bytes, start, end);
-      if (client.output.bytes > this.core.limits.clientOutputBytesMax && this.core.readingLane !== null) {
+      if (client.output.bytes > client.outputBytesMax && this.core.readingLane !== null) {
         this.core.slowClients.holdUpstream(client, this.core.readingLane);
       }
       client.advance();

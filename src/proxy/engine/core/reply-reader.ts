@@ -94,8 +94,7 @@ export class ReplyReader {
         this.giveEarlier(request, client);
       }
       client.stream(bytes, start, end);
-      if (client.output.bytes > this.core.limits.clientOutputBytesMax)
-        this.core.slowClients.holdUpstream(client, this.lane);
+      if (client.output.bytes > client.outputBytesMax) this.core.slowClients.holdUpstream(client, this.lane);
       return;
     }
     if (client === null && request.parent === null) return;

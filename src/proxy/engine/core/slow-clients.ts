@@ -6,15 +6,18 @@ import type { Lane } from './lane.js';
 /** The upstream connections that a client holds up, and since when. */
 interface Holding {
   readonly lanes: Set<Lane>;
-  /** When the present hold began; meaningless while `lanes` is empty. */
   sinceMs: number;
-  /** Time spent in earlier holds since the client had last taken everything. */
-  earlierMs: number;
 }
 
-/** Clients that do not take their replies, and the upstream connections that are not read because of them. */
+/**
+ * Clients that do not take their replies as fast as they come, and the upstream connections that are not read because
+ * of them. Everybody else on such a connection waits; so a client that reads soon gets more room instead, as Redis
+ * would give it, and one that does not is disconnected.
+ */
 export class SlowClients {
   private readonly watched = new Set<Client>();
+  /** Room given to clients above what each has by right, bytes. */
+  private extraBytes = 0;
   private readonly holdings = new Map<Client, Holding>();
 
   constructor(private readonly core: Core) {}
@@ -31,10 +34,11 @@ export class SlowClients {
       this.forget(client);
       return;
     }
-    const { clientStallMs, clientHoldMs, clientUnreadMs } = this.core.limits;
+    const { clientStallMs, clientHoldMs, clientHoldMaxMs, clientUnreadMs } = this.core.limits;
     const stuckMs = this.core.nowMs - client.progressMs;
-    // Everybody else waits for as long as it holds up a connection, so it may not do so for long even when it reads.
-    if ((client.holdsUpstream !== 0 && stuckMs >= clientStallMs) || this.heldMs(client) >= clientHoldMs) {
+    const heldMs = this.heldMs(client);
+    if (heldMs >= clientHoldMs && stuckMs < heldMs && this.giveRoom(client)) return;
+    if (client.holdsUpstream !== 0 && (stuckMs >= clientStallMs || heldMs >= clientHoldMaxMs)) {
       this.core.count(Counter.downstream_cx_overflow_close);
       this.core.disconnect(
         client,
@@ -48,19 +52,27 @@ export class SlowClients {
 
   private heldMs(client: Client): number {
     const holding = this.holdings.get(client);
-    if (holding === undefined) return 0;
-    return holding.earlierMs + (holding.lanes.size === 0 ? 0 : this.core.nowMs - holding.sinceMs);
+    return holding === undefined ? 0 : this.core.nowMs - holding.sinceMs;
+  }
+
+  /** Lets a client have more unsent replies, and the connections that it held up go on. False when there is no room. */
+  private giveRoom(client: Client): boolean {
+    const { clientOutputBytesMax, extraOutputBytesMax } = this.core.limits;
+    if (this.extraBytes + clientOutputBytesMax > extraOutputBytesMax) return false;
+    this.extraBytes += clientOutputBytesMax;
+    client.outputBytesMax += clientOutputBytesMax;
+    this.releaseUpstreams(client);
+    return true;
   }
 
   /** Stops reading an upstream connection until the client has taken what it brought. */
   holdUpstream(client: Client, lane: Lane): void {
     let holding = this.holdings.get(client);
     if (holding === undefined) {
-      holding = { lanes: new Set(), sinceMs: 0, earlierMs: 0 };
+      holding = { lanes: new Set(), sinceMs: this.core.nowMs };
       this.holdings.set(client, holding);
     }
     if (holding.lanes.has(lane)) return;
-    if (holding.lanes.size === 0) holding.sinceMs = this.core.nowMs;
     holding.lanes.add(lane);
     client.holdsUpstream++;
     lane.pause();
@@ -71,9 +83,8 @@ export class SlowClients {
     client.holdsUpstream = 0;
     const holding = this.holdings.get(client);
     if (holding === undefined) return;
-    if (holding.lanes.size > 0) holding.earlierMs += this.core.nowMs - holding.sinceMs;
+    this.holdings.delete(client);
     for (const lane of holding.lanes) lane.resume();
-    holding.lanes.clear();
   }
 
   /** Looks whether they have moved. */
@@ -85,6 +96,7 @@ export class SlowClients {
   forget(client: Client): void {
     this.watched.delete(client);
     this.releaseUpstreams(client);
-    this.holdings.delete(client);
+    this.extraBytes -= client.outputBytesMax - this.core.limits.clientOutputBytesMax;
+    client.outputBytesMax = this.core.limits.clientOutputBytesMax;
   }
 }

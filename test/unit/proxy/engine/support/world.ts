@@ -100,7 +100,7 @@ export class World implements Runtime, Witness {
       clientOutputBytesHigh: random.pick([200, 4000, 1_000_000]),
       clientOutputBytesMax: random.pick([8000, 100_000, 10_000_000]),
       clientStallMs: 200,
-      clientHoldMs: 60_000,
+      clientHoldMaxMs: 60_000,
       clientUnreadMs: 2000,
       upstreamOutputBytesHigh: random.pick([100, 4000, 1_000_000]),
       upstreamInFlightMax: random.pick([3, 50, 1000]),
