@@ -6,8 +6,10 @@ import { DEFAULT_WORKER_LIMITS, type Limits } from '../../../../../src/proxy/eng
 import type { NodeEntry } from '../../../../../src/proxy/engine/core/router.js';
 import type { RefreshReason, Runtime, TransportEvents } from '../../../../../src/proxy/engine/core/runtime.js';
 import { NO_NODE, SlotMap } from '../../../../../src/proxy/engine/core/slot-map.js';
-import { Counter, statsLength } from '../../../../../src/proxy/engine/stats.js';
+import { statsLength } from '../../../../../src/proxy/engine/stats.js';
+import { checkData, checkGone, checkIdle, describe } from './checks.js';
 import { ClientModel, type Temper, Violation, type Witness } from './client-model.js';
+import { Clock } from './clock.js';
 import {
   type ClusterModel,
   ClusterModel as Model,
@@ -17,6 +19,7 @@ import {
   slotOf,
   tokenOf,
 } from './cluster-model.js';
+import { disturb } from './faults.js';
 import { Random } from './random.js';
 import { decodeCommand } from './resp.js';
 import { FakeSocket } from './socket.js';
@@ -25,27 +28,6 @@ const OP_TIMEOUT_MS = 1000;
 const TICK_MS = 20;
 /** A run that takes more steps than this goes round in circles. */
 const STEPS_MAX = 400_000;
-
-const KINDS = [
-  'lose',
-  'lose',
-  'migrate',
-  'migrate',
-  'migrate',
-  'fail-over',
-  'crash',
-  'stall',
-  'silence',
-  'load',
-  'down',
-  'client',
-  'client',
-];
-
-interface Timer {
-  atMs: number;
-  run(): void;
-}
 
 /** A connection to a node, with what it takes to know which commands were at risk when it died. */
 interface Upstream {
@@ -70,21 +52,21 @@ export class World implements Runtime, Witness {
   readonly trace: string[] = [];
 
   private readonly slotMap: SlotMap;
-  private readonly stats = new Float64Array(statsLength(COMMANDS.length));
-  private readonly upstreams = new Set<Upstream>();
+  readonly stats = new Float64Array(statsLength(COMMANDS.length));
+  readonly upstreams = new Set<Upstream>();
   private readonly downstreams = new Set<FakeSocket>();
   private readonly risky = new Set<string>();
   private readonly deferred: (() => void)[] = [];
   private readonly messages: (() => void)[] = [];
-  private readonly timers: Timer[] = [];
   private readonly indices = new Map<string, number>();
   private listed = '';
   private refreshing = false;
-  private clockMs = 1000;
+  // What was put off to the end of the turn comes before time goes on.
+  private readonly clock = new Clock(() => this.runDeferred());
   private faults = true;
   private readonly turmoil: number;
   /** Nodes refuse commands for a while (LOADING, CLUSTERDOWN). */
-  private readonly refusals: boolean;
+  readonly refusals: boolean;
 
   constructor(
     readonly seed: number,
@@ -92,7 +74,7 @@ export class World implements Runtime, Witness {
   ) {
     const random = new Random(seed);
     this.random = random;
-    this.cluster = new Model(random, () => this.clockMs, random.int(2, 4), random.chance(0.5) ? PASSWORD : '');
+    this.cluster = new Model(random, () => this.clock.nowMs, random.int(2, 4), random.chance(0.5) ? PASSWORD : '');
     this.mayOverflow = random.chance(0.1);
     this.limits = {
       ...DEFAULT_WORKER_LIMITS,
@@ -137,8 +119,8 @@ export class World implements Runtime, Witness {
     };
     if (random.chance(0.3)) this.cluster.bigValue = 'b'.repeat(random.int(1000, 150_000));
     this.addClients();
-    this.every(TICK_MS, () => this.core.tick());
-    this.every(400, () => this.refresh());
+    this.clock.every(TICK_MS, () => this.core.tick());
+    this.clock.every(400, () => this.refresh());
     this.requestRefresh('unassigned_slot');
   }
 
@@ -146,7 +128,7 @@ export class World implements Runtime, Witness {
 
   readonly allocate = (size: number): Bytes => (size > 4096 ? Buffer.allocUnsafeSlow(size) : Buffer.alloc(size, 0xee));
 
-  now = (): number => this.clockMs;
+  now = (): number => this.clock.nowMs;
 
   defer(callback: () => void): void {
     this.deferred.push(callback);
@@ -161,7 +143,7 @@ export class World implements Runtime, Witness {
     if (node === undefined) throw new Error(`nobody has the address ${host}:${port}`);
     this.after(this.random.int(0, 15), () => {
       this.core.beginEvent();
-      if (node.silentUntil > this.clockMs) return;
+      if (node.silentUntil > this.clock.nowMs) return;
       if (node.up) this.open(node, events);
       else events.failed('connection refused');
     });
@@ -213,7 +195,7 @@ export class World implements Runtime, Witness {
 
   /** Reads the topology from any node; what it says may be old, and is applied later still. */
   private refresh(): void {
-    const answering = this.cluster.nodes.filter((node) => node.up && node.stalledUntil <= this.clockMs);
+    const answering = this.cluster.nodes.filter((node) => node.up && node.stalledUntil <= this.clock.nowMs);
     if (answering.length === 0) {
       this.requestRefresh('unassigned_slot');
       return;
@@ -292,33 +274,8 @@ export class World implements Runtime, Witness {
 
   // ---------------------------------------------------------------- time and chance
 
-  private after(delayMs: number, run: () => void): void {
-    this.timers.push({ atMs: this.clockMs + delayMs, run });
-  }
-
-  private every(intervalMs: number, run: () => void): void {
-    this.after(intervalMs, () => {
-      run();
-      this.every(intervalMs, run);
-    });
-  }
-
-  private advance(untilMs: number): void {
-    // What was put off to the end of the turn comes before time goes on.
-    this.runDeferred();
-    for (;;) {
-      let next = -1;
-      for (let i = 0; i < this.timers.length; i++) {
-        if ((this.timers[i] as Timer).atMs > untilMs) continue;
-        if (next < 0 || (this.timers[i] as Timer).atMs < (this.timers[next] as Timer).atMs) next = i;
-      }
-      if (next < 0) break;
-      const [timer] = this.timers.splice(next, 1) as [Timer];
-      this.clockMs = Math.max(this.clockMs, timer.atMs);
-      timer.run();
-      this.runDeferred();
-    }
-    this.clockMs = Math.max(this.clockMs, untilMs);
+  after(delayMs: number, run: () => void): void {
+    this.clock.after(delayMs, run);
   }
 
   private runDeferred(): void {
@@ -353,96 +310,18 @@ export class World implements Runtime, Witness {
     if (choices.length === 0) return false;
     this.core.beginEvent();
     this.random.pick(choices)();
-    if (this.faults && this.random.chance(this.turmoil)) this.disturb();
-    if (this.random.chance(0.1)) this.advance(this.clockMs + this.random.next() * 4);
+    if (this.faults && this.random.chance(this.turmoil)) disturb(this);
+    if (this.random.chance(0.1)) this.clock.advance(this.clock.nowMs + this.random.next() * 4);
     return true;
   }
 
-  private note(text: () => string): void {
-    if (this.verbose) this.trace.push(`${this.clockMs.toFixed(1)} ${text()}`);
+  note(text: () => string): void {
+    if (this.verbose) this.trace.push(`${this.clock.nowMs.toFixed(1)} ${text()}`);
   }
 
-  // ---------------------------------------------------------------- what goes wrong
+  // ---------------------------------------------------------------- ends of connections
 
-  private disturb(): void {
-    const { random, cluster } = this;
-    const until = () => this.clockMs + random.pick([20, 100, 400, 1500]);
-    const node = random.pick(cluster.nodes);
-    const shard = random.pick(cluster.shards);
-    const client = random.pick(this.clients);
-    const kind = random.pick(this.refusals ? KINDS : KINDS.filter((each) => each !== 'load' && each !== 'down'));
-    this.note(() => `disturb: ${kind} ${node.address}`);
-    switch (kind) {
-      case 'lose': {
-        const all = [...this.upstreams].filter(({ socket }) => !socket.closeReported && !socket.terminated);
-        if (all.length > 0) this.lose(random.pick(all));
-        return;
-      }
-      case 'migrate': {
-        const hot = random.pick([...cluster.hot.values()]);
-        cluster.startMigration(hot, random.int(0, cluster.shards.length - 1));
-        const step = () => {
-          cluster.stepMigration(hot);
-          if (hot.target !== null) this.after(random.int(0, 30), step);
-          else this.after(random.int(0, 200), () => random.pick(cluster.nodes).learn());
-        };
-        this.after(random.int(0, 50), step);
-        this.after(random.int(100, 600), () => cluster.spreadViews());
-        return;
-      }
-      case 'fail-over':
-        cluster.failOver(shard);
-        this.after(random.int(0, 300), () => cluster.spreadViews());
-        return;
-      case 'crash': {
-        if (!node.up || cluster.nodes.filter(({ up }) => !up).length > 1) return;
-        node.up = false;
-        for (const upstream of [...this.upstreams]) if (upstream.link.node === node) this.lose(upstream);
-        const down = random.pick([10, 200, 1500]);
-        if (node.isMaster) {
-          this.after(random.int(5, 400), () => {
-            if (!node.up) cluster.failOver(cluster.shards[node.shard] as (typeof cluster.shards)[number]);
-            this.after(random.int(0, 100), () => cluster.spreadViews());
-          });
-        }
-        this.after(down, () => {
-          node.up = true;
-          node.learn();
-          if (this.refusals) node.loadingUntil = this.clockMs + random.int(0, 60);
-        });
-        return;
-      }
-      case 'stall':
-        node.stalledUntil = until();
-        return;
-      case 'silence':
-        node.silentUntil = until();
-        return;
-      case 'load':
-        node.loadingUntil = this.clockMs + random.int(1, 60);
-        return;
-      case 'down':
-        for (const each of cluster.nodes)
-          if (random.chance(0.5)) each.clusterDownUntil = this.clockMs + random.int(1, 100);
-        return;
-      default:
-        this.disturbClient(client);
-    }
-  }
-
-  private disturbClient(client: ClientModel): void {
-    if (client.temper === 'leaving' && !client.gone && this.random.chance(0.3)) this.leave(client);
-    if (client.temper === 'slow' || client.temper === 'deaf') {
-      client.reads = false;
-      if (client.temper === 'deaf') client.budget = 0;
-      const pause = client.temper === 'slow' ? this.random.int(10, 150) : 100_000;
-      this.after(pause, () => {
-        client.reads = true;
-      });
-    }
-  }
-
-  private leave(client: ClientModel): void {
+  leave(client: ClientModel): void {
     client.gone = true;
     const socket = client.socket as FakeSocket;
     if (this.random.chance(0.5)) socket.in.clear();
@@ -451,7 +330,7 @@ export class World implements Runtime, Witness {
   }
 
   /** A connection to a node dies: the node has seen some of what was written, the proxy sees some of the replies. */
-  private lose(upstream: Upstream): void {
+  lose(upstream: Upstream): void {
     const { socket, link } = upstream;
     if (socket.peerGone) return;
     this.note(() => `lost: ${link.node.address}`);
@@ -486,11 +365,10 @@ export class World implements Runtime, Witness {
     const runWhile = (what: string, goesOn: () => boolean, untilMs: number) => {
       while (goesOn()) {
         if (steps++ > STEPS_MAX) throw new Violation(`${what}: no end after ${STEPS_MAX} steps`);
-        if (this.clockMs > untilMs) throw new Violation(`${what}: not done in time; ${this.describe()}`);
+        if (this.clock.nowMs > untilMs) throw new Violation(`${what}: not done in time; ${describe(this)}`);
         if (!this.step()) {
           this.runDeferred();
-          const nextMs = Math.min(...this.timers.map(({ atMs }) => atMs));
-          if (this.choices().length === 0) this.advance(nextMs);
+          if (this.choices().length === 0) this.clock.advance(this.clock.nextMs);
         }
         this.sweep();
       }
@@ -498,18 +376,18 @@ export class World implements Runtime, Witness {
     runWhile(
       'load',
       () => this.clients.some(({ budget, gone, closedByProxy }) => budget > 0 && !gone && !closedByProxy),
-      this.clockMs + 60_000,
+      this.clock.nowMs + 60_000,
     );
     this.calm();
-    runWhile('replies', () => this.clients.some((client) => client.busy), this.clockMs + 60 * OP_TIMEOUT_MS);
-    const quietMs = this.clockMs + 3 * OP_TIMEOUT_MS;
-    runWhile('quiet', () => this.clockMs < quietMs, quietMs + 10_000);
-    this.checkIdle();
+    runWhile('replies', () => this.clients.some((client) => client.busy), this.clock.nowMs + 60 * OP_TIMEOUT_MS);
+    const quietMs = this.clock.nowMs + 3 * OP_TIMEOUT_MS;
+    runWhile('quiet', () => this.clock.nowMs < quietMs, quietMs + 10_000);
+    checkIdle(this);
     for (const client of this.clients) if (!client.gone && !client.closedByProxy) this.leave(client);
-    const goneMs = this.clockMs + 100;
-    runWhile('goodbye', () => this.clockMs < goneMs || this.downstreams.size > 0, goneMs + 5000);
-    this.checkGone();
-    this.checkData();
+    const goneMs = this.clock.nowMs + 100;
+    runWhile('goodbye', () => this.clock.nowMs < goneMs || this.downstreams.size > 0, goneMs + 5000);
+    checkGone(this);
+    checkData(this);
   }
 
   /** Everything is well again. */
@@ -524,121 +402,4 @@ export class World implements Runtime, Witness {
     this.cluster.spreadViews();
     this.after(100, () => this.cluster.spreadViews());
   }
-
-  private describe(): string {
-    const clients = this.clients
-      .filter((client) => client.busy)
-      .map(({ id, temper, expected, budget, socket }) => ({
-        id,
-        temper,
-        budget,
-        next: expected[0]?.args.join(' ').slice(0, 60),
-        waiting: expected.length,
-        paused: socket?.paused,
-        unread: socket?.in.size,
-      }));
-    const lanes = [...this.core.router.nodes()].flatMap((node) =>
-      [...node.openLanes()].map((lane) => ({
-        node: node.address,
-        state: lane.state,
-        inFlight: lane.inFlight,
-        waiting: lane.waiting.length,
-        pauses: lane.pauses,
-      })),
-    );
-    return JSON.stringify({ clients, lanes });
-  }
-
-  private checkIdle(): void {
-    const { replies, retries, router, slowClients } = this.core;
-    const left: Record<string, number> = {
-      ...emptiness('core', this.core, ['laterClients', 'largeBytes', 'dirtyClients', 'dirtyLanes']),
-      ...emptiness('replies', replies, ['heldBytes']),
-      ...emptiness('retries', retries),
-      ...emptiness('router', router, ['unassigned']),
-      ...emptiness('slowClients', slowClients),
-    };
-    for (const name of ['downstream_rq_active', 'upstream_rq_active', 'upstream_rq_pending_active'] as const) {
-      left[name] = this.stats[Counter[name]] as number;
-    }
-    let ready = 0;
-    for (const node of this.core.router.nodes()) {
-      for (const lane of node.openLanes()) {
-        const { inFlight, waiting, pauses, output, state } = lane;
-        left[`${node.address} in flight`] = inFlight;
-        left[`${node.address} waiting`] = waiting.length;
-        Object.assign(left, emptiness(`${node.address} lane`, lane));
-        left[`${node.address} pauses`] = pauses;
-        left[`${node.address} output`] = output.bytes;
-        if (state >= 2) ready++;
-      }
-    }
-    left['upstream_cx_active'] = (this.stats[Counter.upstream_cx_active] as number) - ready;
-    for (const client of this.core.clients) {
-      left[`client ${client.id} pending`] = client.pending;
-      left[`client ${client.id} output`] = client.output.bytes;
-    }
-    const wrong = Object.entries(left).filter(([, count]) => count !== 0);
-    if (wrong.length > 0) throw new Violation(`left behind: ${JSON.stringify(Object.fromEntries(wrong))}`);
-    for (const pool of [this.core.clientBuffers, this.core.upstreamBuffers]) {
-      const { free } = pool as unknown as { free: Bytes[] };
-      if (new Set(free).size !== free.length) throw new Violation('a buffer is in its pool twice');
-    }
-  }
-
-  private checkGone(): void {
-    if (this.core.clients.size > 0) throw new Violation(`${this.core.clients.size} clients are left behind`);
-    const active = this.stats[Counter.downstream_cx_active];
-    if (active !== 0) throw new Violation(`downstream_cx_active is ${active} without a client`);
-  }
-
-  /** No write twice, none lost that succeeded, each client's in its order. */
-  private checkData(): void {
-    const byKey = new Map<string, string[]>();
-    for (const { key, token } of this.cluster.executed) {
-      const tokens = byKey.get(key) ?? [];
-      byKey.set(key, tokens);
-      if (tokens.includes(token)) throw new Violation(`${token} was executed twice on ${key}`);
-      tokens.push(token);
-    }
-    for (const client of this.clients) {
-      for (const [key, sent] of client.sent) {
-        const executed = byKey.get(key) ?? [];
-        for (const token of client.succeeded.get(key) ?? []) {
-          if (!executed.includes(token)) throw new Violation(`${token} succeeded and was not executed on ${key}`);
-        }
-        this.checkOrder(client, key, sent, executed);
-      }
-      for (const [key, count] of client.counts) {
-        const value = Number(this.cluster.data.get(key)?.value ?? 0);
-        if (value < count.succeeded || value > count.sent) {
-          throw new Violation(`${key} is ${value} after ${count.succeeded} to ${count.sent} increments`);
-        }
-      }
-    }
-  }
-
-  private checkOrder(client: ClientModel, key: string, sent: string[], executed: string[]): void {
-    for (const [i, later] of executed.entries()) {
-      for (const earlier of executed.slice(i + 1)) {
-        if (sent.indexOf(earlier) > sent.indexOf(later)) continue;
-        if (this.cluster.mayBeOvertaken(earlier, key)) continue;
-        // Its outcome was unknown, and that is what the client was told: a stopped node may find it in its socket later.
-        if (!client.succeeded.get(key)?.includes(earlier)) continue;
-        throw new Violation(`${key}: ${earlier} was executed after ${later}, and sent before it`);
-      }
-    }
-  }
-}
-
-/** How much is in each collection and counter of an object that should have nothing left. */
-function emptiness(owner: string, object: object, only?: string[]): Record<string, number> {
-  const sizes: Record<string, number> = {};
-  for (const [name, value] of Object.entries(object)) {
-    if (only !== undefined && !only.includes(name)) continue;
-    if (Array.isArray(value)) sizes[`${owner} ${name}`] = value.length;
-    else if (value instanceof Map || value instanceof Set) sizes[`${owner} ${name}`] = value.size;
-    else if (only !== undefined && typeof value === 'number') sizes[`${owner} ${name}`] = value;
-  }
-  return sizes;
 }
