@@ -1,4 +1,5 @@
 import type { ClientModel } from './client-model.js';
+import type { Random } from './random.js';
 import type { World } from './world.js';
 
 /** What can happen; some of it more often. */
@@ -86,7 +87,7 @@ export function disturb(world: World): void {
 }
 
 function disturbClient(world: World, client: ClientModel): void {
-  if (client.temper === 'leaving' && !client.gone && world.random.chance(0.3)) world.leave(client);
+  if (client.temper === 'leaving' && !client.gone && world.random.chance(0.3)) leave(world.random, client);
   if (client.temper === 'slow' || client.temper === 'deaf') {
     client.reads = false;
     if (client.temper === 'deaf') client.budget = 0;
@@ -95,4 +96,14 @@ function disturbClient(world: World, client: ClientModel): void {
       client.reads = true;
     });
   }
+}
+
+/** A client goes without a word; some of what it sent may still arrive. */
+export function leave(random: Random, client: ClientModel): void {
+  client.gone = true;
+  const { socket } = client;
+  if (socket === null) return;
+  if (random.chance(0.5)) socket.in.clear();
+  socket.peerGone = true;
+  socket.out.clear();
 }

@@ -19,7 +19,7 @@ import {
   slotOf,
   tokenOf,
 } from './cluster-model.js';
-import { disturb } from './faults.js';
+import { disturb, leave } from './faults.js';
 import { Random } from './random.js';
 import { decodeCommand } from './resp.js';
 import { FakeSocket } from './socket.js';
@@ -321,14 +321,6 @@ export class World implements Runtime, Witness {
 
   // ---------------------------------------------------------------- ends of connections
 
-  leave(client: ClientModel): void {
-    client.gone = true;
-    const socket = client.socket as FakeSocket;
-    if (this.random.chance(0.5)) socket.in.clear();
-    socket.peerGone = true;
-    socket.out.clear();
-  }
-
   /** A connection to a node dies: the node has seen some of what was written, the proxy sees some of the replies. */
   lose(upstream: Upstream): void {
     const { socket, link } = upstream;
@@ -383,7 +375,7 @@ export class World implements Runtime, Witness {
     const quietMs = this.clock.nowMs + 3 * OP_TIMEOUT_MS;
     runWhile('quiet', () => this.clock.nowMs < quietMs, quietMs + 10_000);
     checkIdle(this);
-    for (const client of this.clients) if (!client.gone && !client.closedByProxy) this.leave(client);
+    for (const client of this.clients) if (!client.gone && !client.closedByProxy) leave(this.random, client);
     const goneMs = this.clock.nowMs + 100;
     runWhile('goodbye', () => this.clock.nowMs < goneMs || this.downstreams.size > 0, goneMs + 5000);
     checkGone(this);
