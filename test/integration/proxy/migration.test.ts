@@ -192,6 +192,11 @@ describe('a cluster that grows and shrinks', () => {
         const info = String(await added!.call('CLUSTER', 'INFO'));
         return info.includes('cluster_slots_ok:16384') && info.includes('cluster_state:ok');
       });
+      const id = String(await added!.call('CLUSTER', 'MYID'));
+      await poll('every node knows the new master', 20_000, async () => {
+        const known = await Promise.all(cluster.nodes.map((node) => node.call('CLUSTER', 'NODES')));
+        return known.every((nodes) => String(nodes).includes(id));
+      });
       const tag = '{grow}';
       const slot = await slotOf(tag);
       const load = await startLoad({ port: proxy.port, clients: 10, name: 'grow', keyOf: (i) => `${tag}:${i}:` });
@@ -205,7 +210,6 @@ describe('a cluster that grows and shrinks', () => {
       await load.progress(5);
       await moveSlot({ slot, from: added!, to: owner, all: cluster.masters });
       await load.progress(10);
-      const id = String(await added!.call('CLUSTER', 'MYID'));
       for (const node of cluster.nodes) await node.call('CLUSTER', 'FORGET', id);
       await added!.stop();
       await load.progress(10);

@@ -8,7 +8,8 @@ export const SLOT_MAP_BYTES = 8 + SLOT_COUNT * 2;
 
 /**
  * Which node serves each slot, in memory that the main thread and all workers share. Nodes are indices into a table
- * that the main thread hands out; the version goes up with every change.
+ * that the main thread hands out; the version goes up before and after every change, so that nobody who routes meanwhile
+ * in another thread takes the old and the new map for one.
  */
 export class SlotMap {
   private readonly head: Int32Array;
@@ -36,21 +37,21 @@ export class SlotMap {
   /** Gives one slot to a node; true when that changed anything. */
   assign(slot: number, node: number): boolean {
     if (this.slots[slot] === node) return false;
+    Atomics.add(this.head, 0, 1);
     this.slots[slot] = node;
     Atomics.add(this.head, 0, 1);
     return true;
   }
 
-  /** Replaces the whole map; the version goes up once, and only when something changed. */
+  /** Replaces the whole map; the version goes up only when something changed. */
   replace(slots: Uint16Array): boolean {
-    let changed = false;
-    for (let slot = 0; slot < SLOT_COUNT; slot++) {
-      if (this.slots[slot] === slots[slot]) continue;
-      this.slots[slot] = slots[slot];
-      changed = true;
-    }
-    if (changed) Atomics.add(this.head, 0, 1);
-    return changed;
+    let slot = 0;
+    while (slot < SLOT_COUNT && this.slots[slot] === slots[slot]) slot++;
+    if (slot === SLOT_COUNT) return false;
+    Atomics.add(this.head, 0, 1);
+    for (; slot < SLOT_COUNT; slot++) this.slots[slot] = slots[slot];
+    Atomics.add(this.head, 0, 1);
+    return true;
   }
 
   /** Slots that have a node. */

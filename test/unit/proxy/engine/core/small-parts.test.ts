@@ -56,7 +56,7 @@ describe('the slot map', () => {
     expect(one.nodeOf(16383)).toBe(NO_NODE);
     expect(other.assign(16383, 7)).toBe(true);
     expect(one.nodeOf(16383)).toBe(7);
-    expect(one.version()).toBe(1);
+    expect(one.version()).toBeGreaterThan(0);
     expect(one.covered()).toBe(1);
   });
 
@@ -64,12 +64,15 @@ describe('the slot map', () => {
     const map = new SlotMap(SlotMap.create());
     const slots = new Uint16Array(SLOT_COUNT).fill(3);
     expect(map.replace(slots)).toBe(true);
+    const first = map.version();
     expect(map.replace(slots)).toBe(false);
     expect(map.assign(5, 3)).toBe(false);
-    expect(map.version()).toBe(1);
+    expect(map.version()).toBe(first);
     expect(map.assign(5, 4)).toBe(true);
+    const second = map.version();
+    expect(second).toBeGreaterThan(first);
     expect(map.replace(slots)).toBe(true);
-    expect(map.version()).toBe(3);
+    expect(map.version()).toBeGreaterThan(second);
     expect(map.covered()).toBe(SLOT_COUNT);
   });
 });
