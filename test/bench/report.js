@@ -45,9 +45,12 @@ export function renderReport(results, run) {
 function intro({ command, rounds, date }) {
   return [
     `Taken in one run on ${date}, on the machine below, medians of ${rounds} interleaved rounds. To repeat it:`,
+    '',
     '```sh',
-    command,
+    // Where an extra endpoint ran is nobody's business but this run's.
+    command.replace(/(--endpoint \S+?=)\d+:\d+/g, '$1PORT:PID'),
     '```',
+    '',
     'Every endpoint has one thread and the same load on the same machine at the same time. `forge` is the proxy with one',
     'worker before a Redis Cluster of three masters. `nutcracker` (Debian, default settings, connections made beforehand)',
     'stands before three independent servers, as it knows no cluster. `direct` is no proxy at all: redis-benchmark in its',
