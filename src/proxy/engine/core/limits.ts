@@ -11,6 +11,8 @@ export interface Limits {
   readonly clientOutputBytesMax: number;
   /** What all clients of a worker may have above that. */
   readonly extraOutputBytesMax: number;
+  /** Unsent reply bytes of all clients of a worker; above it, the client with the most is disconnected. */
+  readonly outputBytesTotalMax: number;
   /** How long a client may hold up an upstream connection without taking a byte, before it is disconnected. */
   readonly clientStallMs: number;
   /** How long a client that reads may hold up an upstream connection, before it gets more room. */
@@ -50,6 +52,7 @@ export const DEFAULT_WORKER_LIMITS: Limits = {
   clientOutputBytesHigh: 1024 * 1024,
   clientOutputBytesMax: 64 * 1024 * 1024,
   extraOutputBytesMax: 1024 * 1024 * 1024,
+  outputBytesTotalMax: 2 * 1024 * 1024 * 1024,
   clientStallMs: 500,
   clientHoldMs: 40,
   clientHoldMaxMs: 2000,

@@ -87,9 +87,28 @@ export class SlowClients {
     for (const lane of holding.lanes) lane.resume();
   }
 
-  /** Looks whether they have moved. */
+  /** Looks whether they have moved, and what they take in all. */
   tick(): void {
-    for (const client of this.watched) this.inspect(client);
+    let total = 0;
+    for (const client of this.watched) {
+      this.inspect(client);
+      if (!client.closed) total += client.output.bytes;
+    }
+    if (total > this.core.limits.outputBytesTotalMax) this.shed(total);
+  }
+
+  /** Disconnects those that wait for the most until the rest is within bounds. */
+  private shed(total: number): void {
+    let left = total;
+    for (const client of [...this.watched].sort((a, b) => b.output.bytes - a.output.bytes)) {
+      if (left <= this.core.limits.outputBytesTotalMax) return;
+      left -= client.output.bytes;
+      this.core.count(Counter.downstream_cx_overflow_close);
+      this.core.disconnect(
+        client,
+        'replies for all clients take more memory than is allowed, and most are for this one',
+      );
+    }
   }
 
   /** The client has taken everything, or is gone. */

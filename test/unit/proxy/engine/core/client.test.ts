@@ -214,3 +214,22 @@ describe('an upstream', () => {
     expect(socket.take()).toBe('*2\r\n$1\r\nx\r\n-MOVED 1 node0:7000\r\n$1\r\ny\r\n');
   });
 });
+
+describe('a client whose slot moves to another node', () => {
+  it('is answered by the old one before anything goes to the new one, so that its commands keep their order', () => {
+    const fake = new FakeCore(2);
+    fake.turn();
+    const { say, socket } = fake.client();
+    // The slot of `a` is 15495: it belongs to the second node.
+    say(command('GET', 'a'));
+    expect(fake.upstream('node1:7000').socket.take()).toBe(command('GET', 'a'));
+    fake.core.slotMap.assign(15495, 0);
+    say(command('APPEND', 'a', 'x'));
+    expect(fake.upstream('node0:7000').socket.take()).toBe('');
+    fake.answer('node1:7000', '$1\r\n1\r\n');
+    expect(socket.take()).toBe('$1\r\n1\r\n');
+    expect(fake.upstream('node0:7000').socket.take()).toBe(command('APPEND', 'a', 'x'));
+    fake.answer('node0:7000', ':2\r\n');
+    expect(socket.take()).toBe(':2\r\n');
+  });
+});

@@ -9,17 +9,21 @@ import { SlotMap } from '../../../../../src/proxy/engine/core/slot-map.js';
 import { SLOT_COUNT } from '../../../../../src/proxy/engine/hash/crc16.js';
 import { Counter, type CounterName, statsLength } from '../../../../../src/proxy/engine/stats.js';
 
-/** A connection that takes everything and remembers it. */
+/** A connection that takes everything, or as much as a test lets it, and remembers it. */
 export class PlainSocket implements Transport {
   readonly sent: Buffer[] = [];
   paused = false;
   ended = false;
   terminated = false;
+  /** Bytes that it still takes. */
+  room = Number.POSITIVE_INFINITY;
 
   write(bytes: Uint8Array, offset: number, length: number): number {
     if (this.terminated) return -1;
-    this.sent.push(Buffer.from(bytes.subarray(offset, offset + length)));
-    return length;
+    const taken = Math.min(this.room, length);
+    this.room -= taken;
+    this.sent.push(Buffer.from(bytes.subarray(offset, offset + taken)));
+    return taken;
   }
 
   /** What was sent since the last call, one character a byte. */
