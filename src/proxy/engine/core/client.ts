@@ -47,7 +47,6 @@ export class Client {
   name = '';
   libName = '';
   libVersion = '';
-  lastCommand = '';
   readonly createdMs: number;
   lastActiveMs: number;
 
