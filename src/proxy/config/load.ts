@@ -121,7 +121,16 @@ function offsetOf(document: ReturnType<typeof parseDocument>, path: readonly (st
 
 /** What this file looks at in a schema (https://zod.dev/packages/core). */
 interface SchemaNode {
-  _zod: { def: { innerType?: SchemaNode; shape?: Record<string, SchemaNode>; element?: SchemaNode } };
+  _zod: {
+    def: {
+      type?: string;
+      innerType?: SchemaNode;
+      shape?: Record<string, SchemaNode>;
+      element?: SchemaNode;
+      in?: SchemaNode;
+      out?: SchemaNode;
+    };
+  };
 }
 
 /** The place of a key itself, not of what stands behind it. */
@@ -150,9 +159,13 @@ function knownKeys(path: readonly (string | number)[]): string[] {
   return Object.keys(unwrap(schema).shape ?? {});
 }
 
-/** Takes defaults and optionals off a schema. */
+/** Takes defaults, optionals and transformations before and after off a schema. */
 function unwrap(schema: SchemaNode | undefined): SchemaNode['_zod']['def'] {
   let current = schema;
-  while (current?._zod.def.innerType !== undefined) current = current._zod.def.innerType;
-  return current?._zod.def ?? {};
+  for (;;) {
+    const def = current?._zod.def;
+    if (def?.innerType !== undefined) current = def.innerType;
+    else if (def?.in !== undefined) current = def.in._zod.def.type === 'transform' ? def.out : def.in;
+    else return def ?? {};
+  }
 }

@@ -1,0 +1,172 @@
+import * as z from 'zod/mini';
+import { KeyFormatterError, parseKeyFormatter } from './key-formatter.js';
+import { readPolicy } from './read-policy.js';
+import { address, distinct, name, oneOf, secret, whole, withDefault } from './values.js';
+
+/** Routes of one listener. */
+const ROUTES_MAX = 1024;
+/** Clusters that one route is mirrored to. */
+const MIRRORS_MAX = 16;
+/** Envoy's bound for a prefix, in bytes. */
+const PREFIX_BYTES_MAX = 1000;
+const KEY_FORMATTER_BYTES_MAX = 1000;
+const ADMIN_COMMANDS_MAX = 256;
+const PASSWORDS_MAX = 16;
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+const bytesMax = (most: number) =>
+  z.refine<string>((text) => new TextEncoder().encode(text).length <= most, `at most ${most} bytes`);
+
+/** What a whole is to each of Envoy's denominators. */
+const DENOMINATORS = { HUNDRED: 100, TEN_THOUSAND: 10_000, MILLION: 1_000_000 } as const;
+type Denominator = keyof typeof DENOMINATORS;
+
+const PERCENT = 'a percentage from 0 to 100, or { default_value: { numerator, denominator } }';
+
+/** A number of percent, or Envoy's RuntimeFractionalPercent without runtime; becomes percent. */
+const percent = z.pipe(
+  z.pipe(
+    z.transform((value: unknown) =>
+      typeof value === 'number' ? { default_value: { numerator: value, denominator: 'HUNDRED' } } : value,
+    ),
+    z.strictObject(
+      {
+        default_value: z
+          .strictObject({
+            numerator: withDefault(z.number().check(z.minimum(0)), 0),
+            denominator: withDefault(oneOf(Object.keys(DENOMINATORS) as Denominator[]), 'HUNDRED'),
+          })
+          .check(z.refine(({ numerator, denominator }) => numerator <= DENOMINATORS[denominator], 'more than a whole')),
+        /** Envoy's name of a value that can be changed at run time; here the default value holds. */
+        runtime_key: z.optional(z.string()),
+      },
+      { error: (issue) => (issue.code === 'invalid_type' ? PERCENT : undefined) },
+    ),
+  ),
+  z.transform(
+    ({ default_value: { numerator, denominator } }) => (numerator * 100) / DENOMINATORS[denominator as Denominator],
+  ),
+);
+
+const mirrors = withDefault(
+  z
+    .array(
+      z.strictObject({
+        /** Gets the same commands; its replies are dropped. */
+        cluster: name,
+        /** Percent of the commands. */
+        runtime_fraction: withDefault(percent, 100),
+        exclude_read_commands: withDefault(z.boolean(), false),
+      }),
+    )
+    .check(z.maxLength(MIRRORS_MAX)),
+  [],
+);
+
+const route = z.strictObject({
+  prefix: z
+    .string()
+    .check(z.minLength(1, 'empty; keys that match no prefix go by catch_all_route'), bytesMax(PREFIX_BYTES_MAX)),
+  /** The upstream sees the key without the prefix. */
+  remove_prefix: withDefault(z.boolean(), false),
+  /** How the upstream sees the key (after `remove_prefix`): a text with `%KEY%`. */
+  key_formatter: z.optional(
+    z.string().check(
+      bytesMax(KEY_FORMATTER_BYTES_MAX),
+      z.superRefine((text, context) => {
+        try {
+          parseKeyFormatter(text);
+        } catch (error) {
+          if (!(error instanceof KeyFormatterError)) throw error;
+          context.addIssue({ code: 'custom', message: error.message });
+        }
+      }),
+    ),
+  ),
+  cluster: name,
+  request_mirror_policy: mirrors,
+  /** In place of the cluster's own. */
+  read_policy: z.optional(readPolicy),
+});
+
+const catchAll = z.strictObject({
+  cluster: name,
+  request_mirror_policy: mirrors,
+  read_policy: z.optional(readPolicy),
+});
+
+/** Prefixes as they are compared: Envoy folds the letters of ASCII. */
+export function foldPrefix(prefix: string, caseInsensitive: boolean): string {
+  return caseInsensitive ? prefix.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) : prefix;
+}
+
+const prefixRoutes = z
+  .strictObject({
+    case_insensitive: withDefault(z.boolean(), false),
+    catch_all_route: z.optional(catchAll),
+    routes: withDefault(z.array(route).check(z.maxLength(ROUTES_MAX)), []),
+  })
+  .check(
+    z.superRefine(({ routes, case_insensitive }, context) => {
+      const seen = new Map<string, number>();
+      routes.forEach(({ prefix }, index) => {
+        const folded = foldPrefix(prefix, case_insensitive);
+        const first = seen.get(folded);
+        if (first === undefined) seen.set(folded, index);
+        else
+          context.addIssue({
+            code: 'custom',
+            path: ['routes', index, 'prefix'],
+            message: `routes[${first}] has this prefix already`,
+          });
+      });
+    }),
+  );
+
+/** A command as `admin_commands` names it: `shutdown`, `cluster|info`, `ft.create`. */
+const COMMAND = /^[a-z0-9][a-z0-9._-]*(?:\|[a-z0-9][a-z0-9._-]*)?$/;
+
+const bufferLimit = (fallback: number) => withDefault(whole(16 * KIB, 1024 * MIB), fallback);
+
+export const listener = z
+  .strictObject({
+    name: withDefault(name, 'redis'),
+    address,
+    /** Part of the statistics' names. */
+    stat_prefix: withDefault(z.string().check(z.regex(/^[A-Za-z0-9_-]+$/, 'letters, digits, _ and -')), 'egress_redis'),
+    /** Name of the cluster that serves what no route of `prefix_routes` serves. */
+    cluster: z.optional(name),
+    prefix_routes: z.optional(prefixRoutes),
+    downstream_auth_username: z.optional(name),
+    downstream_auth_passwords: withDefault(z.array(secret).check(z.maxLength(PASSWORDS_MAX)), []),
+    /** Commands that are otherwise refused because they administer a node. */
+    admin_commands: withDefault(
+      distinct(
+        z
+          .string()
+          .check(z.regex(COMMAND, "a command's name in small letters, such as debug, or a part of one, cluster|info")),
+        0,
+        ADMIN_COMMANDS_MAX,
+      ),
+      [],
+    ),
+    /** Unsent bytes of a subscriber above which it is disconnected. */
+    pubsub_output_buffer_limit: bufferLimit(32 * MIB),
+    /** Unsent bytes of a client in MONITOR above which it is disconnected. */
+    monitor_output_buffer_limit: bufferLimit(32 * MIB),
+  })
+  .check(
+    z.superRefine(({ cluster, prefix_routes: routes }, context) => {
+      const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
+      if (routes === undefined) {
+        if (cluster === undefined) issue([], "missing: 'cluster' for all keys, or 'prefix_routes'");
+      } else if (cluster !== undefined && routes.catch_all_route !== undefined) {
+        issue(['cluster'], 'this and prefix_routes.catch_all_route say the same; give one of them');
+      } else if (cluster === undefined && routes.catch_all_route === undefined && routes.routes.length === 0) {
+        issue(['prefix_routes'], "leads nowhere: it needs 'routes', or 'catch_all_route'");
+      }
+    }),
+  );
+
+export type ListenerConfig = z.infer<typeof listener>;
