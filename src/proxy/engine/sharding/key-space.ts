@@ -1,4 +1,7 @@
 import { keySlot, SLOT_COUNT } from '../hash/crc16.js';
+import { findHashTag, HASH_TAG } from '../hash/hash-tag.js';
+import { MURMUR2, murmur2 } from '../hash/murmur2-64.js';
+import { HI, LO, remainder64, wrapOf } from '../hash/uint64.js';
 
 /** Divides keys among the slots of a table; the table says which host serves a slot. */
 export interface KeySpace {
@@ -6,16 +9,82 @@ export interface KeySpace {
   readonly slots: number;
   /** True when the servers themselves know the slots (Redis Cluster): a command's keys must be in one slot. */
   readonly clustered: boolean;
-  /** The slot of the key in `bytes[start, end)`. */
+  /** The slot of the key in `bytes[start, end)`. Allocates nothing. */
   slotOf(bytes: Uint8Array, start: number, end: number): number;
 }
 
-/** Redis Cluster's 16,384 slots. */
+/** Redis Cluster's 16,384 slots by CRC16, always with hash tags. */
 export class ClusterKeySpace implements KeySpace {
   readonly slots = SLOT_COUNT;
   readonly clustered = true;
 
   slotOf(bytes: Uint8Array, start: number, end: number): number {
     return keySlot(bytes, start, end);
+  }
+}
+
+/** MurmurHash2 of a key, or of its hash tag where tags count, as Envoy's redis_proxy hashes keys of single servers. */
+function hashKey(bytes: Uint8Array, start: number, end: number, hashtagging: boolean): void {
+  if (hashtagging && findHashTag(bytes, start, end)) murmur2(bytes, HASH_TAG[0], HASH_TAG[1]);
+  else murmur2(bytes, start, end);
+}
+
+/** Slots of a Maglev table: the key's hash modulo the table's size, as Envoy has it. */
+export class MaglevKeySpace implements KeySpace {
+  readonly clustered = false;
+  private readonly wrap: number;
+
+  /**
+   * @param slots the table's size, as `buildMaglev` was given it
+   * @param hashtagging Envoy's `enable_hashtagging`: keys with the same hash tag have the same slot
+   */
+  constructor(
+    readonly slots: number,
+    private readonly hashtagging: boolean,
+  ) {
+    this.wrap = wrapOf(slots);
+  }
+
+  slotOf(bytes: Uint8Array, start: number, end: number): number {
+    hashKey(bytes, start, end, this.hashtagging);
+    return remainder64(MURMUR2[HI], MURMUR2[LO], this.slots, this.wrap);
+  }
+}
+
+/** Slots of a Ketama ring: a slot is an entry, and a key belongs to the first one at or after its hash. */
+export class RingKeySpace implements KeySpace {
+  readonly clustered = false;
+  readonly slots: number;
+
+  /**
+   * @param hashesHi upper halves of the entries' hashes in ascending order, from `buildRing`; at least one
+   * @param hashesLo their lower halves
+   * @param hashtagging Envoy's `enable_hashtagging`: keys with the same hash tag have the same slot
+   */
+  constructor(
+    private readonly hashesHi: Uint32Array,
+    private readonly hashesLo: Uint32Array,
+    private readonly hashtagging: boolean,
+  ) {
+    this.slots = hashesHi.length;
+  }
+
+  slotOf(bytes: Uint8Array, start: number, end: number): number {
+    hashKey(bytes, start, end, this.hashtagging);
+    return this.slotAt(MURMUR2[HI], MURMUR2[LO]);
+  }
+
+  /** The first entry at or after a hash (two unsigned halves), or entry 0 after the last one. */
+  slotAt(hi: number, lo: number): number {
+    const { hashesHi, hashesLo, slots } = this;
+    let low = 0;
+    let high = slots;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const entry = hashesHi[middle];
+      if (entry < hi || (entry === hi && hashesLo[middle] < lo)) low = middle + 1;
+      else high = middle;
+    }
+    return low === slots ? 0 : low;
   }
 }
