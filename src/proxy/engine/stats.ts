@@ -68,9 +68,20 @@ export const GAUGES: ReadonlySet<CounterName> = new Set<CounterName>([
 /** Per command: `total`, `error`; `success` is what is left. */
 export const COMMAND_STATS = 2;
 
-/** Numbers in one worker's array, for a catalogue of `commands` entries. */
-export function statsLength(commands: number): number {
-  return COUNTER_NAMES.length + commands * COMMAND_STATS;
+/** Commands that modules bring and that are learned from the upstream; those above are not counted one by one. */
+export const LEARNED_COMMANDS_MAX = 1024;
+
+/** Numbers in one worker's array, for a generated table of `commands` entries and so many upstream clusters. */
+export function statsLength(commands: number, clusters = 1): number {
+  return (
+    COUNTER_NAMES.length + (commands + LEARNED_COMMANDS_MAX) * COMMAND_STATS + (clusters - 1) * UPSTREAM_COUNTERS.length
+  );
+}
+
+/** What to add to the index of an upstream counter for the cluster with that number; 0 for the first. */
+export function clusterStatsOffset(commands: number, cluster: number): number {
+  if (cluster === 0) return 0;
+  return statsLength(commands, cluster) - DOWNSTREAM_COUNTERS.length;
 }
 
 /** Index of a command's `total`; its `error` follows. */

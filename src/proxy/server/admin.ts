@@ -10,7 +10,8 @@ const FILTER_LENGTH_MAX = 256;
 
 export interface AdminState {
   readonly config: ProxyConfig;
-  readonly topology: Topology;
+  /** Of each cluster, in the order of the configuration. */
+  readonly topologies: readonly Topology[];
   readonly workers: Workers;
   readonly version: string;
   readonly startedMs: number;
@@ -57,10 +58,10 @@ async function answer(request: Request, state: AdminState): Promise<Response> {
   }
 }
 
-/** Envoy's words: LIVE once the topology has been read, DRAINING while the process ends. */
+/** Envoy's words: LIVE once every topology has been read, DRAINING while the process ends. */
 function readiness(state: AdminState): string {
   if (state.draining) return 'DRAINING';
-  return state.topology.readMs > 0 ? 'LIVE' : 'PRE_INITIALIZING';
+  return state.topologies.every(({ readMs }) => readMs > 0) ? 'LIVE' : 'PRE_INITIALIZING';
 }
 
 function stats(url: URL, state: AdminState, format = url.searchParams.get('format') ?? 'text'): Response {
@@ -87,7 +88,7 @@ function stats(url: URL, state: AdminState, format = url.searchParams.get('forma
 }
 
 function everything(state: AdminState): Statistic[] {
-  const { config, topology, workers } = state;
+  const { config, topologies, workers } = state;
   const server = (name: string, value: number, type: 'counter' | 'gauge' = 'gauge'): Statistic => ({
     name: `server.${name}`,
     value,
@@ -95,8 +96,8 @@ function everything(state: AdminState): Statistic[] {
     labels: {},
     type,
   });
-  const cluster = config.clusters[0].name;
-  const membership = (name: string, value: number, type: 'counter' | 'gauge' = 'gauge'): Statistic => ({
+  const names = config.clusters.map(({ name }) => name);
+  const membership = (cluster: string, name: string, value: number, type: 'counter' | 'gauge'): Statistic => ({
     name: `cluster.${cluster}.${name}`,
     value,
     metric: `envoy_cluster_${name}`,
@@ -108,17 +109,35 @@ function everything(state: AdminState): Statistic[] {
     server('uptime', Math.floor((performance.now() - state.startedMs) / 1000)),
     server('concurrency', workers.count),
     server('memory_physical_size', process.memoryUsage.rss()),
-    membership('membership_total', topology.entries().length),
-    membership('update_attempt', topology.refreshes + topology.failures, 'counter'),
-    membership('update_success', topology.refreshes, 'counter'),
-    membership('update_failure', topology.failures, 'counter'),
-    ...collect(workers.stats, config.listeners[0].stat_prefix, cluster),
+    ...topologies.flatMap((topology, index) => [
+      membership(names[index], 'membership_total', topology.entries().length, 'gauge'),
+      membership(names[index], 'update_attempt', topology.refreshes + topology.failures, 'counter'),
+      membership(names[index], 'update_success', topology.refreshes, 'counter'),
+      membership(names[index], 'update_failure', topology.failures, 'counter'),
+    ]),
+    ...collect(workers.stats, config.listeners[0].stat_prefix, names),
   ];
 }
 
 async function clusters(url: URL, state: AdminState): Promise<Response> {
-  const { topology, config } = state;
   const lanes = await state.workers.lanes();
+  const all = state.config.clusters.map((_, index) => describeCluster(state, index, lanes));
+  if (url.searchParams.get('format') === 'json') return json(all.length === 1 ? all[0] : { clusters: all });
+  let body = '';
+  for (const { name, type, hosts } of all) {
+    body += `${name}::type::${type}\n`;
+    for (const host of hosts) {
+      for (const [key, value] of Object.entries(host)) {
+        if (key === 'address') continue;
+        body += `${name}::${host.address}::${key}::${Array.isArray(value) ? value.join(' ') : value}\n`;
+      }
+    }
+  }
+  return text(body);
+}
+
+function describeCluster({ config, topologies }: AdminState, index: number, lanes: readonly LaneReport[]) {
+  const topology = topologies[index];
   const slots = new Map<string, { role: 'master' | 'replica'; slots: number; ranges: string[] }>();
   for (const range of topology.ranges) {
     const master = formatAddress(range.master);
@@ -131,25 +150,14 @@ async function clusters(url: URL, state: AdminState): Promise<Response> {
       if (!slots.has(address)) slots.set(address, { role: 'replica', slots: 0, ranges: [] });
     }
   }
-  const hosts = [...slots].map(([address, entry]) => ({ address, ...entry, ...summary(lanes, address) }));
-  const name = config.clusters[0].name;
-  if (url.searchParams.get('format') === 'json') {
-    return json({
-      name,
-      type: config.clusters[0].type,
-      last_error: topology.lastError,
-      redis_version: topology.redisVersion,
-      hosts,
-    });
-  }
-  let body = `${name}::type::${config.clusters[0].type}\n`;
-  for (const host of hosts) {
-    for (const [key, value] of Object.entries(host)) {
-      if (key === 'address') continue;
-      body += `${name}::${host.address}::${key}::${Array.isArray(value) ? value.join(' ') : value}\n`;
-    }
-  }
-  return text(body);
+  const own = lanes.filter(({ cluster }) => cluster === index);
+  return {
+    name: config.clusters[index].name,
+    type: config.clusters[index].type,
+    last_error: topology.lastError,
+    redis_version: topology.redisVersion,
+    hosts: [...slots].map(([address, entry]) => ({ address, ...entry, ...summary(own, address) })),
+  };
 }
 
 function summary(lanes: readonly LaneReport[], address: string) {

@@ -8,7 +8,7 @@ import { type AdminState, startAdmin } from './admin.js';
 import { Logger } from './logger.js';
 import { type Options, readOptions, USAGE, UsageError } from './options.js';
 import { resolveSecrets } from './secrets.js';
-import { STATS_BYTES } from './statistics.js';
+import { statsBytes } from './statistics.js';
 import { Topology } from './topology.js';
 import { ListenError, Workers } from './workers.js';
 
@@ -66,53 +66,60 @@ async function run({ config, source, check, pidFile }: Options): Promise<number>
   const startedMs = performance.now();
   const logger = new Logger(config.log_level);
   const [listener] = config.listeners;
-  const [cluster] = config.clusters;
   const port = probe(listener.address.host, listener.address.port);
-  const memory = SlotMap.create();
-  const slotMap = new SlotMap(memory);
+  const clusters = config.clusters.map((cluster, index) => ({
+    settings: {
+      name: cluster.name,
+      opTimeoutMs: cluster.settings.op_timeout,
+      connectTimeoutMs: cluster.connect_timeout,
+      upstreamUsername: cluster.auth_username ?? '',
+      upstreamPassword: secrets.upstreamPasswords[index] as string,
+    },
+    slotMap: SlotMap.create(),
+  }));
   const stopping = Promise.withResolvers<string>();
 
   const workers = new Workers({
     count: config.workers ?? os.availableParallelism(),
     settings: {
-      opTimeoutMs: cluster.settings.op_timeout,
-      connectTimeoutMs: cluster.connect_timeout,
-      upstreamUsername: cluster.auth_username ?? '',
-      upstreamPassword: secrets.upstreamPassword,
       authRequired: secrets.downstreamPasswords.length > 0,
       authUsername: listener.downstream_auth_username ?? 'default',
       authPasswords: secrets.downstreamPasswords,
+      adminCommands: [],
       version: packageJson.version,
       listenPort: port,
       processId: process.pid,
     },
     listen: { host: listener.address.host, port },
-    slotMap: memory,
-    statsBytes: STATS_BYTES,
+    clusters,
+    statsBytes: statsBytes(clusters.length),
     logLevel: config.log_level,
     logger,
-    onRefresh: () => topology.request(),
+    onRefresh: (cluster) => topologies[cluster]?.request(),
     onDeath: (worker, reason) => {
       logger.error(`worker ${worker} ended`, { reason });
       stopping.reject(new Error(`worker ${worker} ended: ${reason}`));
     },
   });
-  const topology = new Topology(
-    cluster,
-    { username: cluster.auth_username ?? '', password: secrets.upstreamPassword },
-    slotMap,
-    {
-      nodes: (nodes, redisVersion) => workers.send({ type: 'nodes', nodes, redisVersion }),
-      map: () => workers.send({ type: 'map' }),
-    },
-    logger,
+  const topologies = config.clusters.map(
+    (cluster, index) =>
+      new Topology(
+        cluster,
+        { username: cluster.auth_username ?? '', password: secrets.upstreamPasswords[index] as string },
+        new SlotMap(clusters[index].slotMap),
+        {
+          nodes: (nodes, redisVersion) => workers.send({ type: 'nodes', cluster: index, nodes, redisVersion }),
+          map: () => workers.send({ type: 'map', cluster: index }),
+        },
+        logger,
+      ),
   );
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.resolve(signal));
   // A terminal that goes away does not end the endpoint.
   process.on('SIGHUP', () => logger.info('SIGHUP: nothing is reloaded; restart the proxy for a new configuration'));
   process.stderr.on('error', () => {});
-  const state: AdminState = { config, topology, workers, version: packageJson.version, startedMs, draining: false };
+  const state: AdminState = { config, topologies, workers, version: packageJson.version, startedMs, draining: false };
   let admin: ReturnType<typeof startAdmin> | null = null;
   if (config.admin !== undefined) {
     const { host, port: adminPort } = config.admin.address;
@@ -126,7 +133,7 @@ async function run({ config, source, check, pidFile }: Options): Promise<number>
   await workers.start();
   logger.info(`listening on ${formatAddress({ host: listener.address.host, port })}`);
   if (pidFile !== '') writeFileSync(pidFile, `${process.pid}\n`);
-  topology.start();
+  for (const topology of topologies) topology.start();
 
   try {
     const signal = await stopping.promise;
@@ -136,7 +143,7 @@ async function run({ config, source, check, pidFile }: Options): Promise<number>
     logger.info(clean ? 'drained' : 'some clients did not finish in time; they were closed');
     return EXIT.done;
   } finally {
-    topology.stop();
+    for (const topology of topologies) topology.stop();
     admin?.stop();
     if (pidFile !== '') rmSync(pidFile, { force: true });
   }

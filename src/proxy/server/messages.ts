@@ -1,7 +1,13 @@
 import type { Limits } from '../engine/core/limits.js';
 import type { NodeEntry } from '../engine/core/router.js';
 import type { RefreshReason } from '../engine/core/runtime.js';
-import type { WorkerSettings } from '../engine/core/settings.js';
+import type { ClusterSettings, WorkerSettings } from '../engine/core/settings.js';
+
+/** An upstream cluster, as a worker gets it. */
+export interface ClusterStart {
+  readonly settings: ClusterSettings;
+  readonly slotMap: SharedArrayBuffer;
+}
 
 /** What a worker gets once, before anything else. */
 export interface WorkerStart {
@@ -9,7 +15,7 @@ export interface WorkerStart {
   readonly settings: WorkerSettings;
   readonly limits: Limits;
   readonly listen: { readonly host: string; readonly port: number };
-  readonly slotMap: SharedArrayBuffer;
+  readonly clusters: readonly ClusterStart[];
   /** The statistics of all workers, each by its number. */
   readonly stats: readonly SharedArrayBuffer[];
   readonly logLevel: LogLevel;
@@ -18,6 +24,7 @@ export interface WorkerStart {
 /** The nodes that the slot map's indices stand for; sent before the map changes. */
 export interface NodesMessage {
   readonly type: 'nodes';
+  readonly cluster: number;
   readonly nodes: readonly NodeEntry[];
   readonly redisVersion: string;
 }
@@ -25,6 +32,7 @@ export interface NodesMessage {
 /** The slot map has changed. */
 export interface MapMessage {
   readonly type: 'map';
+  readonly cluster: number;
 }
 
 /** Stop accepting, finish what is on its way, close. */
@@ -40,6 +48,7 @@ export interface ReportMessage {
 
 /** One upstream connection of one worker. */
 export interface LaneReport {
+  readonly cluster: number;
   readonly address: string;
   readonly proto: number;
   readonly state: 'idle' | 'connecting' | 'handshake' | 'ready';
@@ -55,7 +64,7 @@ export type FromWorker =
   | { readonly type: 'loaded' }
   | { readonly type: 'listening'; readonly port: number }
   | { readonly type: 'listen-failed'; readonly reason: string; readonly inUse: boolean }
-  | { readonly type: 'refresh'; readonly reason: RefreshReason }
+  | { readonly type: 'refresh'; readonly cluster: number; readonly reason: RefreshReason }
   | { readonly type: 'drained' }
   | { readonly type: 'report'; readonly id: number; readonly lanes: readonly LaneReport[] }
   | {

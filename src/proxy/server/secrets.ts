@@ -4,7 +4,8 @@ import type { ProxyConfig, SecretSource } from '../config/schema.js';
 
 /** The secrets that a configuration refers to; kept apart from it, so that it can be shown. */
 export interface Secrets {
-  upstreamPassword: string;
+  /** Of each cluster; empty when it needs none. */
+  upstreamPasswords: string[];
   downstreamPasswords: string[];
 }
 
@@ -18,10 +19,10 @@ const SECRET_BYTES_MAX = 64 * 1024;
 export function resolveSecrets(config: ProxyConfig, source: string, environment = process.env): Secrets {
   const read = (from: SecretSource, path: string) => resolve(from, path, source, environment);
   const [listener] = config.listeners;
-  const [cluster] = config.clusters;
   return {
-    upstreamPassword:
-      cluster.auth_password === undefined ? '' : read(cluster.auth_password, 'clusters[0].auth_password'),
+    upstreamPasswords: config.clusters.map((cluster, i) =>
+      cluster.auth_password === undefined ? '' : read(cluster.auth_password, `clusters[${i}].auth_password`),
+    ),
     downstreamPasswords: listener.downstream_auth_passwords.map((each, i) =>
       read(each, `listeners[0].downstream_auth_passwords[${i}]`),
     ),

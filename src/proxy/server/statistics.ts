@@ -2,6 +2,7 @@ import { COMMANDS } from '../engine/commands/table.generated.js';
 import {
   Counter,
   type CounterName,
+  clusterStatsOffset,
   commandStatAt,
   DOWNSTREAM_COUNTERS,
   GAUGES,
@@ -27,11 +28,17 @@ const REDIS_CLUSTER: ReadonlySet<CounterName> = new Set<CounterName>([
   'connection_rate_limited',
 ]);
 
-/** Bytes of one worker's statistics. */
-export const STATS_BYTES = statsLength(COMMANDS.length) * Float64Array.BYTES_PER_ELEMENT;
+/** Bytes of one worker's statistics, for so many upstream clusters. */
+export function statsBytes(clusters: number): number {
+  return statsLength(COMMANDS.length, clusters) * Float64Array.BYTES_PER_ELEMENT;
+}
 
 /** All statistics of the process: the workers' counters summed, in a fixed order. */
-export function collect(workers: readonly SharedArrayBuffer[], prefix: string, cluster: string): Statistic[] {
+export function collect(
+  workers: readonly SharedArrayBuffer[],
+  prefix: string,
+  clusters: readonly string[],
+): Statistic[] {
   const arrays = workers.map((memory) => new Float64Array(memory));
   const sum = (index: number) => {
     let total = 0;
@@ -63,17 +70,23 @@ export function collect(workers: readonly SharedArrayBuffer[], prefix: string, c
     });
     statistics.push(one('total', total), one('success', Math.max(0, total - error)), one('error', error));
   }
-  for (const counter of UPSTREAM_COUNTERS) {
+  for (const [index, cluster] of clusters.entries()) {
+    statistics.push(...upstream(cluster, clusterStatsOffset(COMMANDS.length, index), sum));
+  }
+  return statistics;
+}
+
+function upstream(cluster: string, offset: number, sum: (index: number) => number): Statistic[] {
+  return UPSTREAM_COUNTERS.map((counter) => {
     const inner = REDIS_CLUSTER.has(counter);
-    statistics.push({
+    return {
       name: `cluster.${cluster}.${inner ? 'redis_cluster.' : ''}${counter}`,
-      value: sum(Counter[counter]),
+      value: sum(Counter[counter] + offset),
       metric: `envoy_cluster_${inner ? 'redis_cluster_' : ''}${counter}`,
       labels: { envoy_cluster_name: cluster },
       type: GAUGES.has(counter) ? 'gauge' : 'counter',
-    });
-  }
-  return statistics;
+    };
+  });
 }
 
 /** `name: value` lines, as Envoy prints them. */

@@ -25,6 +25,8 @@ interface Known {
   host: string;
   port: number;
   lastSeenMs: number;
+  /** Of a replica: the index of its master; -1 for a master. */
+  masterIndex: number;
 }
 
 export interface TopologyEvents {
@@ -201,7 +203,7 @@ export class Topology {
       const key = formatAddress({ host, port });
       let node = this.known.get(key);
       if (node === undefined) {
-        node = { index: this.takeIndex(now), host, port, lastSeenMs: now };
+        node = { index: this.takeIndex(now), host, port, lastSeenMs: now, masterIndex: -1 };
         this.known.set(key, node);
         nodesChanged = true;
       }
@@ -209,9 +211,18 @@ export class Topology {
       return node;
     };
     const slots = new Uint16Array(SLOT_COUNT).fill(NO_NODE);
+    const masters = new Set<Known>();
+    const masterOf = new Map<Known, number>();
     for (const range of ranges) {
-      slots.fill(seen(range.master.host, range.master.port).index, range.start, range.end + 1);
-      for (const replica of range.replicas) seen(replica.host, replica.port);
+      const master = seen(range.master.host, range.master.port);
+      slots.fill(master.index, range.start, range.end + 1);
+      masters.add(master);
+      for (const replica of range.replicas) masterOf.set(seen(replica.host, replica.port), master.index);
+    }
+    for (const node of this.known.values()) {
+      const masterIndex = masters.has(node) ? -1 : (masterOf.get(node) ?? -1);
+      if (node.masterIndex !== masterIndex) nodesChanged = true;
+      node.masterIndex = masterIndex;
     }
     for (const [key, node] of this.known) {
       if (node.lastSeenMs === now) continue;
@@ -227,7 +238,7 @@ export class Topology {
 
   /** The table of nodes as the workers get it. */
   entries(): NodeEntry[] {
-    return [...this.known.values()].map(({ index, host, port }) => ({ index, host, port }));
+    return [...this.known.values()].map(({ index, host, port, masterIndex }) => ({ index, host, port, masterIndex }));
   }
 
   private takeIndex(now: number): number {

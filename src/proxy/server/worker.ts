@@ -3,6 +3,7 @@ import type { Client } from '../engine/core/client.js';
 import { Core } from '../engine/core/core.js';
 import type { RefreshReason, Runtime, Transport, TransportEvents } from '../engine/core/runtime.js';
 import { SlotMap } from '../engine/core/slot-map.js';
+import { ClusterKeySpace } from '../engine/sharding/key-space.js';
 import { Counter } from '../engine/stats.js';
 import type { FromWorker, LaneReport, LogLevel, ToWorker, WorkerStart } from './messages.js';
 
@@ -40,13 +41,13 @@ self.onmessage = ({ data: message }) => {
       start(message);
       break;
     case 'nodes':
-      core.facts = { redisVersion: message.redisVersion };
+      if (message.cluster === 0) core.facts = { redisVersion: message.redisVersion };
       core.beginEvent();
-      core.router.applyNodes(message.nodes);
+      core.routers[message.cluster].applyNodes(message.nodes);
       break;
     case 'map':
       core.beginEvent();
-      core.router.mapChanged();
+      core.routers[message.cluster].mapChanged();
       break;
     case 'report':
       post({ type: 'report', id: message.id, lanes: reportLanes() });
@@ -79,7 +80,11 @@ function start(options: WorkerStart): void {
     runtime,
     options.settings,
     options.limits,
-    new SlotMap(options.slotMap),
+    options.clusters.map(({ settings, slotMap }) => ({
+      settings,
+      keySpace: new ClusterKeySpace(),
+      slotMap: new SlotMap(slotMap),
+    })),
     new Float64Array(options.stats[options.settings.worker]),
     options.stats.map((memory) => new Float64Array(memory)),
   );
@@ -93,7 +98,7 @@ function start(options: WorkerStart): void {
   }
   setInterval(() => {
     core.tick();
-    runtime.sendRefreshRequest();
+    runtime.sendRefreshRequests();
     if (largeBytes > 0 && core.nowMs - largeMs >= COLLECT_IDLE_MS) collect();
     if (draining) finishDrain();
   }, TICK_MS);
@@ -146,10 +151,11 @@ const LANE_STATES = ['idle', 'connecting', 'handshake', 'ready'] as const;
 
 function reportLanes(): LaneReport[] {
   const reports: LaneReport[] = [];
-  for (const node of core.router.nodes()) {
-    for (const lane of node.openLanes()) {
+  for (const router of core.routers) {
+    for (const lane of router.lanes()) {
       reports.push({
-        address: node.address,
+        cluster: router.index,
+        address: lane.node.address,
         proto: lane.proto,
         state: LANE_STATES[lane.state],
         inFlight: lane.inFlight,
@@ -186,8 +192,9 @@ function fault(error: unknown, client: Client): void {
 class BunRuntime implements Runtime {
   readonly allocate = (size: number) => Buffer.allocUnsafeSlow(size) as unknown as Bytes;
   private readonly threshold: number;
-  private refreshRequestedMs = Number.NEGATIVE_INFINITY;
-  private refreshWanted: RefreshReason | null = null;
+  /** By cluster: when a refresh was last asked for, and why one is wanted. */
+  private readonly refreshRequestedMs: number[] = [];
+  private readonly refreshWanted: (RefreshReason | null)[] = [];
 
   constructor(level: LogLevel) {
     this.threshold = LEVELS.indexOf(level);
@@ -257,19 +264,24 @@ class BunRuntime implements Runtime {
     }).catch((error: Error) => failed(error.message));
   }
 
-  requestRefresh(reason: RefreshReason): void {
-    this.refreshWanted = reason;
-    this.sendRefreshRequest();
+  requestRefresh(cluster: number, reason: RefreshReason): void {
+    this.refreshWanted[cluster] = reason;
+    this.sendRefreshRequest(cluster);
   }
 
   /** Sends what was asked for when it is not too soon after the last; called again with every tick. */
-  sendRefreshRequest(): void {
-    if (this.refreshWanted === null) return;
+  sendRefreshRequests(): void {
+    for (let cluster = 0; cluster < this.refreshWanted.length; cluster++) this.sendRefreshRequest(cluster);
+  }
+
+  private sendRefreshRequest(cluster: number): void {
+    const reason = this.refreshWanted[cluster];
+    if (reason == null) return;
     const now = this.now();
-    if (now - this.refreshRequestedMs < REFRESH_REQUEST_INTERVAL_MS) return;
-    post({ type: 'refresh', reason: this.refreshWanted });
-    this.refreshRequestedMs = now;
-    this.refreshWanted = null;
+    if (now - (this.refreshRequestedMs[cluster] ?? Number.NEGATIVE_INFINITY) < REFRESH_REQUEST_INTERVAL_MS) return;
+    post({ type: 'refresh', cluster, reason });
+    this.refreshRequestedMs[cluster] = now;
+    this.refreshWanted[cluster] = null;
   }
 
   log(level: LogLevel, message: string, fields?: Record<string, unknown>): void {

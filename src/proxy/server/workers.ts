@@ -1,7 +1,16 @@
 import { DEFAULT_WORKER_LIMITS } from '../engine/core/limits.js';
 import type { WorkerSettings } from '../engine/core/settings.js';
 import type { Logger } from './logger.js';
-import type { FromWorker, LaneReport, LogLevel, NodesMessage, ToWorker, WorkerStart } from './messages.js';
+import type {
+  ClusterStart,
+  FromWorker,
+  LaneReport,
+  LogLevel,
+  MapMessage,
+  NodesMessage,
+  ToWorker,
+  WorkerStart,
+} from './messages.js';
 
 /** A worker answers a question about its state within this time, or is left out. */
 const REPORT_TIMEOUT_MS = 500;
@@ -12,12 +21,12 @@ export interface WorkersOptions {
   readonly count: number;
   readonly settings: Omit<WorkerSettings, 'worker' | 'workers'>;
   readonly listen: { host: string; port: number };
-  readonly slotMap: SharedArrayBuffer;
+  readonly clusters: readonly ClusterStart[];
   /** Bytes of one worker's statistics. */
   readonly statsBytes: number;
   readonly logLevel: LogLevel;
   readonly logger: Logger;
-  onRefresh(): void;
+  onRefresh(cluster: number): void;
   /** A worker ended by itself. */
   onDeath(worker: number, reason: string): void;
 }
@@ -56,7 +65,7 @@ export class Workers {
       settings: { ...options.settings, worker: index, workers: options.count },
       limits: DEFAULT_WORKER_LIMITS,
       listen: options.listen,
-      slotMap: options.slotMap,
+      clusters: options.clusters,
       stats: this.stats,
       logLevel: options.logLevel,
     };
@@ -92,7 +101,7 @@ export class Workers {
   private hear(message: FromWorker): void {
     switch (message.type) {
       case 'refresh':
-        this.options.onRefresh();
+        this.options.onRefresh(message.cluster);
         break;
       case 'log':
         this.options.logger.log(message.level, message.message, message.fields);
@@ -106,7 +115,7 @@ export class Workers {
     }
   }
 
-  send(message: NodesMessage | { type: 'map' }): void {
+  send(message: NodesMessage | MapMessage): void {
     this.broadcast(message);
   }
 

@@ -34,7 +34,7 @@ export class CommandEntry {
     this.refusal = refusal;
     this.arity = spec.arity;
     this.repeatable = (spec.flags & CommandFlag.readonly) !== 0;
-    this.container = spec.container && kind !== Route.local && kind !== Route.refused;
+    this.container = spec.container && kind !== Route.local && kind !== Route.refused && kind !== Route.admin;
     this.subcommand = spec.name.includes('|');
     const first = spec.keys.find((key) => (key.flags & KeyFlag.incomplete) === 0) ?? spec.keys[0];
     this.keyAt =

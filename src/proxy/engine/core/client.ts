@@ -13,22 +13,12 @@ import {
 import { Counter } from '../stats.js';
 import type { Core } from './core.js';
 import { dispatch } from './dispatch.js';
+import { Hold } from './hold.js';
 import { detach, join, LARGE_REQUEST_BYTES, LargeRequest } from './input.js';
+import type { Mode } from './mode.js';
 import { Output } from './output.js';
 import { acquireRequest, type Request, RequestState, releaseRequest } from './request.js';
 import type { Transport } from './runtime.js';
-
-/** Why a client's commands are not read at the moment. A bit set. */
-export const Hold = {
-  /** It does not take its replies. */
-  output: 1,
-  /** It has too many commands on their way. */
-  pending: 2,
-  /** An upstream connection that it feeds is full. */
-  upstream: 4,
-  /** What it sent before must be answered first, so that its commands keep their order. */
-  order: 8,
-} as const;
 
 /** One frame for all clients of a thread: it is used within one call only. */
 const frame = new RequestFrame();
@@ -64,6 +54,12 @@ export class Client {
   outputBytesMax: number;
   /** When it last took bytes, while bytes wait for it. */
   progressMs = 0;
+  /** Null nearly always. */
+  mode: Mode | null = null;
+  /** Its commands get no replies (CLIENT REPLY OFF). */
+  muted = false;
+  /** What must be given back when it leaves: dedicated connections, subscriptions. Each is called once. */
+  readonly belongings = new Set<() => void>();
   /** The slot map's version when its oldest unanswered command was routed. */
   mapVersion = 0;
 
@@ -142,6 +138,12 @@ export class Client {
 
   /** The client has said all that it will say; it still gets its replies. */
   ended(): void {
+    if (this.hold & Hold.blocked) {
+      // Redis takes a blocked client that closes its side for gone, too.
+      this.transport.terminate();
+      this.core.left(this);
+      return;
+    }
     this.finished = true;
     if (!this.dirty) this.core.markDirty(this);
   }
@@ -163,6 +165,9 @@ export class Client {
 
   private keep(bytes: Bytes, at: number, end: number): void {
     if (at >= end) return;
+    if (this.hold & Hold.blocked && (this.carry?.length ?? 0) + end - at > this.core.limits.blockedInputBytesMax) {
+      this.pauseInput();
+    }
     const carry = this.carry;
     const allocate = this.core.runtime.allocate;
     if (carry !== null) this.carry = join(allocate, carry, bytes, at, end);
@@ -220,10 +225,13 @@ export class Client {
 
   setHold(reason: number): void {
     this.hold |= reason;
-    if (!this.paused && !this.closed) {
-      this.paused = true;
-      this.transport.pause();
-    }
+    if (reason !== Hold.blocked) this.pauseInput();
+  }
+
+  private pauseInput(): void {
+    if (this.paused || this.closed) return;
+    this.paused = true;
+    this.transport.pause();
   }
 
   /** Lifts a hold and goes on with what was received meanwhile. */
@@ -253,6 +261,7 @@ export class Client {
   /** Puts a command at the end of the client's order. */
   push(request: Request): void {
     request.client = this;
+    if (this.muted) request.silent = true;
     if (this.tail === null) this.head = request;
     else this.tail.next = request;
     this.tail = request;
@@ -263,7 +272,7 @@ export class Client {
   reply(bytes: Bytes, closeAfter = false): void {
     if (closeAfter) this.closing = true;
     if (this.head === null) {
-      this.output.append(bytes, 0, bytes.length);
+      if (!this.muted) this.output.append(bytes, 0, bytes.length);
       this.touch();
       return;
     }
@@ -296,8 +305,10 @@ export class Client {
         break;
       }
       if (next.state !== RequestState.done) break;
-      if (next.earlier !== null) for (const piece of next.earlier) this.output.append(piece, 0, piece.length);
-      if (next.reply !== null) this.output.append(next.reply, next.replyStart, next.replyEnd);
+      if (!next.silent) {
+        if (next.earlier !== null) for (const piece of next.earlier) this.output.append(piece, 0, piece.length);
+        if (next.reply !== null) this.output.append(next.reply, next.replyStart, next.replyEnd);
+      }
       request = next;
     }
     this.touch();
@@ -377,6 +388,8 @@ export class Client {
     this.head = null;
     this.tail = null;
     this.pending = 0;
+    for (const giveBack of this.belongings) giveBack();
+    this.belongings.clear();
     this.discharge();
     this.core.retries.abandon(this);
     this.carry = null;

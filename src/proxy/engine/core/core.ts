@@ -1,8 +1,8 @@
 import { type Bytes, utf8Bytes } from '../bytes.js';
 import { Catalog, type CommandEntry } from '../commands/catalog.js';
 import { COMMANDS } from '../commands/table.generated.js';
-import { bulk, encodeCommand } from '../resp/encode.js';
-import { Counter, commandStatAt } from '../stats.js';
+import { bulk } from '../resp/encode.js';
+import { Counter, clusterStatsOffset, commandStatAt } from '../stats.js';
 import { Client } from './client.js';
 import type { Lane } from './lane.js';
 import type { Limits } from './limits.js';
@@ -10,17 +10,16 @@ import { BufferPool } from './output.js';
 import { Replies } from './replies.js';
 import type { Request } from './request.js';
 import { Retries } from './retries.js';
-import { Router } from './router.js';
+import { type Cluster, Router } from './router.js';
 import type { RefreshReason, Runtime, Transport } from './runtime.js';
 import type { WorkerSettings } from './settings.js';
-import type { SlotMap } from './slot-map.js';
 import { SlowClients } from './slow-clients.js';
 import { Texts } from './texts.js';
-import { TokenBucket } from './token-bucket.js';
 
 const CLIENT_BUFFER_BYTES = 16 * 1024;
 const UPSTREAM_BUFFER_BYTES = 128 * 1024;
 const POOLED_BUFFERS_MAX = 64;
+const GAUGE_INTERVAL_MS = 100;
 
 /** Facts about the cluster that clients ask for. */
 export interface ClusterFacts {
@@ -34,6 +33,9 @@ export class Core {
   readonly texts: Texts;
   readonly clientBuffers: BufferPool;
   readonly upstreamBuffers: BufferPool;
+  /** The upstream clusters, in the order of the configuration; there is at least one. */
+  readonly routers: readonly Router[];
+  /** The first of them. */
   readonly router: Router;
   readonly replies = new Replies(this);
   readonly retries = new Retries(this);
@@ -44,7 +46,6 @@ export class Core {
   /** The time of the event that is being handled. */
   nowMs: number;
 
-  private readonly connects: TokenBucket;
   private readonly dirtyClients: Client[] = [];
   private readonly dirtyLanes: Lane[] = [];
   private laterClients: Client[] = [];
@@ -57,13 +58,12 @@ export class Core {
   readingLane: Lane | null = null;
   private nextClient = 0;
   private readonly countLines: (Bytes | undefined)[] = [];
-  private readonly greetings: ({ bytes: Bytes; replies: number } | undefined)[] = [];
 
   constructor(
     readonly runtime: Runtime,
     public settings: WorkerSettings,
     readonly limits: Limits,
-    readonly slotMap: SlotMap,
+    clusters: readonly Cluster[],
     readonly stats: Float64Array,
     /** The statistics of all workers, this one's among them. */
     private readonly allStats: readonly Float64Array[] = [stats],
@@ -72,8 +72,10 @@ export class Core {
     this.clientBuffers = new BufferPool(runtime.allocate, CLIENT_BUFFER_BYTES, POOLED_BUFFERS_MAX);
     this.upstreamBuffers = new BufferPool(runtime.allocate, UPSTREAM_BUFFER_BYTES, POOLED_BUFFERS_MAX);
     this.startedMs = this.nowMs = runtime.now();
-    this.connects = new TokenBucket(limits.connectRatePerSecond, limits.connectBurst, this.nowMs);
-    this.router = new Router(this);
+    this.routers = clusters.map(
+      (cluster, index) => new Router(this, index, cluster, clusterStatsOffset(COMMANDS.length, index)),
+    );
+    this.router = this.routers[0];
   }
 
   // ---------------------------------------------------------------- the turn
@@ -133,10 +135,21 @@ export class Core {
   tick(): void {
     this.clockRead = false;
     this.nowMs = this.runtime.now();
-    const startedBeforeMs = this.nowMs - this.settings.opTimeoutMs;
-    this.retries.tick(startedBeforeMs);
-    this.router.tick(startedBeforeMs);
+    this.retries.tick();
+    for (const router of this.routers) router.tick();
     this.slowClients.tick();
+    this.gauge();
+  }
+
+  private gaugedMs = 0;
+
+  /** Sets the gauge that would cost too much to keep with every command. */
+  private gauge(): void {
+    if (this.nowMs - this.gaugedMs < GAUGE_INTERVAL_MS) return;
+    this.gaugedMs = this.nowMs;
+    let pending = 0;
+    for (const client of this.clients) pending += client.pending;
+    this.stats[Counter.downstream_rq_active] = pending;
   }
 
   // ---------------------------------------------------------------- clients
@@ -178,39 +191,23 @@ export class Core {
   // ---------------------------------------------------------------- ways
 
   route(request: Request): void {
-    this.router.route(request);
+    (request.router as Router).route(request);
   }
 
   laneLost(lane: Lane, reason: RefreshReason): void {
-    this.runtime.requestRefresh(reason);
-    this.router.laneLost(lane);
-  }
-
-  /** What a new connection says first, and how many replies that brings. */
-  handshake(proto: number): { bytes: Bytes; replies: number } {
-    const known = this.greetings[proto];
-    if (known !== undefined) return known;
-    const { upstreamUsername: user, upstreamPassword: password } = this.settings;
-    const login = password === '' ? [] : ['AUTH', user === '' ? 'default' : user, password];
-    let command: string[] = [];
-    if (proto === 3) command = ['HELLO', '3', ...login];
-    else if (password !== '') command = user === '' ? ['AUTH', password] : login;
-    const greeting =
-      command.length === 0
-        ? { bytes: this.texts.empty, replies: 0 }
-        : { bytes: encodeCommand(command, this.runtime.allocate), replies: 1 };
-    this.greetings[proto] = greeting;
-    return greeting;
+    lane.router.requestRefresh(reason);
+    lane.router.laneLost(lane);
   }
 
   // ---------------------------------------------------------------- small things
 
+  /** Goes up whenever a slot map changes. */
   mapVersion(): number {
-    return this.slotMap.version();
-  }
-
-  takeConnectToken(): boolean {
-    return this.connects.take(this.nowMs);
+    const { routers } = this;
+    if (routers.length === 1) return this.router.slotMap.version();
+    let version = 0;
+    for (const router of routers) version += router.slotMap.version();
+    return version;
   }
 
   /** In [0, 1); jitter only. */

@@ -2,17 +2,138 @@ import { type Bytes, latin1, parseDecimal } from '../bytes.js';
 import { Route, type RouteKind } from '../commands/routes.js';
 import { flatReplyEnd, ReplyFramer } from '../resp/reply-framer.js';
 import type { Core } from './core.js';
-import type { Request } from './request.js';
+import { Hold } from './hold.js';
+import { readRedirect } from './redirect.js';
+import { acquireRequest, type Request } from './request.js';
+import type { Router } from './router.js';
 
-/** Commands whose keys are in several slots are served by one command a slot; this puts the answers together. */
+const framer = new ReplyFramer();
+
+/**
+ * A command whose keys are in several slots is served by one command a slot, a *group*; groups for one node travel
+ * together, as a *batch*. This keeps what belongs to which, and puts the answers together.
+ */
 export class Fanout {
-  /** Parts, each with its reply once it is there. */
+  /** What was sent: batches, and groups that had to be sent again on their own. */
   readonly parts: Request[] = [];
   remaining = 0;
-  /** For `splitValues`: the part that serves each key, in the order of the keys. */
-  readonly partOfKey: number[] = [];
+  readonly groups: number;
+  readonly batches: number;
+  /** The groups' commands, one behind the other; `commandAt[g]` is where one begins. */
+  commands!: Bytes;
+  readonly commandAt: Int32Array;
+  /** The groups' replies. */
+  private readonly replies: (Bytes | null)[];
+  private readonly replyAt: Int32Array;
+  private readonly replyEnd: Int32Array;
 
-  constructor(readonly route: RouteKind) {}
+  /**
+   * @param firstOfBatch number of each batch's first group; one more entry than there are batches
+   * @param slots each group's slot
+   * @param groupOfKey each key's group
+   * @param keysOfGroup each group's number of keys
+   */
+  constructor(
+    readonly route: RouteKind,
+    readonly firstOfBatch: Int32Array,
+    readonly slots: Int32Array,
+    readonly groupOfKey: Int32Array,
+    readonly keysOfGroup: Int32Array,
+  ) {
+    this.groups = slots.length;
+    this.batches = firstOfBatch.length - 1;
+    this.commandAt = new Int32Array(this.groups + 1);
+    this.replies = new Array(this.groups).fill(null);
+    this.replyAt = new Int32Array(this.groups);
+    this.replyEnd = new Int32Array(this.groups);
+  }
+
+  /** Takes the reply of a part. Groups that were redirected or turned away are sent again, each on its own. */
+  answered(core: Core, part: Request): void {
+    const bytes = part.reply as Bytes;
+    const first = part.firstGroup;
+    const { replies } = part;
+    const last = this.lastGroup(part);
+    if (part.failed) {
+      // One error of the proxy's own stands for them all.
+      for (let g = first; g < last; g++) this.take(g, bytes, part.replyStart, part.replyEnd);
+      return;
+    }
+    let at = part.replyStart;
+    for (let g = first; g < last; g++) {
+      const end = replyEndAt(bytes, at, part.replyEnd);
+      this.take(g, bytes, at, end);
+      if (bytes[at] === 45 && replies > 1 && readRedirect(bytes, at, end) !== null) this.sendAgain(core, part, g);
+      at = end;
+    }
+  }
+
+  private lastGroup(part: Request): number {
+    // A part that holds one group may stand in the middle of a batch: its end tells.
+    let last = part.firstGroup;
+    while (this.commandAt[last] < part.end) last++;
+    return last;
+  }
+
+  private take(group: number, bytes: Bytes, start: number, end: number): void {
+    this.replies[group] = bytes;
+    this.replyAt[group] = start;
+    this.replyEnd[group] = end;
+  }
+
+  /** A group goes its own way; from here on the engine follows its redirections. */
+  private sendAgain(core: Core, part: Request, group: number): void {
+    const parent = part.parent as Request;
+    if (parent.client === null) return;
+    // What the client sends from now on must not overtake it.
+    parent.client.setHold(Hold.order);
+    const again = acquireRequest();
+    again.entry = part.entry;
+    again.bytes = this.commands;
+    again.start = this.commandAt[group];
+    again.end = this.commandAt[group + 1];
+    again.router = part.router;
+    again.slot = this.slots[group];
+    again.proto = part.proto;
+    again.startedMs = part.startedMs;
+    again.parent = parent;
+    again.firstGroup = group;
+    again.order = part.order;
+    this.remaining++;
+    this.parts.push(again);
+    core.retries.resend(again, part.router as Router);
+  }
+
+  bytesOf(group: number): Bytes {
+    return this.replies[group] as Bytes;
+  }
+
+  startOf(group: number): number {
+    return this.replyAt[group];
+  }
+
+  endOf(group: number): number {
+    return this.replyEnd[group];
+  }
+
+  isError(group: number): boolean {
+    return this.bytesOf(group)[this.replyAt[group]] === 45;
+  }
+}
+
+/** The end of the whole reply at `at`. The range is known to hold whole replies only. */
+function replyEndAt(bytes: Bytes, at: number, end: number): number {
+  // `*1` and a bulk string: what MGET says of one key.
+  if (bytes[at] === 42 && bytes[at + 1] === 49 && bytes[at + 2] === 13) {
+    const flat = flatReplyEnd(bytes, at + 4, end);
+    if (flat >= 0) return flat;
+  }
+  const flat = flatReplyEnd(bytes, at, end);
+  if (flat >= 0) return flat;
+  const framed = framer.feed(bytes, at, end);
+  if (framed >= 0) return framed;
+  framer.reset();
+  return end;
 }
 
 /** A merged reply: bytes of its own, or ranges of what was received, in order. */
@@ -21,7 +142,7 @@ export interface MergedReply {
   failed: boolean;
 }
 
-/** Puts the parts' replies together; every part is done and its reply is in one piece. */
+/** Puts the groups' replies together; every group has its own, in one piece. */
 export function mergeReplies(core: Core, fanout: Fanout): MergedReply {
   switch (fanout.route) {
     case Route.splitValues:
@@ -29,50 +150,43 @@ export function mergeReplies(core: Core, fanout: Fanout): MergedReply {
     case Route.splitSum:
       return mergeSum(core, fanout);
     default:
-      return mergeOk(core, fanout);
+      return errorOf(core, fanout) ?? { pieces: [core.texts.ok], failed: false };
   }
 }
 
-function isError(part: Request): boolean {
-  return (part.reply as Bytes)[part.replyStart] === 45;
-}
-
-/** The first error as it came when there is one; Envoy's words when several parts failed. */
+/** The first error as it came when there is one; Envoy's words when several groups failed. */
 function errorOf(core: Core, fanout: Fanout): MergedReply | null {
   let count = 0;
-  let first: Request | null = null;
-  for (const part of fanout.parts) {
-    if (!isError(part)) continue;
-    first ??= part;
+  let first = -1;
+  for (let g = 0; g < fanout.groups; g++) {
+    if (!fanout.isError(g)) continue;
+    if (first < 0) first = g;
     count++;
   }
-  if (first === null) return null;
+  if (first < 0) return null;
   // A command that was refused everywhere for one reason (NOPERM, WRONGTYPE) is told that reason.
-  if (fanout.parts.length === count && sameErrors(fanout.parts)) {
-    const bytes = first.reply as Bytes;
-    return { pieces: [bytes.subarray(first.replyStart, first.replyEnd) as Bytes], failed: true };
+  if (fanout.groups === count && sameErrors(fanout)) {
+    const piece = fanout.bytesOf(first).subarray(fanout.startOf(first), fanout.endOf(first)) as Bytes;
+    return { pieces: [piece], failed: true };
   }
   return { pieces: [core.text(`-finished with ${count} error(s)\r\n`)], failed: true };
 }
 
-function sameErrors(parts: readonly Request[]): boolean {
-  const text = (part: Request) => latin1(part.reply as Bytes, part.replyStart, part.replyEnd);
-  const first = text(parts[0]);
-  return parts.every((part) => text(part) === first);
-}
-
-function mergeOk(core: Core, fanout: Fanout): MergedReply {
-  return errorOf(core, fanout) ?? { pieces: [core.texts.ok], failed: false };
+function sameErrors(fanout: Fanout): boolean {
+  const text = (g: number) => latin1(fanout.bytesOf(g), fanout.startOf(g), fanout.endOf(g));
+  const first = text(0);
+  for (let g = 1; g < fanout.groups; g++) if (text(g) !== first) return false;
+  return true;
 }
 
 function mergeSum(core: Core, fanout: Fanout): MergedReply {
   const error = errorOf(core, fanout);
   if (error !== null) return error;
   let sum = 0;
-  for (const part of fanout.parts) {
-    const bytes = part.reply as Bytes;
-    const value =
-      bytes[part.replyStart] === 58 ? parseDecimal(bytes, part.replyStart + 1, part.replyEnd - 2) : Number.NaN;
+  for (let g = 0; g < fanout.groups; g++) {
+    const bytes = fanout.bytesOf(g);
+    const start = fanout.startOf(g);
+    const value = bytes[start] === 58 ? parseDecimal(bytes, start + 1, fanout.endOf(g) - 2) : Number.NaN;
     if (Number.isNaN(value)) return { pieces: [core.texts.upstreamProtocolError], failed: true };
     sum += value;
   }
@@ -82,58 +196,72 @@ function mergeSum(core: Core, fanout: Fanout): MergedReply {
 /** A merged array up to this size is copied into one buffer; larger values stay where they were received. */
 const GATHER_BYTES_MAX = 16 * 1024;
 
-function mergeValues(core: Core, fanout: Fanout): MergedReply {
-  const { parts, partOfKey } = fanout;
-  const at: number[] = new Array(parts.length);
-  const framer = new ReplyFramer();
-  let total = 16;
-  for (let i = 0; i < parts.length; i++) {
-    const part = parts[i];
-    const bytes = part.reply as Bytes;
-    total += part.replyEnd - part.replyStart;
-    if (isError(part)) continue;
-    // The element count's line is passed over: the part was asked for as many keys as it serves.
-    let line = part.replyStart;
-    if (bytes[line] !== 42) return { pieces: [core.texts.upstreamProtocolError], failed: true };
-    while (bytes[line] !== 10) line++;
-    at[i] = line + 1;
+/** Bytes that follow one another in a reply: small ones are gathered, large ones passed by reference. */
+class Gather {
+  readonly pieces: Bytes[] = [];
+  private buffer: Bytes;
+  private used = 0;
+
+  constructor(
+    private readonly core: Core,
+    expected: number,
+  ) {
+    this.buffer = core.runtime.allocate(Math.min(expected, GATHER_BYTES_MAX));
   }
-  let failed = false;
-  const pieces: Bytes[] = [];
-  let gather = core.runtime.allocate(Math.min(total, GATHER_BYTES_MAX));
-  let used = 0;
-  const header = core.text(`*${partOfKey.length}\r\n`);
-  used += header.copy(gather, 0, 0, header.length);
-  const append = (bytes: Bytes, start: number, end: number) => {
+
+  append(bytes: Bytes, start: number, end: number): void {
     const size = end - start;
-    if (used + size > gather.length) {
-      if (used > 0) pieces.push(gather.subarray(0, used) as Bytes);
-      used = 0;
+    if (this.used + size > this.buffer.length) {
+      this.close();
+      this.buffer = this.core.runtime.allocate(GATHER_BYTES_MAX);
       if (size > GATHER_BYTES_MAX / 4) {
-        pieces.push(bytes.subarray(start, end) as Bytes);
-        gather = core.runtime.allocate(GATHER_BYTES_MAX);
+        this.pieces.push(bytes.subarray(start, end) as Bytes);
         return;
       }
-      gather = core.runtime.allocate(GATHER_BYTES_MAX);
     }
-    bytes.copy(gather, used, start, end);
-    used += size;
-  };
-  for (const index of partOfKey) {
-    const part = parts[index];
-    const bytes = part.reply as Bytes;
-    if (isError(part)) {
+    bytes.copy(this.buffer, this.used, start, end);
+    this.used += size;
+  }
+
+  close(): void {
+    if (this.used > 0) this.pieces.push(this.buffer.subarray(0, this.used) as Bytes);
+    this.used = 0;
+  }
+}
+
+function mergeValues(core: Core, fanout: Fanout): MergedReply {
+  const { groups, groupOfKey, keysOfGroup } = fanout;
+  /** Where each group's next value stands. */
+  const at = new Int32Array(groups);
+  let total = 16;
+  for (let g = 0; g < groups; g++) {
+    const bytes = fanout.bytesOf(g);
+    let line = fanout.startOf(g);
+    total += fanout.endOf(g) - line;
+    if (fanout.isError(g)) continue;
+    // The element count's line is passed over: the group was asked for as many keys as it serves.
+    if (bytes[line] !== 42) return { pieces: [core.texts.upstreamProtocolError], failed: true };
+    while (bytes[line] !== 10) line++;
+    at[g] = line + 1;
+  }
+  let failed = false;
+  const gather = new Gather(core, total);
+  const header = core.text(`*${groupOfKey.length}\r\n`);
+  gather.append(header, 0, header.length);
+  for (let i = 0; i < groupOfKey.length; i++) {
+    const g = groupOfKey[i];
+    const bytes = fanout.bytesOf(g);
+    if (fanout.isError(g)) {
       failed = true;
-      append(bytes, part.replyStart, part.replyEnd);
+      gather.append(bytes, fanout.startOf(g), fanout.endOf(g));
       continue;
     }
-    const start = at[index];
-    let end = start < part.replyEnd ? flatReplyEnd(bytes, start, part.replyEnd) : -1;
-    if (end < 0 && start < part.replyEnd) end = framer.feed(bytes, start, part.replyEnd);
-    if (end < 0) return { pieces: [core.texts.upstreamProtocolError], failed: true };
-    append(bytes, start, end);
-    at[index] = end;
+    const start = at[g];
+    if (start >= fanout.endOf(g)) return { pieces: [core.texts.upstreamProtocolError], failed: true };
+    const end = keysOfGroup[g] === 1 ? fanout.endOf(g) : replyEndAt(bytes, start, fanout.endOf(g));
+    gather.append(bytes, start, end);
+    at[g] = end;
   }
-  if (used > 0) pieces.push(gather.subarray(0, used) as Bytes);
-  return { pieces, failed };
+  gather.close();
+  return { pieces: gather.pieces, failed };
 }

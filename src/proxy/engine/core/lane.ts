@@ -1,14 +1,16 @@
 import type { Bytes } from '../bytes.js';
 import { Counter } from '../stats.js';
 import { Attempt } from './attempt.js';
-import { type Client, Hold } from './client.js';
+import type { Client } from './client.js';
 import type { Core } from './core.js';
 import { RequestFifo } from './fifo.js';
 import { HANDSHAKE_FAILED, HANDSHAKE_INCOMPLETE, Handshake } from './handshake.js';
+import { Hold } from './hold.js';
 import { WAITING_HOLD_SHARE } from './limits.js';
 import { Output } from './output.js';
 import { ReplyReader } from './reply-reader.js';
 import { acquireRequest, type Request, RequestState, releaseRequest } from './request.js';
+import type { Router } from './router.js';
 import type { Transport, TransportEvents } from './runtime.js';
 import type { UpstreamNode } from './upstream-node.js';
 
@@ -36,6 +38,9 @@ export class Lane {
   lastError = '';
   attempt: TransportEvents | null = null;
 
+  /** The cluster that the node belongs to. */
+  readonly router: Router;
+
   private transport: Transport | null = null;
   private readonly fifo = new RequestFifo();
   private readonly reader: ReplyReader;
@@ -48,7 +53,10 @@ export class Lane {
     readonly core: Core,
     readonly node: UpstreamNode,
     readonly proto: number,
+    /** Reads from a replica. */
+    readonly readonly = false,
   ) {
+    this.router = node.router;
     this.output = new Output(core.upstreamBuffers);
     this.reader = new ReplyReader(core, this, this.fifo);
   }
@@ -91,6 +99,7 @@ export class Lane {
     request.bytes = bytes;
     request.start = 0;
     request.end = bytes.length;
+    request.router = this.router;
     request.startedMs = this.core.nowMs;
     this.send(request);
   }
@@ -134,7 +143,7 @@ export class Lane {
       return;
     }
     this.written += taken;
-    this.core.add(Counter.upstream_cx_tx_bytes_total, taken);
+    this.router.add(Counter.upstream_cx_tx_bytes_total, taken);
     this.relieve();
   }
 
@@ -143,8 +152,8 @@ export class Lane {
   /** Starts to connect, unless it is connected, connecting, or must wait first. */
   connect(): void {
     if (this.state !== LaneState.idle || this.core.nowMs < this.retryAtMs) return;
-    if (!this.core.takeConnectToken()) {
-      this.core.count(Counter.connection_rate_limited);
+    if (!this.router.takeConnectToken()) {
+      this.router.count(Counter.connection_rate_limited);
       this.retryAtMs = this.core.nowMs + this.core.limits.reconnectDelayMs;
       return;
     }
@@ -159,10 +168,10 @@ export class Lane {
     this.lastReceivedMs = this.core.nowMs;
     this.appended = 0;
     this.written = 0;
-    this.core.count(Counter.upstream_cx_total);
-    this.core.count(Counter.upstream_cx_active);
+    this.router.count(Counter.upstream_cx_total);
+    this.router.count(Counter.upstream_cx_active);
     this.state = LaneState.handshake;
-    const greeting = this.core.handshake(this.proto);
+    const greeting = this.router.greeting(this.proto, this.readonly);
     if (greeting.replies === 0) this.ready();
     else {
       this.handshake = new Handshake(greeting.replies);
@@ -187,7 +196,7 @@ export class Lane {
     let at = 0;
     for (; at < waiting.length && this.fifo.length < this.core.limits.upstreamInFlightMax; at++) {
       const request = waiting[at];
-      this.core.add(Counter.upstream_rq_pending_active, -1);
+      this.router.add(Counter.upstream_rq_pending_active, -1);
       if (request.client === null && request.parent === null) releaseRequest(request);
       else this.send(request);
     }
@@ -196,7 +205,7 @@ export class Lane {
   }
 
   failed(reason: string): void {
-    if (this.state === LaneState.connecting) this.core.count(Counter.upstream_cx_connect_fail);
+    if (this.state === LaneState.connecting) this.router.count(Counter.upstream_cx_connect_fail);
     this.disconnect(reason);
     this.core.laneLost(this, 'connect_failed');
   }
@@ -224,9 +233,9 @@ export class Lane {
 
   closed(reason: string): void {
     if (this.transport === null) return;
-    this.core.add(Counter.upstream_cx_active, -1);
+    this.router.add(Counter.upstream_cx_active, -1);
     const established = this.state === LaneState.ready;
-    if (this.fifo.length > 0) this.core.count(Counter.upstream_cx_destroy_with_active_rq);
+    if (this.fifo.length > 0) this.router.count(Counter.upstream_cx_destroy_with_active_rq);
     const written = this.written;
     if (established) this.failures = 0;
     this.disconnect(this.lastError || reason);
@@ -235,10 +244,10 @@ export class Lane {
     this.waiting = [];
     for (let left = this.fifo.length; left > 0; left--) {
       const request = this.fifo.shift();
-      this.core.retries.interrupted(request, request.sentEnd <= written);
+      this.core.retries.interrupted(request, request.sentEnd <= written, this.router);
     }
     for (const request of waiting) {
-      if (this.core.retries.joins(request)) this.core.add(Counter.upstream_rq_pending_active, -1);
+      if (this.core.retries.joins(request)) this.router.add(Counter.upstream_rq_pending_active, -1);
       else this.waiting.push(request);
     }
     this.core.laneLost(this, established ? 'connection_lost' : 'connect_failed');
@@ -267,7 +276,7 @@ export class Lane {
   received(bytes: Bytes): void {
     const end = bytes.length;
     this.lastReceivedMs = this.core.nowMs;
-    this.core.add(Counter.upstream_cx_rx_bytes_total, end);
+    this.router.add(Counter.upstream_cx_rx_bytes_total, end);
     let at = 0;
     if (this.handshake !== null) {
       at = this.handshake.feed(bytes, end);
@@ -289,7 +298,7 @@ export class Lane {
 
   /** The connection cannot be trusted any more. */
   garbage(reason: string): void {
-    this.core.count(Counter.upstream_cx_protocol_error);
+    this.router.count(Counter.upstream_cx_protocol_error);
     this.core.runtime.log('error', reason, { upstream: this.node.address });
     this.terminate(reason);
   }
@@ -317,6 +326,8 @@ export class Lane {
       placeholder.sentEnd = request.sentEnd;
       placeholder.startedMs = request.startedMs;
       placeholder.state = RequestState.sent;
+      placeholder.replies = request.replies;
+      placeholder.router = this.router;
       this.fifo.replace(i, placeholder);
       this.core.replies.timedOut(request);
     }
@@ -324,11 +335,11 @@ export class Lane {
     const kept: Request[] = [];
     for (const request of this.waiting) {
       if (request.client === null && request.parent === null) {
-        this.core.add(Counter.upstream_rq_pending_active, -1);
+        this.router.add(Counter.upstream_rq_pending_active, -1);
         releaseRequest(request);
       } else if (request.startedMs > startedBeforeMs) kept.push(request);
       else {
-        this.core.add(Counter.upstream_rq_pending_active, -1);
+        this.router.add(Counter.upstream_rq_pending_active, -1);
         this.core.replies.timedOut(request);
       }
     }

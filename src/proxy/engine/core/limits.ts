@@ -2,6 +2,8 @@
 export interface Limits {
   /** Commands of one client that may be on their way at once; above it the client is not read. */
   readonly clientPendingMax: number;
+  /** Bytes that a client may send on while it is blocked; above it its socket is not read. */
+  readonly blockedInputBytesMax: number;
   /** Unsent reply bytes of one client above which its socket is not read. */
   readonly clientOutputBytesHigh: number;
   /**
@@ -49,6 +51,7 @@ export interface Limits {
 
 export const DEFAULT_WORKER_LIMITS: Limits = {
   clientPendingMax: 16384,
+  blockedInputBytesMax: 64 * 1024,
   clientOutputBytesHigh: 1024 * 1024,
   clientOutputBytesMax: 64 * 1024 * 1024,
   extraOutputBytesMax: 1024 * 1024 * 1024,

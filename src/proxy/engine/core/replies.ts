@@ -21,8 +21,8 @@ export class Replies {
 
   /** A whole reply to a request that has just left its connection's order. */
   complete(request: Request, bytes: Bytes, start: number, end: number, lane: Lane): void {
-    if (bytes[start] === 45 && (request.client !== null || request.parent !== null)) {
-      const redirect = readRedirect(bytes, start, end);
+    if (bytes[start] === 45 && request.replies === 1 && (request.client !== null || request.parent !== null)) {
+      const redirect = request.pinned ? null : readRedirect(bytes, start, end);
       if (redirect !== null && this.core.retries.follow(request, redirect, lane)) return;
       this.deliver(request, bytes, start, end, true);
       return;
@@ -32,7 +32,8 @@ export class Replies {
 
   /** Gives a reply to whoever waits for it: now when it is its turn, else when it is. */
   deliver(request: Request, bytes: Bytes, start: number, end: number, isError: boolean): void {
-    this.core.stats[Counter.upstream_rq_total]++;
+    const router = request.router ?? this.core.router;
+    this.core.stats[Counter.upstream_rq_total + router.statsOffset]++;
     if (request.recovery !== null) this.core.retries.settled(request);
     if (isError && request.entry !== null && request.parent === null)
       this.core.stats[commandStatAt(request.entry.id) + 1]++;
@@ -43,7 +44,7 @@ export class Replies {
       return;
     }
     if (client.head === request) {
-      client.output.append(bytes, start, end);
+      if (!request.silent) client.output.append(bytes, start, end);
       if (client.output.bytes > client.outputBytesMax && this.core.readingLane !== null) {
         this.core.slowClients.holdUpstream(client, this.core.readingLane);
       }
@@ -96,29 +97,43 @@ export class Replies {
     if (part.earlier !== null) this.joinParts(part);
     part.state = RequestState.done;
     const parent = part.parent as Request;
-    const fanout = parent.fanout;
-    if (fanout === null || --fanout.remaining > 0) return;
+    const { task, fanout } = parent;
+    if (task !== null) {
+      this.unhold(part);
+      task.answered(part);
+      releaseRequest(part);
+      return;
+    }
+    if (fanout === null) return;
+    fanout.answered(this.core, part);
+    if (--fanout.remaining > 0) return;
     const merged = parent.client === null ? null : mergeReplies(this.core, fanout);
     for (const done of fanout.parts) {
       this.unhold(done);
       releaseRequest(done);
     }
+    this.finish(parent, merged === null ? [] : merged.pieces, merged?.failed);
+  }
+
+  /** Answers a command that others have served; what was pushed for it in the client's order is done. */
+  finish(parent: Request, pieces: Bytes[], failed = false): void {
     parent.fanout = null;
+    parent.task = null;
     const client = parent.client;
-    if (client === null || merged === null) {
+    if (client === null) {
       releaseRequest(parent);
       return;
     }
-    if (merged.failed && parent.entry !== null) this.core.countError(parent.entry);
+    if (failed && parent.entry !== null) this.core.countError(parent.entry);
     if (client.head === parent) {
-      for (const piece of merged.pieces) client.output.append(piece, 0, piece.length);
+      if (!parent.silent) for (const piece of pieces) client.output.append(piece, 0, piece.length);
       client.advance();
       return;
     }
-    parent.earlier = merged.pieces;
+    parent.earlier = pieces;
     parent.state = RequestState.done;
     let size = 0;
-    for (const piece of merged.pieces) size += piece.length;
+    for (const piece of pieces) size += piece.length;
     this.hold(parent, size);
   }
 
@@ -142,8 +157,11 @@ export class Replies {
       releaseRequest(request);
       return;
     }
-    this.core.count(Counter.upstream_rq_failure);
+    (request.router ?? this.core.router).count(Counter.upstream_rq_failure);
     this.dropEarlier(request);
+    // Of whatever it was to bring, this one error has come.
+    request.replies = 1;
+    request.failed = true;
     this.deliver(request, error, 0, error.length, true);
   }
 
@@ -154,7 +172,7 @@ export class Replies {
   }
 
   timedOut(request: Request): void {
-    this.core.count(Counter.upstream_rq_timeout);
+    (request.router ?? this.core.router).count(Counter.upstream_rq_timeout);
     this.fail(request, request.attempts === 0 ? this.core.texts.noUpstreamHost : this.core.texts.upstreamFailure);
   }
 }

@@ -46,8 +46,11 @@ export class ReplyReader {
       let next: number = REPLY_INCOMPLETE;
       const fresh = framer.idle && this.errorCarry === null;
       if (fresh) {
-        next = flatReplyEnd(bytes, at, end);
-        if (next < 0) this.inPush = bytes[at] === PUSH;
+        if (fifo.length !== 0 && fifo.peek().replies !== 1 && bytes[at] !== PUSH) framer.expect(fifo.peek().replies);
+        else {
+          next = flatReplyEnd(bytes, at, end);
+          if (next < 0) this.inPush = bytes[at] === PUSH;
+        }
       }
       if (next < 0) {
         next = framer.feed(bytes, at, end);
@@ -80,7 +83,7 @@ export class ReplyReader {
 
   /** A reply that goes on in the next chunk. */
   private partial(request: Request, bytes: Bytes, start: number, end: number, fresh: boolean): void {
-    if (this.errorCarry !== null || (fresh && bytes[start] === 45)) {
+    if (this.errorCarry !== null || (fresh && bytes[start] === 45 && request.replies === 1)) {
       // Errors may be redirections; they are looked at whole.
       this.errorCarry = this.joined(this.errorCarry, bytes, start, end);
       if (this.errorCarry.length > ERROR_BYTES_MAX) this.lane.garbage('the upstream sent an error without an end');
@@ -88,7 +91,7 @@ export class ReplyReader {
     }
     const client = request.client;
     const large = request.streaming || request.held + end - start >= STREAM_BYTES_MIN;
-    if (large && client !== null && request.parent === null && client.head === request) {
+    if (large && client !== null && request.parent === null && client.head === request && !request.silent) {
       if (!request.streaming) {
         request.streaming = true;
         this.giveEarlier(request, client);
@@ -120,7 +123,7 @@ export class ReplyReader {
   /** What was kept of a reply while its turn had not come. */
   private giveEarlier(request: Request, client: Client): void {
     if (request.earlier === null) return;
-    for (const piece of request.earlier) client.stream(piece, 0, piece.length);
+    if (!request.silent) for (const piece of request.earlier) client.stream(piece, 0, piece.length);
     this.core.replies.dropEarlier(request);
   }
 

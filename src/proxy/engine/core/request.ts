@@ -3,6 +3,8 @@ import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from './client.js';
 import type { Fanout } from './fanout.js';
 import type { Recovery } from './retries.js';
+import type { Router } from './router.js';
+import type { Task } from './task.js';
 
 export const RequestState = {
   /** Waits for a connection, a topology or a moment to be sent again. */
@@ -11,6 +13,14 @@ export const RequestState = {
   sent: 1,
   /** The reply is here; it waits for its turn in the client's order. */
   done: 2,
+} as const;
+
+export const Lost = {
+  no: 0,
+  /** It cannot have been executed. */
+  unsent: 1,
+  /** It may have been executed. */
+  unknown: 2,
 } as const;
 
 /**
@@ -29,8 +39,18 @@ export class Request {
   bytes: Bytes | null = null;
   start = 0;
   end = 0;
+  /** The upstream cluster that serves it. */
+  router: Router | null = null;
   /** Below 0: any master. */
   slot = -1;
+  /** Replies that its bytes bring: more than one when they hold several commands. They are delivered as one range. */
+  replies = 1;
+  /** Its reply is an error of the proxy's own, whatever it was to bring. */
+  failed = false;
+  /** Is not redirected or sent again by the engine: whoever sent it decides, and looks at `lost`. */
+  pinned = false;
+  /** Of a pinned command whose connection died: what is known of it. */
+  lost: number = Lost.no;
   /** RESP version of the reply: 2 or 3. */
   proto = 2;
   /** When it arrived, in the runtime's milliseconds. */
@@ -57,8 +77,15 @@ export class Request {
   /** The batch that it was sent again with. */
   recovery: Recovery | null = null;
 
+  /** The client does not want the reply (CLIENT REPLY OFF, SKIP). */
+  silent = false;
+
+  /** Of a part of a fan-out: the number of the first command in its bytes. */
+  firstGroup = 0;
   /** Set on a command that is served by several others … */
   fanout: Fanout | null = null;
+  /** … or by a task that sends others … */
+  task: Task | null = null;
   /** … and on each of those. */
   parent: Request | null = null;
 }
@@ -90,7 +117,13 @@ export function releaseRequest(request: Request): void {
   request.entry = null;
   request.state = RequestState.waiting;
   request.bytes = null;
+  request.router = null;
   request.slot = -1;
+  request.replies = 1;
+  request.failed = false;
+  request.pinned = false;
+  request.lost = Lost.no;
+  request.silent = false;
   request.attempts = 0;
   request.asking = false;
   request.reply = null;
@@ -99,6 +132,7 @@ export function releaseRequest(request: Request): void {
   request.streaming = false;
   request.recovery = null;
   request.fanout = null;
+  request.task = null;
   request.parent = null;
   request.next = free;
   free = request;

@@ -1,9 +1,11 @@
 import { Counter } from '../stats.js';
-import { type Client, Hold } from './client.js';
+import type { Client } from './client.js';
 import type { Core } from './core.js';
+import { Hold } from './hold.js';
 import type { Lane } from './lane.js';
 import type { Redirect } from './redirect.js';
-import { type Request, RequestState, releaseRequest } from './request.js';
+import { Lost, type Request, RequestState, releaseRequest } from './request.js';
+import type { Router } from './router.js';
 
 /** First wait before a command that was turned away (TRYAGAIN, LOADING, …) is sent again; it doubles. */
 const RETRY_DELAY_MS = 20;
@@ -54,10 +56,11 @@ export class Retries {
 
   /** Follows a redirection, or sends the command again a little later. False: the client gets the error. */
   follow(request: Request, redirect: Redirect, lane: Lane): boolean {
-    const expired = this.core.nowMs - request.startedMs >= this.core.settings.opTimeoutMs;
+    const { router } = lane;
+    const expired = this.core.nowMs - request.startedMs >= router.settings.opTimeoutMs;
     if (redirect.type === 'retry') {
-      this.core.count(redirect.reason === 'tryagain' ? Counter.upstream_rq_tryagain : Counter.upstream_rq_retry);
-      if (redirect.reason !== 'tryagain') this.core.runtime.requestRefresh('cluster_down');
+      router.count(redirect.reason === 'tryagain' ? Counter.upstream_rq_tryagain : Counter.upstream_rq_retry);
+      if (redirect.reason !== 'tryagain') router.requestRefresh('cluster_down');
       if (expired || request.attempts >= this.core.limits.attemptsMax) {
         // A slot that moves is no business of the client's; what else a node says may help to find the cause.
         if (redirect.reason !== 'tryagain') return false;
@@ -67,23 +70,30 @@ export class Retries {
       this.again(request, this.delayMs(request), null, false);
       return true;
     }
-    const target = this.core.router.redirected(redirect, lane.node);
-    if (redirect.type === 'moved') this.core.runtime.requestRefresh('moved');
+    const target = router.redirected(redirect, lane.node);
+    if (redirect.type === 'moved') router.requestRefresh('moved');
     if (expired || request.attempts >= this.core.limits.attemptsMax || target === null) {
       this.core.replies.fail(request, this.core.texts.upstreamFailure);
       return true;
     }
-    this.core.count(redirect.type === 'moved' ? Counter.upstream_rq_moved : Counter.upstream_rq_ask);
+    router.count(redirect.type === 'moved' ? Counter.upstream_rq_moved : Counter.upstream_rq_ask);
     if (request.attempts > QUICK_REDIRECTS) this.again(request, this.delayMs(request), null, false);
     else this.again(request, 0, target.lane(request.proto), redirect.type === 'ask');
     return true;
+  }
+
+  /** Sends a command that was turned away as part of a batch; its own redirections are followed from then on. */
+  resend(request: Request, router: Router): void {
+    router.count(Counter.upstream_rq_retry);
+    router.requestRefresh('moved');
+    this.again(request, 0, null, false);
   }
 
   /**
    * A connection died with this command on it. When the command cannot have been executed, or changes nothing, it is
    * sent again; otherwise nobody knows what became of it, and that is what the client is told.
    */
-  interrupted(request: Request, whollyWritten: boolean): void {
+  interrupted(request: Request, whollyWritten: boolean, router: Router): void {
     if (request.client === null && request.parent === null) {
       releaseRequest(request);
       return;
@@ -95,13 +105,18 @@ export class Retries {
       return;
     }
     this.core.replies.dropEarlier(request);
-    const expired = this.core.nowMs - request.startedMs >= this.core.settings.opTimeoutMs;
+    if (request.pinned) {
+      request.lost = whollyWritten ? Lost.unknown : Lost.unsent;
+      this.core.replies.fail(request, this.core.texts.upstreamFailure);
+      return;
+    }
+    const expired = this.core.nowMs - request.startedMs >= router.settings.opTimeoutMs;
     const repeatable = !whollyWritten || request.entry?.repeatable === true;
     if (!repeatable || expired || request.attempts >= this.core.limits.attemptsMax) {
       this.core.replies.fail(request, this.core.texts.upstreamFailure);
       return;
     }
-    this.core.count(Counter.upstream_rq_retry);
+    router.count(Counter.upstream_rq_retry);
     this.again(request, 0, null, false);
   }
 
@@ -199,7 +214,6 @@ export class Retries {
 
   private sendBatch(recovery: Recovery): void {
     recovery.dueMs = 0;
-    const { router } = this.core;
     const { waiting } = recovery;
     const [{ lane }] = waiting;
     let size = 1;
@@ -210,28 +224,29 @@ export class Retries {
       const { request, asking } = waiting[i];
       request.recovery = recovery;
       // A node may have been forgotten while its command waited for an earlier one.
-      if (lane !== null && router.knows(lane.node)) {
+      if (lane?.router.knows(lane.node)) {
         request.asking = asking;
-        router.sendTo(lane, request);
-      } else router.route(request);
+        lane.router.sendTo(lane, request);
+      } else this.core.route(request);
     }
   }
 
-  /** Sends what has waited long enough, and gives up on what started before that time. */
-  tick(startedBeforeMs: number): void {
+  /** Sends what has waited long enough, and gives up on what is older than its `op_timeout`. */
+  tick(): void {
     for (const slots of this.recoveries.values()) {
-      for (const recovery of slots.values()) this.expire(recovery, startedBeforeMs);
+      for (const recovery of slots.values()) this.expire(recovery);
     }
     this.flush();
   }
 
-  private expire(recovery: Recovery, startedBeforeMs: number): void {
-    if (!recovery.waiting.some(({ request }) => request.startedMs <= startedBeforeMs)) return;
+  private expire(recovery: Recovery): void {
+    const expired = ({ request }: Turned) =>
+      this.core.nowMs - request.startedMs >= (request.router as Router).settings.opTimeoutMs;
     const { waiting } = recovery;
-    recovery.waiting = waiting.filter(({ request }) => request.startedMs > startedBeforeMs);
+    if (!waiting.some(expired)) return;
+    const given = waiting.filter(expired);
+    recovery.waiting = waiting.filter((turned) => !expired(turned));
     if (recovery.out === 0 && recovery.waiting.length === 0) this.forget(recovery);
-    for (const { request } of waiting) {
-      if (request.startedMs <= startedBeforeMs) this.core.replies.timedOut(request);
-    }
+    for (const { request } of given) this.core.replies.timedOut(request);
   }
 }

@@ -1,11 +1,16 @@
-import { SLOT_COUNT } from '../hash/crc16.js';
+import type { Bytes } from '../bytes.js';
+import { encodeCommand } from '../resp/encode.js';
+import type { KeySpace } from '../sharding/key-space.js';
 import { Counter } from '../stats.js';
 import type { Core } from './core.js';
 import { type Lane, LaneState } from './lane.js';
 import { WAITING_HOLD_SHARE } from './limits.js';
 import type { Redirect } from './redirect.js';
 import { type Request, RequestState, releaseRequest } from './request.js';
-import { NO_NODE } from './slot-map.js';
+import type { RefreshReason } from './runtime.js';
+import type { ClusterSettings } from './settings.js';
+import { NO_NODE, type SlotMap } from './slot-map.js';
+import { TokenBucket } from './token-bucket.js';
 import { formatAddress, UpstreamNode } from './upstream-node.js';
 
 /** A node as the main thread announces it; `index` is what the slot map holds. */
@@ -13,6 +18,21 @@ export interface NodeEntry {
   readonly index: number;
   readonly host: string;
   readonly port: number;
+  /** Of a replica: the index of its master. */
+  readonly masterIndex?: number;
+}
+
+/** What a worker knows of an upstream cluster from the start. */
+export interface Cluster {
+  readonly settings: ClusterSettings;
+  readonly keySpace: KeySpace;
+  readonly slotMap: SlotMap;
+}
+
+/** A master, and a slot that it serves: commands for the shard as a whole are routed by it and follow a failover. */
+export interface Shard {
+  readonly slot: number;
+  readonly node: UpstreamNode;
 }
 
 /** Commands that nobody can take at the moment are looked at this often. */
@@ -20,8 +40,13 @@ const SWEEP_INTERVAL_MS = 100;
 /** A node that the topology does not list, such as the target of a first slot migration, is kept this long unused. */
 const UNLISTED_IDLE_MS = 5000;
 
-/** Finds the connection for a command, and keeps those that have none. */
+/** One upstream cluster: finds the connection for a command, and keeps those that have none. */
 export class Router {
+  readonly settings: ClusterSettings;
+  readonly keySpace: KeySpace;
+  readonly slotMap: SlotMap;
+  private readonly connects: TokenBucket;
+  private readonly greetings: ({ bytes: Bytes; replies: number } | undefined)[] = [];
   private readonly byIndex: (UpstreamNode | undefined)[] = [];
   private readonly byAddress = new Map<string, UpstreamNode>();
   private readonly indexOf = new Map<UpstreamNode, number>();
@@ -32,12 +57,87 @@ export class Router {
   private unassigned: Request[] = [];
   private sweptMs = 0;
 
-  constructor(private readonly core: Core) {}
+  constructor(
+    private readonly core: Core,
+    /** Its number among the clusters. */
+    readonly index: number,
+    cluster: Cluster,
+    /** What to add to the index of an upstream counter. */
+    readonly statsOffset: number,
+  ) {
+    this.settings = cluster.settings;
+    this.keySpace = cluster.keySpace;
+    this.slotMap = cluster.slotMap;
+    this.connects = new TokenBucket(core.limits.connectRatePerSecond, core.limits.connectBurst, core.nowMs);
+  }
+
+  // ---------------------------------------------------------------- small things
+
+  count(counter: number): void {
+    this.core.stats[counter + this.statsOffset]++;
+  }
+
+  add(counter: number, amount: number): void {
+    this.core.stats[counter + this.statsOffset] += amount;
+  }
+
+  takeConnectToken(): boolean {
+    return this.connects.take(this.core.nowMs);
+  }
+
+  requestRefresh(reason: RefreshReason): void {
+    this.core.runtime.requestRefresh(this.index, reason);
+  }
+
+  /** What a new connection says first, and how many replies that brings. */
+  greeting(proto: number, readonly: boolean): { bytes: Bytes; replies: number } {
+    const index = proto - 2 + (readonly ? 2 : 0);
+    const known = this.greetings[index];
+    if (known !== undefined) return known;
+    const { upstreamUsername: user, upstreamPassword: password } = this.settings;
+    const login = password === '' ? [] : ['AUTH', user === '' ? 'default' : user, password];
+    const commands: string[][] = [];
+    if (proto === 3) commands.push(['HELLO', '3', ...login]);
+    else if (password !== '') commands.push(user === '' ? ['AUTH', password] : login);
+    // Only a replica of a Redis Cluster has to be asked for reads.
+    if (readonly && this.keySpace.clustered) commands.push(['READONLY']);
+    const { allocate } = this.core.runtime;
+    const encoded = commands.map((command) => encodeCommand(command, allocate));
+    const bytes = allocate(encoded.reduce((sum, each) => sum + each.length, 0));
+    let at = 0;
+    for (const each of encoded) at += each.copy(bytes, at, 0, each.length);
+    const greeting = { bytes, replies: commands.length };
+    this.greetings[index] = greeting;
+    return greeting;
+  }
+
+  /** The address of a node in the slot map; undefined when it is not known. */
+  nodeAt(index: number): UpstreamNode | undefined {
+    return this.byIndex[index];
+  }
+
+  /** The shared connection that a command for this slot takes now; null when the slot has no node. */
+  laneOf(slot: number, proto: number): Lane | null {
+    return this.byIndex[this.slotMap.nodeOf(slot)]?.lane(proto) ?? null;
+  }
+
+  /** All masters, each with the lowest slot that it serves, in the order of these slots. */
+  shards(): Shard[] {
+    const shards: Shard[] = [];
+    const seen = new Set<UpstreamNode>();
+    for (let slot = 0; slot < this.keySpace.slots; slot++) {
+      const node = this.byIndex[this.slotMap.nodeOf(slot)];
+      if (node === undefined || seen.has(node)) continue;
+      seen.add(node);
+      shards.push({ slot, node });
+    }
+    return shards;
+  }
 
   // ---------------------------------------------------------------- sending
 
   route(request: Request): void {
-    const node = request.slot >= 0 ? this.byIndex[this.core.slotMap.nodeOf(request.slot)] : this.anyMaster();
+    const node = request.slot >= 0 ? this.byIndex[this.slotMap.nodeOf(request.slot)] : this.anyMaster();
     if (node === undefined) {
       this.waitForTopology(request);
       return;
@@ -58,12 +158,12 @@ export class Router {
     // Long before there is no room, those who send are not read any more.
     if (lane.waiting.length * WAITING_HOLD_SHARE >= waitingMax) lane.holdClient(request);
     if (lane.waiting.length >= waitingMax) {
-      this.core.count(Counter.upstream_rq_pending_overflow);
+      this.count(Counter.upstream_rq_pending_overflow);
       this.core.replies.fail(request, this.core.texts.upstreamFailure);
       return;
     }
     request.state = RequestState.waiting;
-    this.core.add(Counter.upstream_rq_pending_active, 1);
+    this.add(Counter.upstream_rq_pending_active, 1);
     lane.waiting.push(request);
     this.charge(request);
     lane.connect();
@@ -76,15 +176,15 @@ export class Router {
 
   private waitForTopology(request: Request): void {
     if (this.unassigned.length >= this.core.limits.waitingMax) {
-      this.core.count(Counter.upstream_rq_pending_overflow);
+      this.count(Counter.upstream_rq_pending_overflow);
       this.core.replies.fail(request, this.core.texts.noUpstreamHost);
       return;
     }
     request.state = RequestState.waiting;
-    this.core.add(Counter.upstream_rq_pending_active, 1);
+    this.add(Counter.upstream_rq_pending_active, 1);
     this.unassigned.push(request);
     this.charge(request);
-    this.core.runtime.requestRefresh('unassigned_slot');
+    this.requestRefresh('unassigned_slot');
   }
 
   /** Masters in turn, those with a connection first. */
@@ -111,16 +211,16 @@ export class Router {
     let node = this.byAddress.get(address);
     if (node === undefined) {
       if (this.unknown >= this.core.limits.upstreamUnknownMax) {
-        this.core.count(Counter.max_upstream_unknown_connections_reached);
+        this.count(Counter.max_upstream_unknown_connections_reached);
         return null;
       }
-      node = new UpstreamNode(this.core, host, redirect.port);
+      node = new UpstreamNode(this.core, this, host, redirect.port);
       this.byAddress.set(address, node);
       this.unknown++;
     }
     if (redirect.type === 'moved') {
       const index = this.indexOf.get(node);
-      if (index !== undefined) this.core.slotMap.assign(redirect.slot, index);
+      if (index !== undefined) this.slotMap.assign(redirect.slot, index);
     }
     return node;
   }
@@ -136,10 +236,11 @@ export class Router {
       const address = formatAddress(entry.host, entry.port);
       let node = this.byAddress.get(address);
       if (node === undefined) {
-        node = new UpstreamNode(this.core, entry.host, entry.port);
+        node = new UpstreamNode(this.core, this, entry.host, entry.port);
         this.byAddress.set(address, node);
       } else if (!node.listed) this.unknown--;
       node.listed = true;
+      node.masterIndex = entry.masterIndex ?? -1;
       this.byIndex[entry.index] = node;
       this.indexOf.set(node, entry.index);
       listed.add(node);
@@ -156,8 +257,8 @@ export class Router {
   /** The slot map has new contents: notes the masters, and sends on what waited for them. */
   mapChanged(): void {
     const masters = new Set<UpstreamNode>();
-    for (let slot = 0; slot < SLOT_COUNT; slot++) {
-      const index = this.core.slotMap.nodeOf(slot);
+    for (let slot = 0; slot < this.keySpace.slots; slot++) {
+      const index = this.slotMap.nodeOf(slot);
       if (index === NO_NODE) continue;
       const node = this.byIndex[index];
       if (node !== undefined) masters.add(node);
@@ -179,7 +280,7 @@ export class Router {
       }
     }
     if (waiting.length === 0) return;
-    this.core.add(Counter.upstream_rq_pending_active, -waiting.length);
+    this.add(Counter.upstream_rq_pending_active, -waiting.length);
     waiting.sort((a, b) => a.order - b.order);
     for (const request of waiting) {
       // What an ASK sent elsewhere is not where the map says; it goes back and asks again.
@@ -193,7 +294,7 @@ export class Router {
   laneLost(lane: Lane): void {
     if (lane.node.listed || lane.waiting.length === 0) return;
     const waiting = lane.takeWaiting();
-    this.core.add(Counter.upstream_rq_pending_active, -waiting.length);
+    this.add(Counter.upstream_rq_pending_active, -waiting.length);
     for (const request of waiting) {
       request.asking = false;
       if (request.client === null && request.parent === null) releaseRequest(request);
@@ -203,8 +304,9 @@ export class Router {
 
   // ---------------------------------------------------------------- time
 
-  tick(startedBeforeMs: number): void {
+  tick(): void {
     const now = this.core.nowMs;
+    const startedBeforeMs = now - this.settings.opTimeoutMs;
     const sweep = now - this.sweptMs >= SWEEP_INTERVAL_MS;
     for (const node of this.byAddress.values()) {
       for (const lane of node.openLanes()) {
@@ -222,16 +324,16 @@ export class Router {
 
   private sweep(lane: Lane, now: number, startedBeforeMs: number): void {
     if (lane.state === LaneState.connecting || lane.state === LaneState.handshake) {
-      if (now - lane.connectStartedMs >= this.core.settings.connectTimeoutMs) {
-        this.core.count(Counter.upstream_cx_connect_timeout);
+      if (now - lane.connectStartedMs >= this.settings.connectTimeoutMs) {
+        this.count(Counter.upstream_cx_connect_timeout);
         lane.terminate('connect timeout');
       }
-    } else if (lane.pauses === 0 && lane.silentSince(startedBeforeMs - this.core.settings.opTimeoutMs)) {
+    } else if (lane.pauses === 0 && lane.silentSince(startedBeforeMs - this.settings.opTimeoutMs)) {
       lane.terminate('no reply within twice the op_timeout');
     }
     lane.expire(startedBeforeMs);
     // Somebody waits for a node that is not there: the cluster may have given its slots to another by now.
-    if (lane.waiting.length > 0 && lane.state !== LaneState.ready) this.core.runtime.requestRefresh('connect_failed');
+    if (lane.waiting.length > 0 && lane.state !== LaneState.ready) this.requestRefresh('connect_failed');
   }
 
   /** Closes what the topology no longer lists, when nobody uses it. */
@@ -242,21 +344,18 @@ export class Router {
     }
     for (const lane of node.openLanes()) {
       if (lane.state === LaneState.idle) continue;
-      this.core.count(Counter.upstream_cx_drained);
+      this.count(Counter.upstream_cx_drained);
       lane.terminate('the node left the topology');
     }
     this.byAddress.delete(node.address);
     this.unknown--;
   }
 
-  /** Sets the gauges that would cost too much to keep with every command. */
+  /** Sets the gauge that would cost too much to keep with every command. */
   private gauge(): void {
     let inFlight = 0;
     for (const node of this.byAddress.values()) for (const lane of node.openLanes()) inFlight += lane.inFlight;
-    this.core.stats[Counter.upstream_rq_active] = inFlight;
-    let pending = 0;
-    for (const client of this.core.clients) pending += client.pending;
-    this.core.stats[Counter.downstream_rq_active] = pending;
+    this.core.stats[Counter.upstream_rq_active + this.statsOffset] = inFlight;
   }
 
   private expireUnassigned(startedBeforeMs: number): void {
@@ -268,13 +367,18 @@ export class Router {
         this.unassigned.push(request);
         continue;
       }
-      this.core.add(Counter.upstream_rq_pending_active, -1);
+      this.add(Counter.upstream_rq_pending_active, -1);
       this.core.replies.timedOut(request);
     }
-    if (this.unassigned.length > 0) this.core.runtime.requestRefresh('unassigned_slot');
+    if (this.unassigned.length > 0) this.requestRefresh('unassigned_slot');
   }
 
-  /** Upstream connections, for statistics. */
+  /** The shared connections. */
+  *lanes(): Generator<Lane> {
+    for (const node of this.byAddress.values()) yield* node.openLanes();
+  }
+
+  /** Known nodes, listed or not. */
   *nodes(): Generator<UpstreamNode> {
     yield* this.byAddress.values();
   }

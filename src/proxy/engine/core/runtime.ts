@@ -30,8 +30,8 @@ export interface Runtime {
   defer(callback: () => void): void;
   /** Opens a TCP connection; the events come later, never within the call. */
   connect(host: string, port: number, events: TransportEvents): void;
-  /** Asks for a fresh topology, because of what was just seen. */
-  requestRefresh(reason: RefreshReason): void;
+  /** Asks for a fresh topology of the cluster with that number, because of what was just seen. */
+  requestRefresh(cluster: number, reason: RefreshReason): void;
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void;
 }
 

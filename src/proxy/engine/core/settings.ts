@@ -1,13 +1,11 @@
-/** What a worker is told about its listener and its cluster. Secrets are in memory only. */
+/** What a worker is told about its listener. Secrets are in memory only. */
 export interface WorkerSettings {
-  readonly opTimeoutMs: number;
-  readonly connectTimeoutMs: number;
-  readonly upstreamUsername: string;
-  readonly upstreamPassword: string;
   /** A client must log in. */
   readonly authRequired: boolean;
   readonly authUsername: string;
   readonly authPasswords: readonly string[];
+  /** Commands that are refused otherwise and allowed here: `debug`, `cluster|failover`. */
+  readonly adminCommands: readonly string[];
   /** The proxy's own version, for INFO and HELLO. */
   readonly version: string;
   readonly listenPort: number;
@@ -15,4 +13,13 @@ export interface WorkerSettings {
   readonly worker: number;
   readonly workers: number;
   readonly processId: number;
+}
+
+/** What a worker is told about one upstream cluster. */
+export interface ClusterSettings {
+  readonly name: string;
+  readonly opTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly upstreamUsername: string;
+  readonly upstreamPassword: string;
 }

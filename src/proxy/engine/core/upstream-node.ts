@@ -1,31 +1,41 @@
 import type { Core } from './core.js';
 import { Lane } from './lane.js';
+import type { Router } from './router.js';
 
 /** A Redis node, with this worker's connections to it. */
 export class UpstreamNode {
   readonly address: string;
-  private readonly lanes: [Lane | null, Lane | null] = [null, null];
+  /** By RESP version, then the same with READONLY. */
+  private readonly lanes: (Lane | null)[] = [null, null, null, null];
   /** Listed in the topology; a node known only from a redirection is not. */
   listed = false;
   /** Owns slots; kept connected. */
   master = false;
+  /** Of a replica: the index of its master in the slot map; below 0 for others. */
+  masterIndex = -1;
 
   constructor(
     private readonly core: Core,
+    readonly router: Router,
     readonly host: string,
     readonly port: number,
   ) {
     this.address = formatAddress(host, port);
   }
 
-  /** The connection for replies of a RESP version. */
+  /** The shared connection for replies of a RESP version. */
   lane(proto: number): Lane {
     const index = proto - 2;
-    return this.lanes[index] ?? this.open(proto, index);
+    return this.lanes[index] ?? this.open(proto, index, false);
   }
 
-  private open(proto: number, index: number): Lane {
-    const lane = new Lane(this.core, this, proto);
+  /** The same for reads from a replica: it says READONLY first. */
+  replicaLane(proto: number): Lane {
+    return this.lanes[proto] ?? this.open(proto, proto, true);
+  }
+
+  private open(proto: number, index: number, readonly: boolean): Lane {
+    const lane = new Lane(this.core, this, proto, readonly);
     this.lanes[index] = lane;
     return lane;
   }

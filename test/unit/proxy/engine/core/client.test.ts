@@ -223,7 +223,7 @@ describe('a client whose slot moves to another node', () => {
     // The slot of `a` is 15495: it belongs to the second node.
     say(command('GET', 'a'));
     expect(fake.upstream('node1:7000').socket.take()).toBe(command('GET', 'a'));
-    fake.core.slotMap.assign(15495, 0);
+    fake.core.router.slotMap.assign(15495, 0);
     say(command('APPEND', 'a', 'x'));
     expect(fake.upstream('node0:7000').socket.take()).toBe('');
     fake.answer('node1:7000', '$1\r\n1\r\n');

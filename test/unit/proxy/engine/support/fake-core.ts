@@ -4,9 +4,10 @@ import type { Client } from '../../../../../src/proxy/engine/core/client.js';
 import { Core } from '../../../../../src/proxy/engine/core/core.js';
 import { DEFAULT_WORKER_LIMITS, type Limits } from '../../../../../src/proxy/engine/core/limits.js';
 import type { Runtime, Transport, TransportEvents } from '../../../../../src/proxy/engine/core/runtime.js';
-import type { WorkerSettings } from '../../../../../src/proxy/engine/core/settings.js';
+import type { ClusterSettings, WorkerSettings } from '../../../../../src/proxy/engine/core/settings.js';
 import { SlotMap } from '../../../../../src/proxy/engine/core/slot-map.js';
 import { SLOT_COUNT } from '../../../../../src/proxy/engine/hash/crc16.js';
+import { ClusterKeySpace } from '../../../../../src/proxy/engine/sharding/key-space.js';
 import { Counter, type CounterName, statsLength } from '../../../../../src/proxy/engine/stats.js';
 
 /** A connection that takes everything, or as much as a test lets it, and remembers it. */
@@ -72,9 +73,11 @@ export class FakeCore implements Runtime {
   private readonly deferred: (() => void)[] = [];
 
   /** @param nodes masters that share the slots evenly; none: no topology is known */
-  constructor(nodes = 0, settings: Partial<WorkerSettings> = {}, limits: Partial<Limits> = {}) {
+  constructor(nodes = 0, settings: Partial<WorkerSettings & ClusterSettings> = {}, limits: Partial<Limits> = {}) {
     const map = new SlotMap(SlotMap.create());
-    const defaults: WorkerSettings = {
+    const defaults: WorkerSettings & ClusterSettings = {
+      name: 'main',
+      adminCommands: [],
       opTimeoutMs: 5000,
       connectTimeoutMs: 1000,
       upstreamUsername: '',
@@ -88,7 +91,9 @@ export class FakeCore implements Runtime {
       workers: 1,
       processId: 42,
     };
-    this.core = new Core(this, { ...defaults, ...settings }, { ...DEFAULT_WORKER_LIMITS, ...limits }, map, this.stats);
+    const all = { ...defaults, ...settings };
+    const cluster = { settings: all, keySpace: new ClusterKeySpace(), slotMap: map };
+    this.core = new Core(this, all, { ...DEFAULT_WORKER_LIMITS, ...limits }, [cluster], this.stats);
     if (nodes === 0) return;
     map.replace(Uint16Array.from({ length: SLOT_COUNT }, (_, slot) => Math.floor((slot * nodes) / SLOT_COUNT)));
     this.core.router.applyNodes(
@@ -104,7 +109,7 @@ export class FakeCore implements Runtime {
     this.deferred.push(callback);
   }
 
-  requestRefresh(reason: string): void {
+  requestRefresh(_cluster: number, reason: string): void {
     this.refreshes.push(reason);
   }
 

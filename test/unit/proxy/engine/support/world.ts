@@ -6,6 +6,7 @@ import { DEFAULT_WORKER_LIMITS, type Limits } from '../../../../../src/proxy/eng
 import type { NodeEntry } from '../../../../../src/proxy/engine/core/router.js';
 import type { RefreshReason, Runtime, TransportEvents } from '../../../../../src/proxy/engine/core/runtime.js';
 import { NO_NODE, SlotMap } from '../../../../../src/proxy/engine/core/slot-map.js';
+import { ClusterKeySpace } from '../../../../../src/proxy/engine/sharding/key-space.js';
 import { statsLength } from '../../../../../src/proxy/engine/stats.js';
 import { checkData, checkGone, checkIdle, describe } from './checks.js';
 import { ClientModel, type Temper, Violation, type Witness } from './client-model.js';
@@ -96,13 +97,10 @@ export class World implements Runtime, Witness {
     this.core = new Core(
       this,
       {
-        opTimeoutMs: OP_TIMEOUT_MS,
-        connectTimeoutMs: 300,
-        upstreamUsername: '',
-        upstreamPassword: this.cluster.password,
         authRequired: false,
         authUsername: 'default',
         authPasswords: [],
+        adminCommands: [],
         version: '0.0.0',
         listenPort: 6379,
         worker: 0,
@@ -110,7 +108,19 @@ export class World implements Runtime, Witness {
         processId: 1,
       },
       this.limits,
-      this.slotMap,
+      [
+        {
+          settings: {
+            name: 'main',
+            opTimeoutMs: OP_TIMEOUT_MS,
+            connectTimeoutMs: 300,
+            upstreamUsername: '',
+            upstreamPassword: this.cluster.password,
+          },
+          keySpace: new ClusterKeySpace(),
+          slotMap: this.slotMap,
+        },
+      ],
       this.stats,
     );
     this.core.random = () => random.next();
@@ -121,7 +131,7 @@ export class World implements Runtime, Witness {
     this.addClients();
     this.clock.every(TICK_MS, () => this.core.tick());
     this.clock.every(400, () => this.refresh());
-    this.requestRefresh('unassigned_slot');
+    this.requestRefresh(0, 'unassigned_slot');
   }
 
   // ---------------------------------------------------------------- the engine's runtime
@@ -181,7 +191,7 @@ export class World implements Runtime, Witness {
     events.opened(socket);
   }
 
-  requestRefresh(reason: RefreshReason): void {
+  requestRefresh(_cluster: number, reason: RefreshReason): void {
     this.note(() => `refresh wanted: ${reason}`);
     if (this.refreshing) return;
     this.refreshing = true;
@@ -197,7 +207,7 @@ export class World implements Runtime, Witness {
   private refresh(): void {
     const answering = this.cluster.nodes.filter((node) => node.up && node.stalledUntil <= this.clock.nowMs);
     if (answering.length === 0) {
-      this.requestRefresh('unassigned_slot');
+      this.requestRefresh(0, 'unassigned_slot');
       return;
     }
     const { slots, nodes, masters } = this.random.pick(answering).topology();

@@ -1,0 +1,18 @@
+/** Why a client's commands are not read at the moment. A bit set. */
+export const Hold = {
+  /** It does not take its replies. */
+  output: 1,
+  /** It has too many commands on their way. */
+  pending: 2,
+  /** An upstream connection that it feeds is full. */
+  upstream: 4,
+  /** What it sent before must be answered first, so that its commands keep their order. */
+  order: 8,
+  /**
+   * It waits for a command that may take for ever. Its socket is read all the same, up to `blockedInputBytesMax`: only
+   * so is it noticed when it leaves.
+   */
+  blocked: 16,
+  /** CLIENT PAUSE. */
+  pause: 32,
+} as const;
