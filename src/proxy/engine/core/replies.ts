@@ -21,7 +21,7 @@ export class Replies {
 
   /** A whole reply to a request that has just left its connection's order. */
   complete(request: Request, bytes: Bytes, start: number, end: number, lane: Lane): void {
-    if (bytes[start] === 45 && request.replies === 1 && (request.client !== null || request.parent !== null)) {
+    if (bytes[start] === 45 && (request.client !== null || request.parent !== null)) {
       const redirect = request.pinned ? null : readRedirect(bytes, start, end);
       if (redirect !== null && this.core.retries.follow(request, redirect, lane)) return;
       this.deliver(request, bytes, start, end, true);

@@ -23,6 +23,8 @@ export class ReplyReader {
   /** The reply that is being framed is a push message, which answers no command. */
   private inPush = false;
   private errorCarry: Bytes | null = null;
+  /** Replies that are still to come of the batch that is being read. */
+  private left = 0;
 
   constructor(
     private readonly core: Core,
@@ -35,6 +37,7 @@ export class ReplyReader {
     this.framer.reset();
     this.inPush = false;
     this.errorCarry = null;
+    this.left = 0;
   }
 
   /** Reads the replies in `bytes[at, end)`; the last one may go on in the next chunk. */
@@ -42,15 +45,16 @@ export class ReplyReader {
     const framer = this.framer;
     const fifo = this.fifo;
     while (at < end) {
+      if (fifo.length !== 0 && fifo.peek().replies !== 1) {
+        at = this.readBatch(fifo.peek(), bytes, at, end);
+        continue;
+      }
       const start = at;
       let next: number = REPLY_INCOMPLETE;
       const fresh = framer.idle && this.errorCarry === null;
       if (fresh) {
-        if (fifo.length !== 0 && fifo.peek().replies !== 1 && bytes[at] !== PUSH) framer.expect(fifo.peek().replies);
-        else {
-          next = flatReplyEnd(bytes, at, end);
-          if (next < 0) this.inPush = bytes[at] === PUSH;
-        }
+        next = flatReplyEnd(bytes, at, end);
+        if (next < 0) this.inPush = bytes[at] === PUSH;
       }
       if (next < 0) {
         next = framer.feed(bytes, at, end);
@@ -81,9 +85,52 @@ export class ReplyReader {
     }
   }
 
+  /** Replies to one request that holds several commands: they are delivered together. Returns where it stopped. */
+  private readBatch(request: Request, bytes: Bytes, at: number, end: number): number {
+    const { framer } = this;
+    if (this.left === 0) this.left = request.replies;
+    let start = at;
+    while (at < end) {
+      let next: number = REPLY_INCOMPLETE;
+      if (framer.idle) {
+        this.inPush = bytes[at] === PUSH;
+        if (this.inPush) this.collect(request, bytes, start, at);
+        else next = flatReplyEnd(bytes, at, end);
+      }
+      if (next < 0) next = framer.feed(bytes, at, end);
+      if (next === REPLY_MALFORMED) {
+        this.lane.garbage('the upstream sent bytes that are not RESP');
+        return end;
+      }
+      if (this.inPush) {
+        if (next === REPLY_INCOMPLETE) return end;
+        this.inPush = false;
+        start = at = next;
+        continue;
+      }
+      if (next === REPLY_INCOMPLETE) break;
+      at = next;
+      if (--this.left === 0) {
+        this.fifo.shift();
+        this.core.replies.deliver(request, bytes, start, at, false);
+        return at;
+      }
+    }
+    this.collect(request, bytes, start, end);
+    return end;
+  }
+
+  /** Keeps what has come of a reply whose reader wants it whole. */
+  private collect(request: Request, bytes: Bytes, start: number, end: number): void {
+    if (start === end || (request.client === null && request.parent === null)) return;
+    request.earlier ??= [];
+    this.core.replies.hold(request, end - start);
+    request.earlier?.push(start === 0 && end === bytes.length ? bytes : (bytes.subarray(start, end) as Bytes));
+  }
+
   /** A reply that goes on in the next chunk. */
   private partial(request: Request, bytes: Bytes, start: number, end: number, fresh: boolean): void {
-    if (this.errorCarry !== null || (fresh && bytes[start] === 45 && request.replies === 1)) {
+    if (this.errorCarry !== null || (fresh && bytes[start] === 45)) {
       // Errors may be redirections; they are looked at whole.
       this.errorCarry = this.joined(this.errorCarry, bytes, start, end);
       if (this.errorCarry.length > ERROR_BYTES_MAX) this.lane.garbage('the upstream sent an error without an end');
@@ -100,10 +147,7 @@ export class ReplyReader {
       if (client.output.bytes > client.outputBytesMax) this.core.slowClients.holdUpstream(client, this.lane);
       return;
     }
-    if (client === null && request.parent === null) return;
-    request.earlier ??= [];
-    this.core.replies.hold(request, end - start);
-    request.earlier?.push(start === 0 && end === bytes.length ? bytes : (bytes.subarray(start, end) as Bytes));
+    this.collect(request, bytes, start, end);
   }
 
   private completeParts(request: Request, bytes: Bytes, start: number, end: number): void {

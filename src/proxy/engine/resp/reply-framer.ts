@@ -73,11 +73,6 @@ export class ReplyFramer {
     this.idle = true;
   }
 
-  /** The next reply stands for so many, one behind the other; to be called between replies. */
-  expect(replies: number): void {
-    this.remaining = replies;
-  }
-
   /**
    * Reads one reply from `bytes[at, end)`. Returns the offset after it, `REPLY_INCOMPLETE` when all bytes were taken
    * and more are needed, or `REPLY_MALFORMED`.
