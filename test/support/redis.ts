@@ -13,6 +13,8 @@ const STOP_MS = 5_000;
 const POLL_MS = 20;
 
 export interface StartRedisOptions {
+  /** `redis-server` when not given; another server that takes the same arguments. */
+  executable?: string;
   /** Start in cluster mode. */
   cluster?: boolean;
   requirepass?: string;
@@ -98,7 +100,8 @@ async function tryToStart(options: StartRedisOptions): Promise<RedisServer> {
   const host = options.host ?? '127.0.0.1';
   const port = options.port ?? (await freePort());
   const dir = await mkdtemp(path.join(os.tmpdir(), 'forge-redis-'));
-  const child = spawn('redis-server', argumentsFor(options, host, port, dir), { stdio: 'ignore', cwd: dir });
+  const executable = options.executable ?? 'redis-server';
+  const child = spawn(executable, argumentsFor(options, host, port, dir), { stdio: 'ignore', cwd: dir });
   let spawnFailure: Error | undefined;
   child.once('error', (error) => {
     spawnFailure = error;
