@@ -92,8 +92,12 @@ function placeHost(ring: KetamaRing, host: WeighedHost, first: number, count: nu
 
 /**
  * Builds a Ketama ring, entry for entry as Envoy's ring_hash_lb.cc does: the i-th entry of a host stands at the hash of
- * its key, `_` and i. Where `maximum_ring_size` leaves hosts fractions of entries, the order of the list decides who
- * gets the odd one, there as here. A key belongs to the first entry at or after MurmurHash2(key): see RingKeySpace.
+ * its key, `_` and i. Where `maximum_ring_size` (or the rounding of odd weights) leaves hosts fractions of entries, the
+ * order of the list decides who gets the odd one, there as here. A key belongs to the first entry at or after
+ * MurmurHash2(key): see RingKeySpace.
+ *
+ * The size of the whole ring is given, not that of a host's part: with one host more, the others have fewer entries.
+ * So adding one to N moves up to 2/(N+2) of the keys; it is 1/(N+1) when `minimum_ring_size` grows in proportion.
  *
  * Throws a RangeError for sizes and hosts out of bounds.
  */
