@@ -1,0 +1,201 @@
+import { script } from '../script.js';
+
+export const CONNECTION = script(
+  'the connection',
+  String.raw`
+  PING
+  PING text
+  PING one two
+  PING "\x00\r\n\xff"
+  ECHO "\x00\x01\r\n$*\xff\xfe\x80"
+  ECHO ""
+  ECHO
+  BOGUS
+  BOGUS with "some arguments" "\x00\r\n\xff"
+  ""
+  "GE\r\nT" x
+  GET
+  GET a b
+  CLIENT
+  CLIENT BOGUS
+  CLIENT "BO\r\nGUS"
+  CLIENT GETNAME
+  CLIENT SETNAME me
+  CLIENT SETNAME "me and you"
+  CLIENT GETNAME
+  @masklines:id,addr,laddr,fd,age,idle,qbuf,qbuf-free,argv-mem,multi-mem,rbs,rbp,obl,oll,omem,tot-mem,tot-net-in,tot-net-out,tot-cmds,io-thread CLIENT INFO
+  @keep:id @shape CLIENT ID
+  @masklines:id,addr,laddr,fd,age,idle,qbuf,qbuf-free,argv-mem,multi-mem,rbs,rbp,obl,oll,omem,tot-mem,tot-net-in,tot-net-out,tot-cmds,io-thread CLIENT LIST ID $id
+  CLIENT LIST ID x
+  CLIENT LIST TYPE pubsub
+  CLIENT LIST TYPE bogus
+  CLIENT LIST BOGUS
+  CLIENT SETNAME ""
+  CLIENT GETNAME
+  CLIENT SETINFO LIB-NAME lib
+  CLIENT SETINFO LIB-VER 1.0
+  CLIENT SETINFO BOGUS 1.0
+  CLIENT SETINFO LIB-NAME "two words"
+  CLIENT NO-EVICT on
+  CLIENT NO-EVICT off
+  CLIENT NO-EVICT maybe
+  CLIENT NO-TOUCH on
+  CLIENT NO-TOUCH off
+  CLIENT NO-TOUCH maybe
+  CLIENT ID extra
+  CLIENT GETREDIR
+  CLIENT TRACKINGINFO
+  CLIENT CAPA redirect
+  CLIENT HELP
+  CLIENT KILL 127.0.0.1:1
+  CLIENT KILL ID 999999999
+  CLIENT KILL ID x
+  CLIENT KILL TYPE bogus
+  CLIENT KILL BOGUS x
+  CLIENT KILL ADDR 127.0.0.1:1 TYPE pubsub
+  CLIENT KILL USER none
+  CLIENT PAUSE 1
+  CLIENT PAUSE x
+  CLIENT PAUSE -1
+  CLIENT PAUSE 1 BOGUS
+  CLIENT PAUSE 1 WRITE
+  CLIENT UNPAUSE
+  CLIENT UNBLOCK 999999999
+  CLIENT UNBLOCK $id
+  CLIENT UNBLOCK $id ERROR
+  CLIENT UNBLOCK $id BOGUS
+  CLIENT UNBLOCK x
+  CLIENT REPLY ON
+  CLIENT REPLY BOGUS
+  CLIENT TRACKING OFF
+  CLIENT TRACKING BOGUS
+  CLIENT CACHING YES
+  CLIENT CACHING BOGUS
+  CLIENT IMPORT-SOURCE ON
+  @allowed:auth AUTH secret
+  @allowed:auth AUTH someone secret
+  AUTH someone secret more
+  @allowed:auth AUTH default secret
+  HELLO three
+  HELLO 4
+  HELLO 2 BOGUS
+  HELLO 2 SETNAME
+  HELLO 2 SETNAME "a b"
+  ACL WHOAMI
+  @masklines:id CLIENT GETNAME
+  RESET
+  CLIENT GETNAME
+  `,
+);
+
+export const SERVER = script(
+  'the server',
+  String.raw`
+  COMMAND COUNT
+  COMMAND INFO get
+  COMMAND INFO get bogus xgroup|create mset
+  COMMAND INFO
+  @unordered COMMAND
+  COMMAND DOCS get
+  COMMAND DOCS bogus
+  COMMAND GETKEYS SET key value
+  COMMAND GETKEYS MSET a 1 b 2
+  COMMAND GETKEYS PING
+  COMMAND GETKEYS BOGUS
+  COMMAND GETKEYSANDFLAGS SET key value
+  @unordered COMMAND LIST
+  COMMAND LIST FILTERBY PATTERN xrang*
+  @unordered COMMAND LIST FILTERBY ACLCAT geo
+  COMMAND LIST FILTERBY BOGUS x
+  COMMAND HELP
+  LOLWUT
+  LOLWUT VERSION 5 1 1 1
+  @shape TIME
+  @info INFO
+  @info INFO server
+  @info INFO keyspace
+  @info INFO server memory
+  @info INFO everything
+  INFO bogus
+  @shape ROLE
+  @shape LASTSAVE
+  WAIT 0 10
+  WAIT 1 10
+  WAIT x 10
+  WAIT 1 -1
+  WAITAOF 0 0 10
+  WAITAOF 1 0 10
+  WAITAOF 0 1 10
+  WAITAOF x 0 10
+  CONFIG GET maxmemory
+  @pairs CONFIG GET maxmemory*
+  @pairs CONFIG GET maxmemory slowlog-max-len
+  CONFIG GET bogus
+  CONFIG SET slowlog-max-len 64
+  CONFIG GET slowlog-max-len
+  CONFIG SET slowlog-max-len 128 latency-monitor-threshold 0
+  CONFIG SET bogus 1
+  CONFIG SET maxmemory-policy bogus
+  CONFIG SET slowlog-max-len 64 slowlog-max-len 128
+  CONFIG SET slowlog-max-len
+  CONFIG RESETSTAT
+  CONFIG REWRITE
+  CONFIG HELP
+  SLOWLOG RESET
+  SLOWLOG LEN
+  SLOWLOG GET
+  CONFIG SET slowlog-log-slower-than 0
+  GET some
+  CONFIG SET slowlog-log-slower-than 10000
+  @shape SLOWLOG GET 1
+  SLOWLOG GET -2
+  SLOWLOG GET x
+  SLOWLOG HELP
+  SLOWLOG RESET
+  COMMANDLOG LEN slow
+  COMMANDLOG GET 10 slow
+  COMMANDLOG RESET slow
+  COMMANDLOG HELP
+  LATENCY LATEST
+  LATENCY RESET
+  LATENCY RESET command
+  LATENCY HISTORY command
+  LATENCY GRAPH command
+  LATENCY DOCTOR
+  LATENCY HISTOGRAM bogus
+  LATENCY HELP
+  MEMORY DOCTOR
+  MEMORY PURGE
+  MEMORY HELP
+  @shape MEMORY MALLOC-STATS
+  @shape MEMORY STATS
+  ACL WHOAMI
+  ACL CAT
+  @unordered ACL CAT geo
+  ACL CAT bogus
+  ACL USERS
+  ACL LIST
+  ACL GETUSER default
+  ACL GETUSER none
+  @shape ACL GENPASS
+  @shape ACL GENPASS 8
+  ACL GENPASS x
+  ACL DRYRUN default GET k
+  ACL DRYRUN none GET k
+  ACL DRYRUN default BOGUS
+  ACL LOG
+  ACL LOG 5
+  ACL LOG RESET
+  ACL HELP
+  PUBSUB HELP
+  PUBSUB CHANNELS none*
+  PUBSUB NUMSUB
+  PUBSUB NUMSUB none
+  PUBSUB NUMPAT
+  PUBSUB SHARDCHANNELS none*
+  PUBSUB SHARDNUMSUB
+  PUBSUB SHARDNUMSUB none
+  PUBLISH nobody message
+  SPUBLISH nobody message
+  `,
+);

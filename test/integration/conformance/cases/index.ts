@@ -1,0 +1,31 @@
+import type { Script } from '../script.js';
+import { HASHES, LISTS, SETS, SORTED_SETS, STREAMS } from './collections.js';
+import { CONNECTION, SERVER } from './connection.js';
+import { KEYS, KEYSPACE } from './keyspace.js';
+import { FUNCTIONS, SCRIPTS } from './scripting.js';
+import { BLOCKING, PUB_SUB, STATE, TRANSACTIONS } from './sessions.js';
+import { BITMAPS, GEO, HYPERLOGLOGS, STRINGS } from './strings.js';
+import { VECTOR_SETS } from './vectors.js';
+
+/** One command after another on one connection, from an empty state. They also go in one pipeline. */
+export const FAMILIES: readonly Script[] = [
+  STRINGS,
+  BITMAPS,
+  HYPERLOGLOGS,
+  GEO,
+  HASHES,
+  LISTS,
+  SETS,
+  SORTED_SETS,
+  STREAMS,
+  VECTOR_SETS,
+  KEYS,
+  KEYSPACE,
+  SCRIPTS,
+  FUNCTIONS,
+  CONNECTION,
+  SERVER,
+];
+
+/** What connections remember, and what they do to each other. */
+export const SESSIONS: readonly Script[] = [...TRANSACTIONS, ...BLOCKING, ...PUB_SUB, ...STATE];
