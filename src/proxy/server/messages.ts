@@ -58,7 +58,29 @@ export interface LaneReport {
   readonly lastError: string;
 }
 
-export type ToWorker = WorkerStart | NodesMessage | MapMessage | DrainMessage | ReportMessage;
+/** A question or a message of a worker, for all workers. Without an `id` nobody waits for an answer. */
+export interface AskedMessage {
+  readonly type: 'asked';
+  readonly id?: number;
+  readonly kind: string;
+  readonly payload: unknown;
+}
+
+/** What the workers said to a question of this one. */
+export interface AnswersMessage {
+  readonly type: 'answers';
+  readonly id: number;
+  readonly answers: readonly unknown[];
+}
+
+export type ToWorker =
+  | WorkerStart
+  | NodesMessage
+  | MapMessage
+  | DrainMessage
+  | ReportMessage
+  | AskedMessage
+  | AnswersMessage;
 
 export type FromWorker =
   | { readonly type: 'loaded' }
@@ -66,6 +88,8 @@ export type FromWorker =
   | { readonly type: 'listen-failed'; readonly reason: string; readonly inUse: boolean }
   | { readonly type: 'refresh'; readonly cluster: number; readonly reason: RefreshReason }
   | { readonly type: 'drained' }
+  | { readonly type: 'ask'; readonly id?: number; readonly kind: string; readonly payload: unknown }
+  | { readonly type: 'answer'; readonly id: number; readonly answer: unknown }
   | { readonly type: 'report'; readonly id: number; readonly lanes: readonly LaneReport[] }
   | {
       readonly type: 'log';

@@ -32,6 +32,9 @@ const post = (message: FromWorker) => self.postMessage(message);
 
 let core: Core;
 let listener: { readonly port: number; stop(closeConnections?: boolean): void } | null = null;
+/** Questions to the other workers whose answers have not come. */
+const questions = new Map<number, (answers: unknown[]) => void>();
+let nextQuestion = 0;
 let draining = false;
 let drained = false;
 
@@ -52,6 +55,19 @@ self.onmessage = ({ data: message }) => {
     case 'report':
       post({ type: 'report', id: message.id, lanes: reportLanes() });
       break;
+    case 'asked': {
+      core.beginEvent();
+      const answer = core.relay.answer(message.kind, message.payload);
+      if (message.id !== undefined) post({ type: 'answer', id: message.id, answer });
+      break;
+    }
+    case 'answers': {
+      core.beginEvent();
+      const callback = questions.get(message.id);
+      questions.delete(message.id);
+      callback?.([...message.answers]);
+      break;
+    }
     case 'drain':
       drain();
   }
@@ -282,6 +298,16 @@ class BunRuntime implements Runtime {
     post({ type: 'refresh', cluster, reason });
     this.refreshRequestedMs[cluster] = now;
     this.refreshWanted[cluster] = null;
+  }
+
+  ask(kind: string, payload: unknown, callback: (answers: unknown[]) => void): void {
+    const id = nextQuestion++;
+    questions.set(id, callback);
+    post({ type: 'ask', id, kind, payload });
+  }
+
+  tell(kind: string, payload: unknown): void {
+    post({ type: 'ask', kind, payload });
   }
 
   log(level: LogLevel, message: string, fields?: Record<string, unknown>): void {

@@ -11,6 +11,7 @@ import type {
   ToWorker,
   WorkerStart,
 } from './messages.js';
+import { WorkerRelay } from './relay.js';
 
 /** A worker answers a question about its state within this time, or is left out. */
 const REPORT_TIMEOUT_MS = 500;
@@ -36,6 +37,7 @@ export class Workers {
   /** The workers' statistics, each in memory that it shares. */
   readonly stats: readonly SharedArrayBuffer[];
   private readonly workers: Worker[] = [];
+  private readonly relay = new WorkerRelay(this.workers);
   private readonly reports = new Map<number, (lanes: readonly LaneReport[]) => void>();
   private nextReport = 0;
   private drained = 0;
@@ -86,7 +88,7 @@ export class Workers {
             reject(new ListenError(message.reason, message.inUse));
             break;
           default:
-            this.hear(message);
+            this.hear(index, message);
         }
       };
       worker.onerror = (event) => {
@@ -98,7 +100,7 @@ export class Workers {
     });
   }
 
-  private hear(message: FromWorker): void {
+  private hear(worker: number, message: FromWorker): void {
     switch (message.type) {
       case 'refresh':
         this.options.onRefresh(message.cluster);
@@ -108,6 +110,12 @@ export class Workers {
         break;
       case 'report':
         this.reports.get(message.id)?.(message.lanes);
+        break;
+      case 'ask':
+        this.relay.ask(worker, message.id, message.kind, message.payload);
+        break;
+      case 'answer':
+        this.relay.answered(message.id, message.answer);
         break;
       case 'drained':
         this.drained++;

@@ -7,6 +7,7 @@ import { Client } from './client.js';
 import type { Lane } from './lane.js';
 import type { Limits } from './limits.js';
 import { BufferPool } from './output.js';
+import { Relay } from './relay.js';
 import { Replies } from './replies.js';
 import type { Request } from './request.js';
 import { Retries } from './retries.js';
@@ -37,6 +38,8 @@ export class Core {
   readonly routers: readonly Router[];
   /** The first of them. */
   readonly router: Router;
+  /** What other workers ask of this one. */
+  readonly relay = new Relay();
   readonly replies = new Replies(this);
   readonly retries = new Retries(this);
   readonly slowClients = new SlowClients(this);

@@ -32,6 +32,14 @@ export interface Runtime {
   connect(host: string, port: number, events: TransportEvents): void;
   /** Asks for a fresh topology of the cluster with that number, because of what was just seen. */
   requestRefresh(cluster: number, reason: RefreshReason): void;
+  /**
+   * Puts a question to all workers, this one among them (`Relay.answer`), and brings their answers, in no order; fewer
+   * than there are workers when one does not answer within a second. Questions and answers are plain data. The callback
+   * comes later, never within the call. What one worker asks and tells arrives everywhere in the same order.
+   */
+  ask(kind: string, payload: unknown, callback: (answers: unknown[]) => void): void;
+  /** Tells all workers something, this one among them; nobody knows when it has arrived. */
+  tell(kind: string, payload: unknown): void;
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void;
 }
 

@@ -113,6 +113,21 @@ export class FakeCore implements Runtime {
     this.refreshes.push(reason);
   }
 
+  /** Other workers that hear what this one asks and tells. */
+  readonly others: FakeCore[] = [];
+
+  ask(kind: string, payload: unknown, callback: (answers: unknown[]) => void): void {
+    this.deferred.push(() => {
+      const answers = [this, ...this.others].map((each) => each.core.relay.answer(kind, structuredClone(payload)));
+      callback(structuredClone(answers));
+      for (const other of this.others) other.turn();
+    });
+  }
+
+  tell(kind: string, payload: unknown): void {
+    this.ask(kind, payload, () => {});
+  }
+
   log(level: string, message: string): void {
     this.logged.push(`${level}: ${message}`);
   }

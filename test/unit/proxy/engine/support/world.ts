@@ -191,6 +191,14 @@ export class World implements Runtime, Witness {
     events.opened(socket);
   }
 
+  ask(kind: string, payload: unknown, callback: (answers: unknown[]) => void): void {
+    this.deferred.push(() => callback([this.core.relay.answer(kind, structuredClone(payload))]));
+  }
+
+  tell(kind: string, payload: unknown): void {
+    this.ask(kind, payload, () => {});
+  }
+
   requestRefresh(_cluster: number, reason: RefreshReason): void {
     this.note(() => `refresh wanted: ${reason}`);
     if (this.refreshing) return;
