@@ -1,6 +1,6 @@
 import { type Bytes, latin1, parseDecimal } from '../bytes.js';
 import { Route, type RouteKind } from '../commands/routes.js';
-import { flatReplyEnd, ReplyFramer } from '../resp/reply-framer.js';
+import { ReplyFramer, shortReplyEnd } from '../resp/reply-framer.js';
 import type { Core } from './core.js';
 import { Hold } from './hold.js';
 import { readRedirect } from './redirect.js';
@@ -123,13 +123,8 @@ export class Fanout {
 
 /** The end of the whole reply at `at`. The range is known to hold whole replies only. */
 function replyEndAt(bytes: Bytes, at: number, end: number): number {
-  // `*1` and a bulk string: what MGET says of one key.
-  if (bytes[at] === 42 && bytes[at + 1] === 49 && bytes[at + 2] === 13) {
-    const flat = flatReplyEnd(bytes, at + 4, end);
-    if (flat >= 0) return flat;
-  }
-  const flat = flatReplyEnd(bytes, at, end);
-  if (flat >= 0) return flat;
+  const short = shortReplyEnd(bytes, at, end);
+  if (short >= 0) return short;
   const framed = framer.feed(bytes, at, end);
   if (framed >= 0) return framed;
   framer.reset();
@@ -194,7 +189,7 @@ function mergeSum(core: Core, fanout: Fanout): MergedReply {
 }
 
 /** A merged array up to this size is copied into one buffer; larger values stay where they were received. */
-const GATHER_BYTES_MAX = 16 * 1024;
+const GATHER_BYTES_MAX = 128 * 1024;
 
 /** Bytes that follow one another in a reply: small ones are gathered, large ones passed by reference. */
 class Gather {

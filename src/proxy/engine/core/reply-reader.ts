@@ -1,5 +1,5 @@
 import type { Bytes } from '../bytes.js';
-import { flatReplyEnd, REPLY_INCOMPLETE, REPLY_MALFORMED, ReplyFramer } from '../resp/reply-framer.js';
+import { flatReplyEnd, REPLY_INCOMPLETE, REPLY_MALFORMED, ReplyFramer, shortReplyEnd } from '../resp/reply-framer.js';
 import type { Client } from './client.js';
 import type { Core } from './core.js';
 import type { RequestFifo } from './fifo.js';
@@ -95,7 +95,7 @@ export class ReplyReader {
       if (framer.idle) {
         this.inPush = bytes[at] === PUSH;
         if (this.inPush) this.collect(request, bytes, start, at);
-        else next = flatReplyEnd(bytes, at, end);
+        else next = shortReplyEnd(bytes, at, end);
       }
       if (next < 0) next = framer.feed(bytes, at, end);
       if (next === REPLY_MALFORMED) {

@@ -16,6 +16,8 @@ const groupOfMark = new Int32Array(MARKS).fill(-1);
 const batchOfNode = new Int32Array(MARKS).fill(-1);
 let slotOfKey = new Int32Array(64);
 let offsetOfGroup = new Int32Array(64);
+let slotOfGroup = new Int32Array(64);
+let batchOfGroup = new Int32Array(64);
 
 /**
  * Sends a command whose keys are in several slots as one command a slot, and what goes to one shard as one piece. With
@@ -34,6 +36,8 @@ export function split(client: Client, entry: CommandEntry, bytes: Bytes, start: 
   if (slotOfKey.length < keys) {
     slotOfKey = new Int32Array(keys * 2);
     offsetOfGroup = new Int32Array(keys * 2);
+    slotOfGroup = new Int32Array(keys * 2);
+    batchOfGroup = new Int32Array(keys * 2);
   }
   const { keySpace } = router;
   let same = true;
@@ -81,21 +85,18 @@ function group(entry: CommandEntry, router: Router, keys: number): Fanout {
   const { keySpace, slotMap } = router;
   const { clustered } = keySpace;
   const groupOfKey = new Int32Array(keys);
-  const marks: number[] = [];
-  const slots: number[] = [];
-  const batchOf: number[] = [];
   const nodes: number[] = [];
   const sizes: number[] = [];
+  let groups = 0;
   for (let i = 0; i < keys; i++) {
     const slot = slotOfKey[i];
     const node = slotMap.nodeOf(slot);
     const mark = clustered ? slot : node;
     let g = groupOfMark[mark];
     if (g < 0) {
-      g = marks.length;
+      g = groups++;
       groupOfMark[mark] = g;
-      marks.push(mark);
-      slots.push(slot);
+      slotOfGroup[g] = slot;
       let batch = batchOfNode[node];
       if (batch < 0) {
         batch = nodes.length;
@@ -103,30 +104,33 @@ function group(entry: CommandEntry, router: Router, keys: number): Fanout {
         nodes.push(node);
         sizes.push(0);
       }
-      batchOf.push(batch);
+      batchOfGroup[g] = batch;
       sizes[batch]++;
     }
     groupOfKey[i] = g;
   }
-  for (const mark of marks) groupOfMark[mark] = -1;
+  // The map may have changed meanwhile: what was marked is what must be unmarked.
+  if (clustered) for (let g = 0; g < groups; g++) groupOfMark[slotOfGroup[g]] = -1;
+  else for (const node of nodes) groupOfMark[node] = -1;
   for (const node of nodes) batchOfNode[node] = -1;
 
   // Groups get their final numbers: those of one batch follow one another.
   const firstOfBatch = new Int32Array(nodes.length + 1);
   for (let b = 0; b < nodes.length; b++) firstOfBatch[b + 1] = firstOfBatch[b] + sizes[b];
   const next = firstOfBatch.slice();
-  const final = new Int32Array(marks.length);
-  const finalSlots = new Int32Array(marks.length);
-  for (let g = 0; g < marks.length; g++) {
-    final[g] = next[batchOf[g]]++;
-    finalSlots[final[g]] = slots[g];
+  const slots = new Int32Array(groups);
+  for (let g = 0; g < groups; g++) {
+    const final = next[batchOfGroup[g]]++;
+    slots[final] = slotOfGroup[g];
+    offsetOfGroup[g] = final;
   }
-  const keysOfGroup = new Int32Array(marks.length);
+  const keysOfGroup = new Int32Array(groups);
   for (let i = 0; i < keys; i++) {
-    groupOfKey[i] = final[groupOfKey[i]];
-    keysOfGroup[groupOfKey[i]]++;
+    const g = offsetOfGroup[groupOfKey[i]];
+    groupOfKey[i] = g;
+    keysOfGroup[g]++;
   }
-  return new Fanout(entry.route, firstOfBatch, finalSlots, groupOfKey, keysOfGroup);
+  return new Fanout(entry.route, firstOfBatch, slots, groupOfKey, keysOfGroup);
 }
 
 /** Writes the groups as commands, one behind the other in one buffer. */
@@ -136,6 +140,9 @@ function encode(client: Client, fanout: Fanout, bytes: Bytes, frame: RequestFram
   const nameStart = frame.starts[0];
   const nameLength = frame.ends[0] - nameStart;
   const name = core.text(`$${nameLength}\r\n`);
+  // Most groups are of one key: what stands before it is written once and copied.
+  const lone = core.runtime.allocate(core.countLine(step + 1).length + name.length + nameLength + 2);
+  writeHead(core.countLine(step + 1), name, bytes, nameStart, nameLength, lone, 0);
   // The sizes first, in `commandAt` shifted by one; an argument's `$<length>\r\n` line is copied with it.
   for (let g = 0; g < groups; g++) {
     commandAt[g + 1] = core.countLine(keysOfGroup[g] * step + 1).length + name.length + nameLength + 2;
@@ -146,11 +153,11 @@ function encode(client: Client, fanout: Fanout, bytes: Bytes, frame: RequestFram
   for (let g = 0; g < groups; g++) commandAt[g + 1] += commandAt[g];
   const out = core.runtime.allocate(commandAt[groups]);
   for (let g = 0; g < groups; g++) {
-    const header = core.countLine(keysOfGroup[g] * step + 1);
-    let at = copyBytes(header, 0, header.length, out, commandAt[g]);
-    at = copyBytes(name, 0, name.length, out, at);
-    at = copyBytes(bytes, nameStart, nameStart + nameLength + 2, out, at);
-    offsetOfGroup[g] = at;
+    if (keysOfGroup[g] === 1) offsetOfGroup[g] = copyBytes(lone, 0, lone.length, out, commandAt[g]);
+    else {
+      const count = core.countLine(keysOfGroup[g] * step + 1);
+      offsetOfGroup[g] = writeHead(count, name, bytes, nameStart, nameLength, out, commandAt[g]);
+    }
   }
   for (let i = 0, arg = 1; i < keys; i++, arg += step) {
     const g = groupOfKey[i];
@@ -158,4 +165,19 @@ function encode(client: Client, fanout: Fanout, bytes: Bytes, frame: RequestFram
     offsetOfGroup[g] = copyBytes(bytes, frame.ends[arg - 1] + 2, frame.ends[arg + step - 1] + 2, out, offsetOfGroup[g]);
   }
   fanout.commands = out;
+}
+
+/** Writes a command up to its first key. */
+function writeHead(
+  count: Bytes,
+  name: Bytes,
+  bytes: Bytes,
+  nameStart: number,
+  nameLength: number,
+  out: Bytes,
+  offset: number,
+): number {
+  let at = copyBytes(count, 0, count.length, out, offset);
+  at = copyBytes(name, 0, name.length, out, at);
+  return copyBytes(bytes, nameStart, nameStart + nameLength + 2, out, at);
 }

@@ -45,6 +45,14 @@ export function flatReplyEnd(bytes: Uint8Array, at: number, end: number): number
   return REPLY_INCOMPLETE;
 }
 
+/** As `flatReplyEnd`, and also for an array of one such reply, which is what MGET says of one key. */
+export function shortReplyEnd(bytes: Uint8Array, at: number, end: number): number {
+  // `*1\r\n`
+  return bytes[at] === 42 && bytes[at + 1] === 49 && bytes[at + 2] === 13
+    ? flatReplyEnd(bytes, at + 4, end)
+    : flatReplyEnd(bytes, at, end);
+}
+
 /**
  * Finds where a reply ends, without looking at what it says, copying or recursing: nested aggregates only add to a
  * count of values still to come, so any depth costs the same. Keeps its place between chunks.
