@@ -232,7 +232,7 @@ export function hasReplicas(config: ClusterConfig): boolean {
   return config.type === 'redis_cluster' || config.discovery === 'SENTINEL';
 }
 
-function isPrime(number: number): boolean {
+export function isPrime(number: number): boolean {
   if (number < 4) return number > 1;
   if (number % 2 === 0) return false;
   for (let factor = 3; factor * factor <= number; factor += 2) if (number % factor === 0) return false;
