@@ -41,6 +41,9 @@ const UPSTREAM = [
   'upstream_rq_ask',
   'upstream_rq_tryagain',
   'upstream_rq_failure',
+  'upstream_rq_mirror',
+  'upstream_rq_mirror_dropped',
+  'upstream_rq_script_reload',
 ] as const;
 
 export const COUNTER_NAMES = [...DOWNSTREAM, ...UPSTREAM] as const;

@@ -16,6 +16,10 @@ export class CommandEntry {
   readonly repeatable: boolean;
   /** A container whose subcommands are looked up by the second argument. */
   readonly container: boolean;
+  /** A replica may serve it: it reads keys, changes none, and does not wait. */
+  readonly replicaSafe: boolean;
+  /** May name more than one key. */
+  readonly manyKeys: boolean;
   /** Belongs to a container: its own name is no command's. */
   readonly subcommand: boolean;
   /** Index of the first key argument; 0: there is none; -1: depends on the arguments. */
@@ -35,6 +39,11 @@ export class CommandEntry {
     this.arity = spec.arity;
     this.repeatable = (spec.flags & CommandFlag.readonly) !== 0;
     this.container = spec.container && kind !== Route.local && kind !== Route.refused && kind !== Route.admin;
+    const changed = KeyFlag.RW | KeyFlag.OW | KeyFlag.RM;
+    this.replicaSafe =
+      (spec.flags & (CommandFlag.readonly | CommandFlag.blocking | CommandFlag.write)) === CommandFlag.readonly &&
+      spec.keys.every((key) => (key.flags & changed) === 0);
+    this.manyKeys = spec.keys.length > 1 || spec.keys.some(({ find }) => find.type !== 'range' || find.lastkey !== 0);
     this.subcommand = spec.name.includes('|');
     const first = spec.keys.find((key) => (key.flags & KeyFlag.incomplete) === 0) ?? spec.keys[0];
     this.keyAt =

@@ -2,6 +2,9 @@ import { type Bytes, utf8Bytes } from '../bytes.js';
 import { Catalog, type CommandEntry } from '../commands/catalog.js';
 import { COMMANDS } from '../commands/table.generated.js';
 import { bulk } from '../resp/encode.js';
+import { Routing } from '../routing/routing.js';
+import { FIRST_CLUSTER } from '../routing/table.js';
+import { Scripting } from '../scripting/scripting.js';
 import { Counter, clusterStatsOffset, commandStatAt } from '../stats.js';
 import { Client } from './client.js';
 import type { Lane } from './lane.js';
@@ -36,8 +39,10 @@ export class Core {
   readonly upstreamBuffers: BufferPool;
   /** The upstream clusters, in the order of the configuration; there is at least one. */
   readonly routers: readonly Router[];
-  /** The first of them. */
+  /** What serves commands without keys and keys without a route of their own: the catch-all, or else the first. */
   readonly router: Router;
+  /** Null when a Redis Cluster gets everything as it came, and its masters serve it. */
+  readonly routing: Routing | null;
   /** What other workers ask of this one. */
   readonly relay = new Relay();
   readonly replies = new Replies(this);
@@ -45,6 +50,8 @@ export class Core {
   readonly slowClients = new SlowClients(this);
   readonly clients = new Set<Client>();
   facts: ClusterFacts = { redisVersion: '7.0.0' };
+  /** Scripts and functions that clients loaded. */
+  readonly scripting: Scripting;
   readonly startedMs: number;
   /** The time of the event that is being handled. */
   nowMs: number;
@@ -75,10 +82,14 @@ export class Core {
     this.clientBuffers = new BufferPool(runtime.allocate, CLIENT_BUFFER_BYTES, POOLED_BUFFERS_MAX);
     this.upstreamBuffers = new BufferPool(runtime.allocate, UPSTREAM_BUFFER_BYTES, POOLED_BUFFERS_MAX);
     this.startedMs = this.nowMs = runtime.now();
+    this.scripting = new Scripting(this);
     this.routers = clusters.map(
       (cluster, index) => new Router(this, index, cluster, clusterStatsOffset(COMMANDS.length, index)),
     );
-    this.router = this.routers[0];
+    const routes = settings.routes ?? FIRST_CLUSTER;
+    this.router = this.routers[routes.catchAll?.cluster ?? 0];
+    const routing = new Routing(routes, this.routers, runtime.allocate);
+    this.routing = routing.plain ? null : routing;
   }
 
   // ---------------------------------------------------------------- the turn

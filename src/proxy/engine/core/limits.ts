@@ -2,6 +2,13 @@
 export interface Limits {
   /** Commands of one client that may be on their way at once; above it the client is not read. */
   readonly clientPendingMax: number;
+  /** Scripts that a worker remembers of SCRIPT LOAD, and as many of EVAL; the least recently used are forgotten. */
+  readonly scriptsMax: number;
+  /** Their bytes, of each of the two. */
+  readonly scriptBytesMax: number;
+  /** Function libraries that a worker remembers, and the characters of their code. */
+  readonly librariesMax: number;
+  readonly libraryBytesMax: number;
   /** Bytes that a client may send on while it is blocked; above it its socket is not read. */
   readonly blockedInputBytesMax: number;
   /** Unsent reply bytes of one client above which its socket is not read. */
@@ -37,6 +44,9 @@ export interface Limits {
   readonly clientWaitingBytesMax: number;
   /** The same over all clients of a worker; above it, nobody is read whose commands have to wait. */
   readonly waitingBytesMax: number;
+  /** Commands in flight, and unsent bytes, on one upstream connection above which copies for a mirror are dropped. */
+  readonly mirrorInFlightMax: number;
+  readonly mirrorOutputBytesMax: number;
   /** How often one command is sent in all, redirections and repetitions counted in. */
   readonly attemptsMax: number;
   /** Upstream hosts learned from redirections that the topology does not know (Envoy: max_upstream_unknown_connections). */
@@ -51,6 +61,10 @@ export interface Limits {
 
 export const DEFAULT_WORKER_LIMITS: Limits = {
   clientPendingMax: 16384,
+  scriptsMax: 4096,
+  scriptBytesMax: 16 * 1024 * 1024,
+  librariesMax: 1024,
+  libraryBytesMax: 16 * 1024 * 1024,
   blockedInputBytesMax: 64 * 1024,
   clientOutputBytesHigh: 1024 * 1024,
   clientOutputBytesMax: 64 * 1024 * 1024,
@@ -67,6 +81,8 @@ export const DEFAULT_WORKER_LIMITS: Limits = {
   waitingMax: 65_536,
   clientWaitingBytesMax: 8 * 1024 * 1024,
   waitingBytesMax: 128 * 1024 * 1024,
+  mirrorInFlightMax: 16_384,
+  mirrorOutputBytesMax: 4 * 1024 * 1024,
   attemptsMax: 64,
   upstreamUnknownMax: 64,
   connectRatePerSecond: 50,

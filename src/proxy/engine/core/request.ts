@@ -51,6 +51,8 @@ export class Request {
   pinned = false;
   /** Of a pinned command whose connection died: what is known of it. */
   lost: number = Lost.no;
+  /** It only reads: where it may go, a number of `Read` (routing/table.ts). 0: to the master. */
+  read = 0;
   /** RESP version of the reply: 2 or 3. */
   proto = 2;
   /** When it arrived, in the runtime's milliseconds. */
@@ -119,6 +121,7 @@ export function releaseRequest(request: Request): void {
   request.bytes = null;
   request.router = null;
   request.slot = -1;
+  request.read = 0;
   request.replies = 1;
   request.failed = false;
   request.pinned = false;

@@ -58,6 +58,9 @@ export class Retries {
   follow(request: Request, redirect: Redirect, lane: Lane): boolean {
     const { router } = lane;
     const expired = this.core.nowMs - request.startedMs >= router.settings.opTimeoutMs;
+    // A server outside of any cluster that speaks of slots is not what it is thought to be: that is for the client to see.
+    if (redirect.type !== 'retry' && !router.keySpace.clustered) return false;
+    if (lane.readonly) router.reads.turnedAway(lane.node);
     if (redirect.type === 'retry') {
       router.count(redirect.reason === 'tryagain' ? Counter.upstream_rq_tryagain : Counter.upstream_rq_retry);
       if (redirect.reason !== 'tryagain') router.requestRefresh('cluster_down');
@@ -67,7 +70,9 @@ export class Retries {
         this.core.replies.fail(request, this.core.texts.upstreamFailure);
         return true;
       }
-      this.again(request, this.delayMs(request), null, false);
+      // What a replica turns away, another node can take at once.
+      const waitMs = lane.readonly && request.attempts <= QUICK_REDIRECTS ? 0 : this.delayMs(request);
+      this.again(request, waitMs, null, false);
       return true;
     }
     const target = router.redirected(redirect, lane.node);
@@ -87,6 +92,18 @@ export class Retries {
     router.count(Counter.upstream_rq_retry);
     router.requestRefresh('moved');
     this.again(request, 0, null, false);
+  }
+
+  /** Sends a command again that has not run for a reason which is gone now; by default, wherever its slot is. */
+  repeat(request: Request, lane: Lane | null): void {
+    (request.router as Router).count(Counter.upstream_rq_retry);
+    this.again(request, 0, lane, false);
+  }
+
+  /** A command waits for something else than a reply; then it is sent again or answered. None may overtake it. */
+  suspend(request: Request): void {
+    request.state = RequestState.waiting;
+    request.client?.setHold(Hold.order);
   }
 
   /**

@@ -1,8 +1,8 @@
-import type { Bytes } from '../bytes.js';
-import { encodeCommand } from '../resp/encode.js';
+import { Reads } from '../routing/reads.js';
 import type { KeySpace } from '../sharding/key-space.js';
 import { Counter } from '../stats.js';
 import type { Core } from './core.js';
+import { type Greeting, makeGreeting } from './greeting.js';
 import { type Lane, LaneState } from './lane.js';
 import { WAITING_HOLD_SHARE } from './limits.js';
 import type { Redirect } from './redirect.js';
@@ -43,10 +43,12 @@ const UNLISTED_IDLE_MS = 5000;
 /** One upstream cluster: finds the connection for a command, and keeps those that have none. */
 export class Router {
   readonly settings: ClusterSettings;
-  readonly keySpace: KeySpace;
+  /** Of sharded servers: another one when hosts come or go. */
+  keySpace: KeySpace;
   readonly slotMap: SlotMap;
+  readonly reads = new Reads(this);
   private readonly connects: TokenBucket;
-  private readonly greetings: ({ bytes: Bytes; replies: number } | undefined)[] = [];
+  private readonly greetings: (Greeting | undefined)[] = [];
   private readonly byIndex: (UpstreamNode | undefined)[] = [];
   private readonly byAddress = new Map<string, UpstreamNode>();
   private readonly indexOf = new Map<UpstreamNode, number>();
@@ -81,6 +83,15 @@ export class Router {
     this.core.stats[counter + this.statsOffset] += amount;
   }
 
+  get nowMs(): number {
+    return this.core.nowMs;
+  }
+
+  /** Answers a command that no node may take. */
+  failNoUpstream(request: Request): void {
+    this.core.replies.fail(request, this.core.texts.noUpstreamHost);
+  }
+
   takeConnectToken(): boolean {
     return this.connects.take(this.core.nowMs);
   }
@@ -90,24 +101,14 @@ export class Router {
   }
 
   /** What a new connection says first, and how many replies that brings. */
-  greeting(proto: number, readonly: boolean): { bytes: Bytes; replies: number } {
+  greeting(proto: number, readonly: boolean): Greeting {
     const index = proto - 2 + (readonly ? 2 : 0);
-    const known = this.greetings[index];
-    if (known !== undefined) return known;
-    const { upstreamUsername: user, upstreamPassword: password } = this.settings;
-    const login = password === '' ? [] : ['AUTH', user === '' ? 'default' : user, password];
-    const commands: string[][] = [];
-    if (proto === 3) commands.push(['HELLO', '3', ...login]);
-    else if (password !== '') commands.push(user === '' ? ['AUTH', password] : login);
-    // Only a replica of a Redis Cluster has to be asked for reads.
-    if (readonly && this.keySpace.clustered) commands.push(['READONLY']);
-    const { allocate } = this.core.runtime;
-    const encoded = commands.map((command) => encodeCommand(command, allocate));
-    const bytes = allocate(encoded.reduce((sum, each) => sum + each.length, 0));
-    let at = 0;
-    for (const each of encoded) at += each.copy(bytes, at, 0, each.length);
-    const greeting = { bytes, replies: commands.length };
-    this.greetings[index] = greeting;
+    let greeting = this.greetings[index];
+    if (greeting === undefined) {
+      const asks = readonly && this.keySpace.clustered;
+      greeting = makeGreeting(this.settings, proto, asks, this.core.runtime.allocate);
+      this.greetings[index] = greeting;
+    }
     return greeting;
   }
 
@@ -137,6 +138,10 @@ export class Router {
   // ---------------------------------------------------------------- sending
 
   route(request: Request): void {
+    if (request.read !== 0) {
+      this.reads.route(request);
+      return;
+    }
     const node = request.slot >= 0 ? this.byIndex[this.slotMap.nodeOf(request.slot)] : this.anyMaster();
     if (node === undefined) {
       this.waitForTopology(request);
@@ -174,7 +179,8 @@ export class Router {
     client?.charge(request.end - request.start);
   }
 
-  private waitForTopology(request: Request): void {
+  /** Keeps a command whose slot has no node. */
+  waitForTopology(request: Request): void {
     if (this.unassigned.length >= this.core.limits.waitingMax) {
       this.count(Counter.upstream_rq_pending_overflow);
       this.core.replies.fail(request, this.core.texts.noUpstreamHost);
@@ -235,12 +241,14 @@ export class Router {
     for (const entry of entries) {
       const address = formatAddress(entry.host, entry.port);
       let node = this.byAddress.get(address);
+      const fresh = node === undefined || !node.listed;
       if (node === undefined) {
         node = new UpstreamNode(this.core, this, entry.host, entry.port);
         this.byAddress.set(address, node);
       } else if (!node.listed) this.unknown--;
       node.listed = true;
       node.masterIndex = entry.masterIndex ?? -1;
+      if (fresh) node.lagging = this.settings.lagBound === true;
       this.byIndex[entry.index] = node;
       this.indexOf.set(node, entry.index);
       listed.add(node);
@@ -251,6 +259,7 @@ export class Router {
         this.unknown++;
       }
     }
+    this.reads.rebuild(this.byAddress.values());
     this.mapChanged();
   }
 
@@ -292,7 +301,8 @@ export class Router {
 
   /** A connection was lost or not made. */
   laneLost(lane: Lane): void {
-    if (lane.node.listed || lane.waiting.length === 0) return;
+    // What waits for a replica may go elsewhere.
+    if ((lane.node.listed && !lane.readonly) || lane.waiting.length === 0) return;
     const waiting = lane.takeWaiting();
     this.add(Counter.upstream_rq_pending_active, -waiting.length);
     for (const request of waiting) {
@@ -316,6 +326,7 @@ export class Router {
       }
       if (sweep && !node.listed) this.retire(node);
     }
+    this.reads.tick();
     if (!sweep) return;
     this.sweptMs = now;
     this.gauge();

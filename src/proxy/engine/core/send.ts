@@ -1,6 +1,7 @@
 import type { Bytes } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { RequestFrame } from '../resp/request-framer.js';
+import { sendRouted } from '../routing/send-routed.js';
 import type { Client } from './client.js';
 import { refuseArity } from './refuse.js';
 import { acquireRequest } from './request.js';
@@ -38,6 +39,7 @@ export function sendKeyed(
   frame: RequestFrame,
 ): boolean {
   const { core } = client;
+  if (core.routing !== null) return sendRouted(client, entry, bytes, start, frame);
   const key = entry.firstKey(bytes, frame);
   if (key < 0) {
     refuseArity(client, entry);

@@ -1,3 +1,5 @@
+import type { ReadPolicy, RouteTable } from '../routing/table.js';
+
 /** What a worker is told about its listener. Secrets are in memory only. */
 export interface WorkerSettings {
   /** A client must log in. */
@@ -13,6 +15,8 @@ export interface WorkerSettings {
   readonly worker: number;
   readonly workers: number;
   readonly processId: number;
+  /** Everything to the first cluster when not given. */
+  readonly routes?: RouteTable;
 }
 
 /** What a worker is told about one upstream cluster. */
@@ -22,4 +26,8 @@ export interface ClusterSettings {
   readonly connectTimeoutMs: number;
   readonly upstreamUsername: string;
   readonly upstreamPassword: string;
+  /** MASTER when not given. */
+  readonly readPolicy?: ReadPolicy;
+  /** Replicas are not read from before the main thread has said how far behind they are. */
+  readonly lagBound?: boolean;
 }

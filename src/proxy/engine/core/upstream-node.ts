@@ -13,6 +13,12 @@ export class UpstreamNode {
   master = false;
   /** Of a replica: the index of its master in the slot map; below 0 for others. */
   masterIndex = -1;
+  /** Of a replica: too far behind its master to be read from, or not known not to be. */
+  lagging = false;
+  /** In the proxy's own zone. */
+  local = false;
+  /** Of a replica that turned a command away: no reads before this time. */
+  restUntilMs = 0;
 
   constructor(
     private readonly core: Core,

@@ -1,0 +1,70 @@
+import type { Bytes } from '../bytes.js';
+import type { CommandEntry } from '../commands/catalog.js';
+import type { Core } from '../core/core.js';
+import { acquireRequest } from '../core/request.js';
+import type { Router } from '../core/router.js';
+import { Counter } from '../stats.js';
+import type { Mirror, Way } from './routing.js';
+
+/** Sends copies of a command with its keys in one slot to the clusters that mirror its route. */
+export function mirrorCommand(
+  core: Core,
+  way: Way,
+  entry: CommandEntry,
+  bytes: Bytes,
+  start: number,
+  end: number,
+  keyStart: number,
+  keyEnd: number,
+): void {
+  for (const mirror of way.mirrors) {
+    if (!chosen(core, mirror, entry)) continue;
+    sendCopy(core, mirror.router, mirror.router.keySpace.slotOf(bytes, keyStart, keyEnd), entry, bytes, start, end);
+  }
+}
+
+/** Whether this mirror gets this command. */
+export function chosen(core: Core, { excludeReads, fraction }: Mirror, entry: CommandEntry): boolean {
+  if (excludeReads && entry.repeatable) return false;
+  return fraction >= 1 || core.random() < fraction;
+}
+
+/**
+ * Sends a command whose reply nobody waits for. It never waits itself: without a connection, or with much before it, it
+ * is dropped, and counted.
+ */
+export function sendCopy(
+  core: Core,
+  router: Router,
+  slot: number,
+  entry: CommandEntry,
+  bytes: Bytes,
+  start: number,
+  end: number,
+): void {
+  // Replies are thrown away, so their RESP version does not matter.
+  const lane = router.laneOf(slot, 2);
+  const { mirrorInFlightMax, mirrorOutputBytesMax } = core.limits;
+  if (
+    lane === null ||
+    !lane.open ||
+    lane.inFlight >= mirrorInFlightMax ||
+    lane.output.bytes + (end - start) > mirrorOutputBytesMax
+  ) {
+    router.count(Counter.upstream_rq_mirror_dropped);
+    lane?.connect();
+    return;
+  }
+  const request = acquireRequest();
+  request.entry = entry;
+  request.bytes = bytes;
+  request.start = start;
+  request.end = end;
+  request.router = router;
+  request.slot = slot;
+  request.startedMs = core.nowMs;
+  router.count(Counter.upstream_rq_mirror);
+  lane.send(request);
+  // It is never sent again: what it was received in need not be kept for it.
+  request.bytes = null;
+}
