@@ -72,10 +72,24 @@ function masked(reply: Reply, names: ReadonlySet<string>): Reply {
   return { ...reply, items };
 }
 
-/** The sections and field names of INFO's text. */
-function infoNames(reply: Reply): Reply {
-  const lines = (reply.text ?? '').split('\r\n');
-  return { type: reply.type, text: lines.map((line) => line.replace(/:.*$/, '')).join('\n') };
+/** Sections of INFO whose fields are what happened to happen. */
+const OF_THE_MOMENT = new Set(['Commandstats', 'Errorstats', 'Latencystats', 'Keyspace', 'Modules', 'Debug']);
+
+function infoFields(raw: Buffer): string[] {
+  let section = '';
+  return (parseReply(raw).text ?? '').split('\r\n').flatMap((line) => {
+    if (line.startsWith('# ')) section = line.slice(2);
+    if (line === '' || (OF_THE_MOMENT.has(section) && !line.startsWith('#'))) return [];
+    return [line.startsWith('#') ? line : `${section}.${line.split(':', 1)[0]}`];
+  });
+}
+
+/** The sections and fields of the server's INFO that the proxy's does not have. It may have more. */
+export function missingFields(server: Buffer, proxy: Buffer): string {
+  const there = new Set(infoFields(proxy));
+  return infoFields(server)
+    .filter((field) => !there.has(field))
+    .join(' ');
 }
 
 /** `field=value` texts (CLIENT INFO and CLIENT LIST) without the values of these fields. */
@@ -85,7 +99,7 @@ function maskedLines(reply: Reply, names: readonly string[]): Reply {
   return { type: reply.type, text: reply.text.replace(/\b([\w-]+)=\S*/g, (all, n) => (names.includes(n) ? n : all)) };
 }
 
-const COMPARING = ['unordered', 'deep', 'pairs', 'shape', 'mask', 'masklines', 'monitor', 'info', 'class'];
+const COMPARING = ['unordered', 'deep', 'pairs', 'shape', 'mask', 'masklines', 'monitor', 'class'];
 
 /** The part of a raw reply that is compared under these marks, as text. */
 export function compared(raw: Buffer, marks: Marks): string {
@@ -94,7 +108,6 @@ export function compared(raw: Buffer, marks: Marks): string {
   if (marks.has('monitor')) return raw.toString('latin1').replace(/^\+[\d.]+ \[0 [^\]]+\]/, '');
   let reply = parseReply(raw);
   if (marks.has('class') && reply.type === '-') return `-${(reply.text ?? '').split(' ', 1)[0]}`;
-  if (marks.has('info') && reply.type !== '-') reply = infoNames(reply);
   if (marks.has('mask')) reply = masked(reply, new Set(marks.get('mask')));
   if (marks.has('masklines')) reply = maskedLines(reply, marks.get('masklines')!);
   if (marks.has('pairs')) reply = sortedPairs(reply);

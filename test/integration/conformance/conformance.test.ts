@@ -98,7 +98,10 @@ describe.each(wanted)('through the proxy and directly, %s', (_, name) => {
       client.send(encode(words));
       const [reply] = await client.raw(1);
       const text = reply!.toString('latin1');
-      if (!text.startsWith(`-ERR unsupported command '${command}': `)) wrong.push(`${command}: ${text}`);
+      const named = [command, command.split('|', 1)[0]].some((word) =>
+        text.startsWith(`-ERR unsupported command '${word}': `),
+      );
+      if (!named) wrong.push(`${command}: ${text}`);
     }
     client.close();
     expect(wrong).toEqual([]);

@@ -10,6 +10,7 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   migrate: 'moves keys between nodes behind the cluster',
   debug: 'crashes and corrupts on purpose',
   module: "changes a node's code",
+  clusterscan: 'walks the slots of a cluster, which one endpoint does not show',
   cluster: "changes a node's view of the cluster; one endpoint has no topology to show",
   'restore-asking': 'is how MIGRATE writes',
   replconf: 'is spoken between master and replica',

@@ -3,17 +3,11 @@ import { CommandFlag, type CommandSpec } from '../../../src/proxy/engine/command
 import { COMMANDS } from '../../../src/proxy/engine/commands/table.generated.js';
 import { keysByTable } from '../../support/key-specs.js';
 import { FAMILIES, SESSIONS } from './cases/index.js';
+import { entryOf, TABLE as table } from './entry.js';
 import { EXCLUDED } from './excluded.js';
 import { type Script, type Step, script, stepOf } from './script.js';
 
-const table = new Map(COMMANDS.map((command) => [command.name, command]));
 const buffers = (words: readonly string[]) => words.map((word) => Buffer.from(word, 'latin1'));
-
-/** The table's entry for a command as it is sent; undefined for one that the table does not know. */
-export function entryOf(words: readonly Buffer[]): CommandSpec | undefined {
-  const [first = '', second = ''] = words.map((word) => word.toString('latin1').toLowerCase());
-  return table.get(`${first}|${second}`) ?? table.get(first);
-}
 
 export const isExcluded = ({ name }: CommandSpec) => EXCLUDED[name.split('|', 1)[0]!] !== undefined;
 

@@ -1,4 +1,5 @@
 /** What is compared: one server, and the proxy in front of a cluster of the same release. */
+import { Server } from '../../../src/proxy/engine/commands/spec.js';
 import { type RunningProxy, startProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
 import { type RedisCluster, type RedisServer, startCluster, startRedis } from '../../support/redis.js';
@@ -10,6 +11,8 @@ export class Pair {
     readonly proxy: RunningProxy,
     private readonly direct: RawClient,
     private readonly nodes: readonly RawClient[],
+    /** Bit of `Server` in the command table. */
+    readonly release: number,
   ) {}
 
   static async start(executable: string): Promise<Pair> {
@@ -17,7 +20,7 @@ export class Pair {
     const proxy = await startProxy({ cluster: cluster.addresses });
     const connect = ({ port }: RedisServer) => RawClient.connect({ port });
     const [direct, ...nodes] = await Promise.all([server, ...cluster.nodes].map(connect));
-    return new Pair(server, cluster, proxy, direct!, nodes);
+    return new Pair(server, cluster, proxy, direct!, nodes, await releaseOf(direct!));
   }
 
   /** No data, no scripts, no functions, on any node; not through the proxy, which is what is being tested. */
@@ -39,6 +42,12 @@ export class Pair {
     await this.proxy.stop();
     await Promise.all([this.cluster.stop(), this.server.stop()]);
   }
+}
+
+async function releaseOf(node: RawClient): Promise<number> {
+  const info = (await node.call('INFO', 'server')) as string;
+  if (/^valkey_version:/m.test(info)) return Server.valkey9;
+  return /^redis_version:7\./m.test(info) ? Server.redis7 : Server.redis8;
 }
 
 async function blockedClients(node: RawClient): Promise<number> {

@@ -76,7 +76,7 @@ export const HASHES = script(
 
 export const LISTS = script(
   'lists',
-  String.raw`
+  `
   RPUSH l a b c d
   LPUSH l z
   LRANGE l 0 -1
@@ -165,7 +165,7 @@ export const LISTS = script(
 
 export const SETS = script(
   'sets',
-  String.raw`
+  `
   SADD {s}1 1 2 3 4
   SADD {s}2 3 4 5
   SADD {s}1 4
@@ -223,7 +223,7 @@ export const SETS = script(
 
 export const SORTED_SETS = script(
   'sorted sets',
-  String.raw`
+  `
   ZADD {z}1 1 a 2 b 3.5 c
   ZADD {z}1 XX CH 9 a
   ZADD {z}1 NX 9 a
@@ -338,7 +338,7 @@ export const SORTED_SETS = script(
 
 export const STREAMS = script(
   'streams',
-  String.raw`
+  `
   XADD x 1-1 f v
   XADD x 1-2 f v2 g w
   XADD x 1-1 late entry

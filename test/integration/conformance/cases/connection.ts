@@ -90,12 +90,12 @@ export const CONNECTION = script(
 
 export const SERVER = script(
   'the server',
-  String.raw`
+  `
   COMMAND COUNT
   COMMAND INFO get
   COMMAND INFO get bogus xgroup|create mset
-  COMMAND INFO
-  @unordered COMMAND
+  @deep COMMAND INFO
+  @deep COMMAND
   COMMAND DOCS get
   COMMAND DOCS bogus
   COMMAND GETKEYS SET key value
@@ -183,6 +183,16 @@ export const SERVER = script(
   ACL DRYRUN default GET k
   ACL DRYRUN none GET k
   ACL DRYRUN default BOGUS
+  ACL SETUSER conformance on >secret ~app:* +@read -get
+  ACL SETUSER conformance bogus
+  ACL GETUSER conformance
+  @unordered ACL USERS
+  ACL DRYRUN conformance GET app:1
+  ACL DRYRUN conformance STRLEN app:1
+  ACL DELUSER conformance none
+  ACL DELUSER default
+  ACL LOAD
+  ACL SAVE
   ACL LOG
   ACL LOG 5
   ACL LOG RESET

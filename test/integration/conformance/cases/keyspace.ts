@@ -2,7 +2,7 @@ import { script } from '../script.js';
 
 export const KEYS = script(
   'keys',
-  String.raw`
+  `
   SET k 1
   TYPE k
   TYPE missing
@@ -19,8 +19,8 @@ export const KEYS = script(
   PEXPIRE k 9223372036854775807
   PEXPIREAT k 99999999999999
   PEXPIRETIME k
-  TTL missing
-  PTTL missing
+  @shape TTL missing
+  @shape PTTL missing
   @shape PTTL k
   EXPIRE k 1000
   TTL k
@@ -81,7 +81,8 @@ export const KEYS = script(
   SORT words ALPHA
   HSET hash f v
   SORT hash
-  MEMORY USAGE missing
+  # A node of a cluster keeps some bytes more for each key: the slot that it is in.
+  @shape MEMORY USAGE missing
   @shape MEMORY USAGE k
   @shape MEMORY USAGE list SAMPLES 0
   MEMORY USAGE list SAMPLES x

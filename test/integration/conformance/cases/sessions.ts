@@ -529,8 +529,18 @@ export const PUB_SUB = [
   ),
 ];
 
-/** What is different in RESP3 only: these start as they are told to. */
+/** The state of a connection, and what connections do to each other. */
 export const STATE = [
+  script(
+    'saving',
+    `
+    SET k v
+    SAVE
+    BGSAVE BOGUS
+    BGSAVE
+    @shape LASTSAVE
+  `,
+  ),
   script(
     'HELLO changes the version back and forth',
     `
@@ -627,6 +637,7 @@ export const STATE = [
   script(
     'MONITOR shows what others do',
     String.raw`
+    b: PING
     MONITOR
     b: SET monitored "a\r\n\xff\"b"
     a< @monitor 1
@@ -662,6 +673,12 @@ export const STATE = [
     CLIENT TRACKING ON BCAST PREFIX a PREFIX ab
     CLIENT TRACKING ON REDIRECT 999999
     CLIENT GETREDIR
+  `,
+  ),
+  script(
+    'rewriting the append-only file',
+    `
+    BGREWRITEAOF
   `,
   ),
 ];

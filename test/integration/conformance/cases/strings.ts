@@ -109,7 +109,7 @@ export const STRINGS = script(
 
 export const BITMAPS = script(
   'bitmaps',
-  String.raw`
+  `
   SETBIT bit 7 1
   SETBIT bit 100 1
   SETBIT bit 7 2
@@ -154,7 +154,7 @@ export const BITMAPS = script(
 
 export const HYPERLOGLOGS = script(
   'hyperloglogs',
-  String.raw`
+  `
   PFADD {p}1 a b c
   PFADD {p}1 a
   PFADD {p}2 c d
@@ -174,7 +174,7 @@ export const HYPERLOGLOGS = script(
 
 export const GEO = script(
   'geo',
-  String.raw`
+  `
   GEOADD g 13.361389 38.115556 Palermo 15.087269 37.502669 Catania
   GEOADD g NX CH 13 38 Palermo 14 37 Gela
   GEOADD g 200 100 Nowhere

@@ -3,7 +3,7 @@ import { script } from '../script.js';
 /** Redis 8's vector sets; the others answer that they do not know them. */
 export const VECTOR_SETS = script(
   'vector sets',
-  String.raw`
+  `
   VADD v VALUES 3 1 0 0 east
   VADD v VALUES 3 0 1 0 north SETATTR '{"price":10}'
   VADD v VALUES 3 0.7 0.7 0 northeast
