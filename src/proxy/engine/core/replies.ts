@@ -1,4 +1,5 @@
 import { type Bytes, copyBytes } from '../bytes.js';
+import { Route } from '../commands/routes.js';
 import { Counter, commandStatAt } from '../stats.js';
 import type { Core } from './core.js';
 import { mergeReplies } from './fanout.js';
@@ -24,6 +25,9 @@ export class Replies {
     if (bytes[start] === 45 && (request.client !== null || request.parent !== null)) {
       const redirect = request.pinned ? null : readRedirect(bytes, start, end);
       if (redirect !== null && this.core.retries.follow(request, redirect, lane)) return;
+      if (request.entry?.route === Route.scripting && this.core.scripting.recovers(request, bytes, start, end, lane)) {
+        return;
+      }
       this.deliver(request, bytes, start, end, true);
       return;
     }
