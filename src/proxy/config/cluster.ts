@@ -132,7 +132,9 @@ const shape = z.strictObject({
   maglev_lb_config: z.optional(
     z.strictObject({
       table_size: withDefault(
-        whole(2, MAGLEV_TABLE_SIZE_MAX).check(z.refine(isPrime, 'must be prime')),
+        whole(2, MAGLEV_TABLE_SIZE_MAX).check(
+          z.refine((size) => size > MAGLEV_TABLE_SIZE_MAX || isPrime(size), 'must be prime'),
+        ),
         MAGLEV_TABLE_SIZE,
       ),
     }),
@@ -165,13 +167,16 @@ const shape = z.strictObject({
 
 export type ClusterConfig = z.infer<typeof shape>;
 
+/** For checks of settings against each other: a setting that is wrong itself has no value of its kind. */
+const ONCE_RIGHT = { when: ({ issues }: z.core.ParsePayload) => issues.length === 0 };
+
 export const cluster = shape.check(
   z.superRefine((config, context) => {
     const issue = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message });
     checkEndpoints(config, issue);
     if (config.type === 'sharded') checkSharded(config, issue);
     else checkRedisCluster(config, issue);
-  }),
+  }, ONCE_RIGHT),
 );
 
 type Report = (path: (string | number)[], message: string) => void;

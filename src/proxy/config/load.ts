@@ -25,7 +25,15 @@ export class ConfigError extends Error {
 
 function describe(source: string, { path, message, line, column }: ConfigProblem): string {
   const place = line > 0 ? `${source}:${line}:${column}` : source;
-  return path === '' ? `${place}: ${message}` : `${place}: ${path}: ${message}`;
+  return oneLine(path === '' ? `${place}: ${message}` : `${place}: ${path}: ${message}`);
+}
+
+/** What a configuration holds is shown in messages; none of it breaks a line or reaches the terminal's controls. */
+function oneLine(text: string): string {
+  return text.replace(
+    /[\p{Cc}\u2028\u2029]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** Bytes of a configuration file that are read. */

@@ -74,7 +74,16 @@ export const address = z.pipe(
   }),
 );
 
-export const name = z.string().check(z.minLength(1));
+const NAME_CHARACTERS_MAX = 1024;
+
+/** A name, as it is shown on pages and in statistics. */
+export const name = z
+  .string()
+  .check(
+    z.minLength(1),
+    z.maxLength(NAME_CHARACTERS_MAX),
+    z.regex(/^[^\p{Cc}\u2028\u2029]*$/u, 'a name without control characters'),
+  );
 
 /** Where a secret is; the configuration itself should not hold it. */
 export const secret = z

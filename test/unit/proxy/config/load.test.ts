@@ -174,6 +174,13 @@ describe('a configuration', () => {
     expect(found).not.toEqual([]);
   });
 
+  it('is told on one line without control characters, whatever its words are', () => {
+    expect(problems(JSON.stringify({ 'a\n\u001b[2J\u0085\u2028': 1, listeners: [], clusters: [] }))[0]).toMatch(
+      /^proxy\.yaml:1:2: a\\u000a\\u001b\[2J\\u0085\\u2028: unknown setting; /,
+    );
+    expect(problems(changed('name: main', 'name: "a\\nb"')).join()).toContain('a name without control characters');
+  });
+
   it('shows where YAML ends to be YAML', () => {
     expect(problems('listeners: [\n  a: b: c\n')[0]).toMatch(/^proxy\.yaml:\d+:\d+: /);
     expect(problems('a: 1\na: 2\n')[0]).toMatch(/^proxy\.yaml:2:1: .*unique/);
