@@ -47,6 +47,8 @@ export interface Part {
   readonly pinned?: boolean;
   /** Replies that the bytes bring. */
   readonly replies?: number;
+  /** A number of the task's choosing, which the answered part bears as `firstGroup`; by default 0. */
+  readonly index?: number;
   /** When its `op_timeout` begins; by default when the parent came. `Infinity`: it has none. */
   readonly startedMs?: number;
 }
@@ -65,6 +67,7 @@ export function sendPart(parent: Request, part: Part): void {
   request.parent = parent;
   request.pinned = part.pinned === true;
   request.replies = part.replies ?? 1;
+  request.firstGroup = part.index ?? 0;
   if (part.lane === undefined) part.router.route(request);
   else part.router.sendTo(part.lane, request);
 }
