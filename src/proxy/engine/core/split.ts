@@ -1,23 +1,31 @@
 import { type Bytes, copyBytes } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { RequestFrame } from '../resp/request-framer.js';
+import { mirrorSplit } from '../routing/mirror-split.js';
+import { refuseNoUpstream } from '../routing/resolve.js';
+import { REWRITTEN, rewriteKeys } from '../routing/rewrite.js';
+import type { Routing, Way } from '../routing/routing.js';
+import { sendRead } from '../routing/send-routed.js';
 import type { Client } from './client.js';
+import type { Core } from './core.js';
 import { Fanout } from './fanout.js';
 import { refuseArity } from './refuse.js';
 import { acquireRequest } from './request.js';
-import type { Router } from './router.js';
 import { send } from './send.js';
 
-/** Slots and node indices are below this. */
+/** Slots and node indices of one cluster are below this. */
 const MARKS = 65536;
 
 /** Scratch memory of one thread, used within one call; marks are -1 in between. */
-const groupOfMark = new Int32Array(MARKS).fill(-1);
-const batchOfNode = new Int32Array(MARKS).fill(-1);
+let groupOfMark = new Int32Array(MARKS).fill(-1);
+let batchOfNode = new Int32Array(MARKS).fill(-1);
 let slotOfKey = new Int32Array(64);
 let offsetOfGroup = new Int32Array(64);
 let slotOfGroup = new Int32Array(64);
 let batchOfGroup = new Int32Array(64);
+let markOfGroup = new Int32Array(64);
+/** Of each batch, one key that it serves. */
+let keyOfBatch: number[] = [];
 
 /**
  * Sends a command whose keys are in several slots as one command a slot, and what goes to one shard as one piece. With
@@ -32,25 +40,87 @@ export function split(client: Client, entry: CommandEntry, bytes: Bytes, start: 
     refuseArity(client, entry);
     return true;
   }
+  reserve(keys);
+  if (core.routing !== null) return splitRouted(core.routing, client, entry, bytes, start, frame, keys);
   core.countRequest(entry);
-  if (slotOfKey.length < keys) {
-    slotOfKey = new Int32Array(keys * 2);
-    offsetOfGroup = new Int32Array(keys * 2);
-    slotOfGroup = new Int32Array(keys * 2);
-    batchOfGroup = new Int32Array(keys * 2);
-  }
   const { keySpace } = router;
   let same = true;
   for (let i = 0, arg = 1; i < keys; i++, arg += step) {
     slotOfKey[i] = keySpace.slotOf(bytes, frame.starts[arg], frame.ends[arg]);
     if (slotOfKey[i] !== slotOfKey[0]) same = false;
   }
-  if (same) {
-    send(client, entry, bytes, start, frame.end, router, slotOfKey[0]);
-    return true;
+  if (same) send(client, entry, bytes, start, frame.end, router, slotOfKey[0]);
+  else fanOut(client, entry, bytes, frame, keys, null);
+  return true;
+}
+
+/** Makes room for the keys of a command. */
+function reserve(keys: number): void {
+  if (slotOfKey.length >= keys) return;
+  slotOfKey = new Int32Array(keys * 2);
+  offsetOfGroup = new Int32Array(keys * 2);
+  slotOfGroup = new Int32Array(keys * 2);
+  batchOfGroup = new Int32Array(keys * 2);
+  markOfGroup = new Int32Array(keys * 2);
+}
+
+/** The same where keys may go to several clusters, under other names, to replicas and to mirrors. */
+function splitRouted(
+  routing: Routing,
+  client: Client,
+  entry: CommandEntry,
+  bytes: Bytes,
+  start: number,
+  frame: RequestFrame,
+  keys: number,
+): boolean {
+  const { core } = client;
+  const step = entry.keyStep;
+  const ways: Way[] = [];
+  let rewrites = false;
+  let mirrored = false;
+  for (let i = 0, arg = 1; i < keys; i++, arg += step) {
+    const way = routing.wayOf(bytes, frame.starts[arg], frame.ends[arg]);
+    if (way === null) {
+      refuseNoUpstream(client, entry);
+      return true;
+    }
+    ways.push(way);
+    rewrites ||= way.rewrites;
+    mirrored ||= way.mirrors.length > 0;
   }
-  const fanout = group(entry, router, keys);
-  encode(client, fanout, bytes, frame, step, keys);
+  core.countRequest(entry);
+  if (rewrites) {
+    const args = Int32Array.from(ways, (_, i) => 1 + i * step);
+    bytes = rewriteKeys(core, bytes, start, frame, args, ways);
+    start = 0;
+    frame = REWRITTEN;
+  }
+  let same = true;
+  for (let i = 0, arg = 1; i < keys; i++, arg += step) {
+    const { router } = ways[i];
+    slotOfKey[i] = router.keySpace.slotOf(bytes, frame.starts[arg], frame.ends[arg]);
+    if (slotOfKey[i] !== slotOfKey[0] || router !== ways[0].router) same = false;
+  }
+  if (mirrored) mirrorSplit(core, entry, bytes, start, frame, ways);
+  const [{ router, read }] = ways;
+  if (same) sendRead(client, entry, bytes, start, frame.end, router, slotOfKey[0], entry.replicaSafe ? read : 0);
+  else fanOut(client, entry, bytes, frame, keys, ways);
+  return true;
+}
+
+/** Sends a command as several; the keys' slots are in `slotOfKey`. @param ways of each key; null: all as always */
+function fanOut(
+  client: Client,
+  entry: CommandEntry,
+  bytes: Bytes,
+  frame: RequestFrame,
+  keys: number,
+  ways: readonly Way[] | null,
+): void {
+  const { core } = client;
+  const fanout = group(entry, core, keys, ways);
+  encode(client, fanout, bytes, frame, entry.keyStep, keys);
 
   const parent = acquireRequest();
   parent.entry = entry;
@@ -65,7 +135,9 @@ export function split(client: Client, entry: CommandEntry, bytes: Bytes, start: 
     part.bytes = fanout.commands;
     part.start = fanout.commandAt[first];
     part.end = fanout.commandAt[fanout.firstOfBatch[b + 1]];
-    part.router = router;
+    const way = ways === null ? null : ways[keyOfBatch[b]];
+    part.router = way === null ? core.router : way.router;
+    part.read = way !== null && entry.replicaSafe ? way.read : 0;
     part.slot = fanout.slots[first];
     part.replies = fanout.firstOfBatch[b + 1] - first;
     part.proto = client.proto;
@@ -76,32 +148,40 @@ export function split(client: Client, entry: CommandEntry, bytes: Bytes, start: 
   }
   fanout.remaining = fanout.batches;
   // `parts` is complete before the first one is sent: one that fails at once must find the others.
-  for (let b = 0, { batches } = fanout; b < batches; b++) router.route(fanout.parts[b]);
-  return true;
+  for (let b = 0, { batches } = fanout; b < batches; b++) core.route(fanout.parts[b]);
 }
 
 /** Puts keys together that one command can serve, and the commands in the order of the nodes that serve them. */
-function group(entry: CommandEntry, router: Router, keys: number): Fanout {
-  const { keySpace, slotMap } = router;
-  const { clustered } = keySpace;
+function group(entry: CommandEntry, core: Core, keys: number, ways: readonly Way[] | null): Fanout {
+  const { slotMap } = core.router;
+  if (ways !== null) reserveMarks(core.routers.length);
+  keyOfBatch = [];
   const groupOfKey = new Int32Array(keys);
   const nodes: number[] = [];
   const sizes: number[] = [];
   let groups = 0;
   for (let i = 0; i < keys; i++) {
     const slot = slotOfKey[i];
-    const node = slotMap.nodeOf(slot);
-    const mark = clustered ? slot : node;
+    let node = 0;
+    let mark = slot;
+    if (ways === null) node = slotMap.nodeOf(slot);
+    else {
+      const { router } = ways[i];
+      node = router.index * MARKS + router.slotMap.nodeOf(slot);
+      mark = router.index * MARKS + slot;
+    }
     let g = groupOfMark[mark];
     if (g < 0) {
       g = groups++;
       groupOfMark[mark] = g;
       slotOfGroup[g] = slot;
+      markOfGroup[g] = mark;
       let batch = batchOfNode[node];
       if (batch < 0) {
         batch = nodes.length;
         batchOfNode[node] = batch;
         nodes.push(node);
+        keyOfBatch.push(i);
         sizes.push(0);
       }
       batchOfGroup[g] = batch;
@@ -109,9 +189,7 @@ function group(entry: CommandEntry, router: Router, keys: number): Fanout {
     }
     groupOfKey[i] = g;
   }
-  // The map may have changed meanwhile: what was marked is what must be unmarked.
-  if (clustered) for (let g = 0; g < groups; g++) groupOfMark[slotOfGroup[g]] = -1;
-  else for (const node of nodes) groupOfMark[node] = -1;
+  for (let g = 0; g < groups; g++) groupOfMark[markOfGroup[g]] = -1;
   for (const node of nodes) batchOfNode[node] = -1;
 
   // Groups get their final numbers: those of one batch follow one another.
@@ -131,6 +209,13 @@ function group(entry: CommandEntry, router: Router, keys: number): Fanout {
     keysOfGroup[g]++;
   }
   return new Fanout(entry.route, firstOfBatch, slots, groupOfKey, keysOfGroup);
+}
+
+/** Marks of several clusters are kept apart. */
+function reserveMarks(clusters: number): void {
+  if (groupOfMark.length >= clusters * MARKS) return;
+  groupOfMark = new Int32Array(clusters * MARKS).fill(-1);
+  batchOfNode = new Int32Array(clusters * MARKS).fill(-1);
 }
 
 /** Writes the groups as commands, one behind the other in one buffer. */

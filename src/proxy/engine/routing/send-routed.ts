@@ -2,6 +2,7 @@ import type { Bytes } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from '../core/client.js';
 import { acquireRequest } from '../core/request.js';
+import type { Router } from '../core/router.js';
 import type { RequestFrame } from '../resp/request-framer.js';
 import { mirrorCommand } from './mirror.js';
 import { resolve } from './resolve.js';
@@ -20,21 +21,36 @@ export function sendRouted(
   if (resolved === null) return true;
   core.countRequest(entry);
   const { way, router, slot, key } = resolved;
-  const request = acquireRequest();
-  request.entry = entry;
-  request.bytes = resolved.bytes;
-  request.start = resolved.start;
-  request.end = resolved.frame.end;
-  request.router = router;
-  request.slot = slot;
-  request.read = way !== null && entry.replicaSafe ? way.read : Read.master;
-  request.proto = client.proto;
-  request.startedMs = core.nowMs;
-  client.push(request);
+  const { starts, ends, end } = resolved.frame;
   if (way !== null && way.mirrors.length > 0) {
-    const { starts, ends, end } = resolved.frame;
     mirrorCommand(core, way, entry, resolved.bytes, resolved.start, end, starts[key], ends[key]);
   }
-  router.route(request);
+  const read = way !== null && entry.replicaSafe ? way.read : Read.master;
+  sendRead(client, entry, resolved.bytes, resolved.start, end, router, slot, read);
   return true;
+}
+
+/** Sends one command on, in the client's order, to where a read policy lets it go. */
+export function sendRead(
+  client: Client,
+  entry: CommandEntry,
+  bytes: Bytes,
+  start: number,
+  end: number,
+  router: Router,
+  slot: number,
+  read: number,
+): void {
+  const request = acquireRequest();
+  request.entry = entry;
+  request.bytes = bytes;
+  request.start = start;
+  request.end = end;
+  request.router = router;
+  request.slot = slot;
+  request.read = read;
+  request.proto = client.proto;
+  request.startedMs = client.core.nowMs;
+  client.push(request);
+  router.route(request);
 }
