@@ -1,4 +1,5 @@
 import { Reads } from '../routing/reads.js';
+import { hasHost } from '../routing/reslot.js';
 import type { KeySpace } from '../sharding/key-space.js';
 import { Counter } from '../stats.js';
 import type { Core } from './core.js';
@@ -9,7 +10,7 @@ import type { Redirect } from './redirect.js';
 import { type Request, RequestState, releaseRequest } from './request.js';
 import type { RefreshReason } from './runtime.js';
 import type { ClusterSettings } from './settings.js';
-import { NO_NODE, type SlotMap } from './slot-map.js';
+import type { SlotMap } from './slot-map.js';
 import { TokenBucket } from './token-bucket.js';
 import { formatAddress, UpstreamNode } from './upstream-node.js';
 
@@ -233,6 +234,13 @@ export class Router {
 
   // ---------------------------------------------------------------- topology
 
+  /** Takes another division of keys among independent servers, and these. */
+  applyTable(keySpace: KeySpace, entries: readonly NodeEntry[]): void {
+    this.keySpace = keySpace;
+    this.slotMap.bump();
+    this.applyNodes(entries);
+  }
+
   /** Takes the nodes that the slot map's indices stand for. Waiting commands find their way anew. */
   applyNodes(entries: readonly NodeEntry[]): void {
     const listed = new Set<UpstreamNode>();
@@ -265,14 +273,8 @@ export class Router {
 
   /** The slot map has new contents: notes the masters, and sends on what waited for them. */
   mapChanged(): void {
-    const masters = new Set<UpstreamNode>();
-    for (let slot = 0; slot < this.keySpace.slots; slot++) {
-      const index = this.slotMap.nodeOf(slot);
-      if (index === NO_NODE) continue;
-      const node = this.byIndex[index];
-      if (node !== undefined) masters.add(node);
-    }
-    this.masters = [...masters];
+    this.masters = this.shards().map(({ node }) => node);
+    const masters = new Set(this.masters);
     for (const node of this.byAddress.values()) node.master = masters.has(node);
     for (const node of masters) node.lane(2).connect();
     this.reroute();
@@ -291,12 +293,15 @@ export class Router {
     if (waiting.length === 0) return;
     this.add(Counter.upstream_rq_pending_active, -waiting.length);
     waiting.sort((a, b) => a.order - b.order);
-    for (const request of waiting) {
-      // What an ASK sent elsewhere is not where the map says; it goes back and asks again.
-      request.asking = false;
-      if (request.client === null && request.parent === null) releaseRequest(request);
-      else this.route(request);
-    }
+    for (const request of waiting) this.routeAgain(request);
+  }
+
+  private routeAgain(request: Request): void {
+    // What an ASK sent elsewhere is not where the map says; it goes back and asks again.
+    request.asking = false;
+    if (request.client === null && request.parent === null) releaseRequest(request);
+    else if (hasHost(request, this)) this.route(request);
+    else this.failNoUpstream(request);
   }
 
   /** A connection was lost or not made. */
@@ -305,11 +310,7 @@ export class Router {
     if ((lane.node.listed && !lane.readonly) || lane.waiting.length === 0) return;
     const waiting = lane.takeWaiting();
     this.add(Counter.upstream_rq_pending_active, -waiting.length);
-    for (const request of waiting) {
-      request.asking = false;
-      if (request.client === null && request.parent === null) releaseRequest(request);
-      else this.route(request);
-    }
+    for (const request of waiting) this.routeAgain(request);
   }
 
   // ---------------------------------------------------------------- time

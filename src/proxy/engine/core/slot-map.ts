@@ -3,8 +3,8 @@ import { SLOT_COUNT } from '../hash/crc16.js';
 /** No node serves the slot, or none is known. */
 export const NO_NODE = 0xffff;
 
-/** Bytes of the shared memory behind a slot map: a version, then a node index for each slot. */
-export const SLOT_MAP_BYTES = 8 + SLOT_COUNT * 2;
+/** In the shared memory behind a slot map: a version, then a node index for each slot. */
+const HEAD_BYTES = 8;
 
 /**
  * Which node serves each slot, in memory that the main thread and all workers share. Nodes are indices into a table
@@ -17,12 +17,13 @@ export class SlotMap {
 
   constructor(memory: SharedArrayBuffer) {
     this.head = new Int32Array(memory, 0, 2);
-    this.slots = new Uint16Array(memory, 8, SLOT_COUNT);
+    this.slots = new Uint16Array(memory, HEAD_BYTES);
   }
 
-  static create(): SharedArrayBuffer {
-    const memory = new SharedArrayBuffer(SLOT_MAP_BYTES);
-    new Uint16Array(memory, 8, SLOT_COUNT).fill(NO_NODE);
+  /** @param slots a Redis Cluster's when not given */
+  static create(slots = SLOT_COUNT): SharedArrayBuffer {
+    const memory = new SharedArrayBuffer(HEAD_BYTES + slots * 2);
+    new Uint16Array(memory, HEAD_BYTES).fill(NO_NODE);
     return memory;
   }
 
@@ -34,6 +35,11 @@ export class SlotMap {
     return this.slots[slot];
   }
 
+  /** What is routed from here on may go another way, though the map is the same. */
+  bump(): void {
+    Atomics.add(this.head, 0, 1);
+  }
+
   /** Gives one slot to a node; true when that changed anything. */
   assign(slot: number, node: number): boolean {
     if (this.slots[slot] === node) return false;
@@ -43,13 +49,14 @@ export class SlotMap {
     return true;
   }
 
-  /** Replaces the whole map; the version goes up only when something changed. */
+  /** Replaces the map, or its first so many slots; the version goes up only when something changed. */
   replace(slots: Uint16Array): boolean {
+    const count = slots.length;
     let slot = 0;
-    while (slot < SLOT_COUNT && this.slots[slot] === slots[slot]) slot++;
-    if (slot === SLOT_COUNT) return false;
+    while (slot < count && this.slots[slot] === slots[slot]) slot++;
+    if (slot === count) return false;
     Atomics.add(this.head, 0, 1);
-    for (; slot < SLOT_COUNT; slot++) this.slots[slot] = slots[slot];
+    for (; slot < count; slot++) this.slots[slot] = slots[slot];
     Atomics.add(this.head, 0, 1);
     return true;
   }
@@ -57,7 +64,7 @@ export class SlotMap {
   /** Slots that have a node. */
   covered(): number {
     let count = 0;
-    for (let slot = 0; slot < SLOT_COUNT; slot++) if (this.slots[slot] !== NO_NODE) count++;
+    for (let slot = 0; slot < this.slots.length; slot++) if (this.slots[slot] !== NO_NODE) count++;
     return count;
   }
 }
