@@ -34,19 +34,7 @@ export const Route = {
 export type RouteKind = (typeof Route)[keyof typeof Route];
 
 /** Served by the proxy itself. A container is listed by its own name: its handler reads the subcommand. */
-const LOCAL = new Set([
-  'ping',
-  'echo',
-  'quit',
-  'select',
-  'time',
-  'hello',
-  'auth',
-  'client',
-  'info',
-  'reset',
-  'monitor',
-]);
+const LOCAL = new Set(['ping', 'echo', 'quit', 'select', 'time', 'hello', 'auth', 'client', 'reset', 'monitor']);
 
 /** Split over slots, with the way that the parts' replies are put together. */
 const SPLIT: ReadonlyMap<string, RouteKind> = new Map([
@@ -59,7 +47,7 @@ const SPLIT: ReadonlyMap<string, RouteKind> = new Map([
 ]);
 
 /** Without a key, and every master gives the same answer. */
-const ANY_MASTER = new Set(['command', 'lolwut']);
+const ANY_MASTER = new Set(['command', 'lolwut', 'acl|cat', 'acl|genpass']);
 
 /** Commands that would harm the cluster, or its hold on it, when an application sends them. */
 const HARMFUL = new Set([
@@ -78,6 +66,9 @@ const HARMFUL = new Set([
   'pfdebug',
   'pfselftest',
 ]);
+
+/** Of ACL, what says nothing of the servers' users, or is answered for the proxy's. */
+const HARMLESS_ACL = new Set(['acl', 'acl|cat', 'acl|genpass', 'acl|help', 'acl|whoami']);
 
 /** Commands that change what a connection means; upstream connections are shared, so these never go there. */
 const CONNECTION_STATE = new Set(['asking', 'readonly', 'readwrite']);
@@ -104,9 +95,14 @@ export function routeOf(spec: CommandSpec): { kind: RouteKind; refusal: string }
   if (HARMFUL.has(container)) {
     return { kind: Route.admin, refusal: 'is refused by the proxy: it administers a node, not the cluster' };
   }
+  if (container === 'acl' && !HARMLESS_ACL.has(spec.name)) {
+    return { kind: Route.admin, refusal: "is refused by the proxy: its clients are its own users, not the servers'" };
+  }
   if (CONNECTION_STATE.has(container)) return refused('changes the state of a connection, which the proxy looks after');
-  if (ANY_MASTER.has(container)) return { kind: Route.anyMaster, refusal: '' };
+  if (ANY_MASTER.has(container) || ANY_MASTER.has(spec.name)) return { kind: Route.anyMaster, refusal: '' };
   if (container === 'scan') return { kind: Route.scan, refusal: '' };
+  // Its cursor has a hash tag of the slot that it stands in.
+  if (container === 'clusterscan') return { kind: Route.keyed, refusal: '' };
   if (SCRIPTING.has(container)) return { kind: Route.scripting, refusal: '' };
   if (TRANSACTIONS.has(container)) return { kind: Route.transaction, refusal: '' };
   if (spec.flags & CommandFlag.pubsub || container === 'pubsub') return { kind: Route.pubsub, refusal: '' };

@@ -1,6 +1,8 @@
 import { type Bytes, utf8Bytes } from '../bytes.js';
 import { Catalog, type CommandEntry } from '../commands/catalog.js';
+import { OWN_COMMANDS } from '../commands/own.js';
 import { COMMANDS } from '../commands/table.generated.js';
+import { Hub } from '../pubsub/hub.js';
 import { bulk } from '../resp/encode.js';
 import { Routing } from '../routing/routing.js';
 import { FIRST_CLUSTER } from '../routing/table.js';
@@ -33,7 +35,7 @@ export interface ClusterFacts {
 
 /** One worker: its clients, its upstream connections, and the commands between them. */
 export class Core {
-  readonly catalog = new Catalog(COMMANDS);
+  readonly catalog = new Catalog([...COMMANDS, ...OWN_COMMANDS]);
   readonly texts: Texts;
   readonly clientBuffers: BufferPool;
   readonly upstreamBuffers: BufferPool;
@@ -48,6 +50,8 @@ export class Core {
   readonly replies = new Replies(this);
   readonly retries = new Retries(this);
   readonly slowClients = new SlowClients(this);
+  /** Subscriptions of this worker's clients. */
+  readonly pubsub: Hub;
   readonly clients = new Set<Client>();
   facts: ClusterFacts = { redisVersion: '7.0.0' };
   /** Scripts and functions that clients loaded. */
@@ -90,6 +94,7 @@ export class Core {
     this.router = this.routers[routes.catchAll?.cluster ?? 0];
     const routing = new Routing(routes, this.routers, runtime.allocate);
     this.routing = routing.plain ? null : routing;
+    this.pubsub = new Hub(this);
   }
 
   // ---------------------------------------------------------------- the turn
@@ -152,6 +157,7 @@ export class Core {
     this.retries.tick();
     for (const router of this.routers) router.tick();
     this.slowClients.tick();
+    this.pubsub.tick();
     this.gauge();
   }
 

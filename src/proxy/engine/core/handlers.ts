@@ -1,4 +1,5 @@
 import { blocking } from '../blocking/handler.js';
+import { admin } from '../broadcast/admin.js';
 import { broadcast } from '../broadcast/handler.js';
 import type { Bytes } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
@@ -46,7 +47,7 @@ const BY_ROUTE: Readonly<Record<RouteKind, Handler>> = {
   [Route.anyMaster]: sendAnywhere,
   [Route.local]: local,
   [Route.refused]: refused,
-  [Route.admin]: refused,
+  [Route.admin]: admin,
   [Route.broadcast]: broadcast,
   [Route.scan]: scan,
   [Route.transaction]: transaction,

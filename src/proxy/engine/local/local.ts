@@ -6,7 +6,6 @@ import type { RequestFrame } from '../resp/request-framer.js';
 import { auth } from './auth.js';
 import { clientCommand } from './client-command.js';
 import { hello } from './hello.js';
-import { info } from './info.js';
 
 /** The arguments of a local command. */
 export class Arguments {
@@ -74,9 +73,6 @@ export function runLocal(client: Client, entry: CommandEntry, bytes: Bytes, fram
       return true;
     case 'time':
       time(client);
-      return true;
-    case 'info':
-      info(client, args);
       return true;
     case 'auth':
       auth(client, args);

@@ -1,0 +1,16 @@
+import { CommandFlag, type CommandSpec, Server } from './spec.js';
+
+/** Commands that no server has, and the proxy does. They follow the generated table. */
+export const OWN_COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'info.shard',
+    arity: -2,
+    flags: CommandFlag.loading | CommandFlag.stale,
+    acl: 0,
+    keys: [],
+    request: 'special',
+    response: 'special',
+    servers: Server.redis7 | Server.redis8 | Server.valkey9,
+    container: false,
+  },
+];
