@@ -178,7 +178,8 @@ export class Runner {
 
   /** Sends all commands in one write, on one connection, and compares the replies in their order. */
   async pipeline({ title, steps }: Script): Promise<void> {
-    const usable = steps.filter((step) => this.isKnown(step) && !step.marks.has('scan') && !step.text.includes('$'));
+    const alone = (step: Step) => step.marks.has('alone') || step.marks.has('scan') || step.text.includes('$');
+    const usable = steps.filter((step) => this.isKnown(step) && !alone(step));
     const bytes = Buffer.concat(usable.map(({ words }) => encode(words)));
     const [direct, proxied] = this.sides();
     try {

@@ -45,6 +45,7 @@ const MARKS = new Set([
   'keep',
   'allowed',
   'sample',
+  'alone',
 ]);
 
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', a: '\x07', b: '\b' };
