@@ -15,6 +15,9 @@ const DOWNSTREAM = [
   'downstream_rq_total',
   'downstream_rq_too_large',
   'downstream_auth_failure',
+  'downstream_pubsub_subscriptions_active',
+  'downstream_pubsub_messages_total',
+  'downstream_pubsub_slow_close',
   'splitter_invalid_request',
   'splitter_unsupported_command',
 ] as const;
@@ -41,6 +44,9 @@ const UPSTREAM = [
   'upstream_rq_ask',
   'upstream_rq_tryagain',
   'upstream_rq_failure',
+  'upstream_pubsub_subscriptions_active',
+  'upstream_pubsub_messages_total',
+  'upstream_pubsub_resubscribe',
   'upstream_rq_mirror',
   'upstream_rq_mirror_dropped',
   'upstream_rq_script_reload',
@@ -61,6 +67,8 @@ export const UPSTREAM_COUNTERS: readonly CounterName[] = UPSTREAM;
 
 /** Counters that go down again. */
 export const GAUGES: ReadonlySet<CounterName> = new Set<CounterName>([
+  'downstream_pubsub_subscriptions_active',
+  'upstream_pubsub_subscriptions_active',
   'downstream_cx_active',
   'downstream_rq_active',
   'upstream_cx_active',

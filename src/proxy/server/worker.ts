@@ -31,6 +31,7 @@ declare const self: { onmessage: ((event: { data: ToWorker }) => void) | null; p
 const post = (message: FromWorker) => self.postMessage(message);
 
 let core: Core;
+let started = false;
 let listener: { readonly port: number; stop(closeConnections?: boolean): void } | null = null;
 /** Questions to the other workers whose answers have not come. */
 const questions = new Map<number, (answers: unknown[]) => void>();
@@ -56,6 +57,11 @@ self.onmessage = ({ data: message }) => {
       post({ type: 'report', id: message.id, lanes: reportLanes() });
       break;
     case 'asked': {
+      // Other workers may be there before this one is; what it missed it learns when it asks.
+      if (!started) {
+        if (message.id !== undefined) post({ type: 'answer', id: message.id, answer: undefined });
+        break;
+      }
       core.beginEvent();
       const answer = core.relay.answer(message.kind, message.payload);
       if (message.id !== undefined) post({ type: 'answer', id: message.id, answer });
@@ -104,6 +110,7 @@ function start(options: WorkerStart): void {
     new Float64Array(options.stats[options.settings.worker]),
     options.stats.map((memory) => new Float64Array(memory)),
   );
+  started = true;
   try {
     listener = listen(options.listen.host, options.listen.port);
     post({ type: 'listening', port: listener.port });

@@ -1,4 +1,4 @@
-import { DEFAULT_WORKER_LIMITS } from '../engine/core/limits.js';
+import { DEFAULT_WORKER_LIMITS, type Limits } from '../engine/core/limits.js';
 import type { WorkerSettings } from '../engine/core/settings.js';
 import type { Logger } from './logger.js';
 import type {
@@ -21,6 +21,8 @@ const START_TIMEOUT_MS = 10_000;
 export interface WorkersOptions {
   readonly count: number;
   readonly settings: Omit<WorkerSettings, 'worker' | 'workers'>;
+  /** Bounds that are not the default ones. */
+  readonly limits: Partial<Limits>;
   readonly listen: { host: string; port: number };
   readonly clusters: readonly ClusterStart[];
   /** Bytes of one worker's statistics. */
@@ -65,7 +67,7 @@ export class Workers {
     const start: WorkerStart = {
       type: 'start',
       settings: { ...options.settings, worker: index, workers: options.count },
-      limits: DEFAULT_WORKER_LIMITS,
+      limits: { ...DEFAULT_WORKER_LIMITS, ...options.limits },
       listen: options.listen,
       clusters: options.clusters,
       stats: this.stats,

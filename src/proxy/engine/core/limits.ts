@@ -28,6 +28,14 @@ export interface Limits {
   readonly clientHoldMs: number;
   /** How long it may do so when there is no more room, before it is disconnected. */
   readonly clientHoldMaxMs: number;
+  /** Unsent bytes of a client with subscriptions above which it is disconnected (`pubsub_output_buffer_limit`). */
+  readonly pubsubOutputBytesMax: number;
+  /** Subscriptions of all clients of a worker; above it, SUBSCRIBE is refused. */
+  readonly subscriptionsMax: number;
+  /** How long a subscription to a node is kept when no client has it any more. */
+  readonly subscriptionLingerMs: number;
+  /** A node that sends nothing for so long is asked whether it is there. */
+  readonly subscriptionPingMs: number;
   /** How long a client may leave replies untaken, with nobody else held up, before it is disconnected. */
   readonly clientUnreadMs: number;
   /** Bytes of replies that a worker keeps because an earlier command of the same client is not answered yet. */
@@ -73,6 +81,10 @@ export const DEFAULT_WORKER_LIMITS: Limits = {
   clientStallMs: 500,
   clientHoldMs: 40,
   clientHoldMaxMs: 2000,
+  pubsubOutputBytesMax: 32 * 1024 * 1024,
+  subscriptionsMax: 1_000_000,
+  subscriptionLingerMs: 200,
+  subscriptionPingMs: 1000,
   clientUnreadMs: 60_000,
   heldRepliesBytesMax: 1024 * 1024 * 1024,
   requestBytesMax: 1024 * 1024 * 1024,

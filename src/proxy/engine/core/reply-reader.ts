@@ -161,7 +161,9 @@ export class ReplyReader {
     if (!request.streaming && client !== null && request.parent === null && client.head === request) {
       this.giveEarlier(request, client);
     }
+    const streamed = request.streaming;
     this.core.replies.deliver(request, bytes, start, end, false);
+    if (streamed && client !== null) this.core.pubsub.streamed(client);
   }
 
   /** What was kept of a reply while its turn had not come. */

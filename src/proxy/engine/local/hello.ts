@@ -48,6 +48,7 @@ export function hello(client: Client, args: Arguments): boolean {
   }
   if (name !== null) client.name = name;
   client.proto = proto;
+  core.pubsub.subscribers.protocolChanged(client);
   client.reply(
     core.text(
       mapReply(proto, [

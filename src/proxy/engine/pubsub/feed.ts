@@ -1,0 +1,413 @@
+import { type Bytes, latin1 } from '../bytes.js';
+import { HANDSHAKE_FAILED, HANDSHAKE_INCOMPLETE, Handshake } from '../core/handshake.js';
+import { Output } from '../core/output.js';
+import type { Transport, TransportEvents } from '../core/runtime.js';
+import type { UpstreamNode } from '../core/upstream-node.js';
+import { Counter } from '../stats.js';
+import { encodeWords } from './encode.js';
+import type { Hub } from './hub.js';
+import { MessageReader, type MessageSink } from './message-reader.js';
+import { Link, LinkState, SUBSCRIBED, type Topic, TopicKind, UNSUBSCRIBED } from './topic.js';
+
+export const FeedState = { idle: 0, connecting: 1, handshake: 2, ready: 3 } as const;
+
+/** Something that the node will answer, in this order; a link for SUBSCRIBE, null for UNSUBSCRIBE and PING. */
+interface Sent {
+  readonly link: Link | null;
+  /** Of an unsubscription: the name. */
+  readonly left: string;
+}
+
+/** Looks (each `SWEEP_INTERVAL_MS` after the other) at a node that owes an answer, before it is given up. */
+const SILENT_SWEEPS_MAX = 20;
+
+/** A received buffer up to this size is kept until the next message, to compare names with. */
+const NAME_BUFFER_BYTES_MAX = 1024 * 1024;
+
+/** The first letter of `message`, `pmessage` and `smessage` by kind of topic, and their lengths. */
+const LETTER_M = 109;
+const LETTER_P = 112;
+const LETTER_S = 115;
+
+/**
+ * The one connection of this worker over which a node sends what is published; all subscriptions that are placed at the
+ * node share it. RESP2: its messages go to RESP2 clients as they are.
+ */
+export class Feed implements MessageSink {
+  state: number = FeedState.idle;
+  /** By kind and name. */
+  readonly links: readonly Map<string, Link>[] = [new Map(), new Map(), new Map()];
+  retryAtMs = 0;
+  failures = 0;
+  connectStartedMs = 0;
+  lastReceivedMs = 0;
+  /** Since when nothing has been placed here. */
+  idleSinceMs = 0;
+  dirty = false;
+
+  private attempt: TransportEvents | null = null;
+  private transport: Transport | null = null;
+  private handshake: Handshake | null = null;
+  private readonly output: Output;
+  private readonly reader: MessageReader;
+  private sent: Sent[] = [];
+  private answered = 0;
+  private pingMs = 0;
+  private silentSweeps = 0;
+  private lastError = '';
+
+  /** Messages for one topic that follow one another in what was received: they are delivered as one range. */
+  private batchLink: Link | null = null;
+  private batchBytes: Bytes | null = null;
+  private batchStart = 0;
+  private batchEnd = 0;
+  private readonly messageStarts: number[] = [];
+  /** The topic of the message before, which is nearly always that of the next one as well. */
+  private lastLink: Link | null = null;
+  private lastName: Bytes | null = null;
+  private lastStart = 0;
+  private lastEnd = 0;
+
+  constructor(
+    private readonly hub: Hub,
+    readonly node: UpstreamNode,
+  ) {
+    this.output = new Output(hub.core.upstreamBuffers);
+    this.reader = new MessageReader(hub.core.runtime.allocate, this);
+    this.idleSinceMs = hub.core.nowMs;
+  }
+
+  get used(): boolean {
+    return this.links[0].size + this.links[1].size + this.links[2].size > 0;
+  }
+
+  // ---------------------------------------------------------------- subscriptions
+
+  /** Places a topic here. */
+  add(topic: Topic): void {
+    const link = new Link(topic, this);
+    topic.links.push(link);
+    this.links[topic.kind].set(topic.name, link);
+    if (this.state === FeedState.ready) this.ask(link);
+    else this.connect();
+  }
+
+  /** The topic is not wanted here any more. */
+  drop(link: Link): void {
+    const { topic } = link;
+    link.dropped = true;
+    const at = topic.links.indexOf(link);
+    if (at >= 0) topic.links.splice(at, 1);
+    this.links[topic.kind].delete(topic.name);
+    if (this.lastLink === link) this.lastLink = null;
+    if (link.state === LinkState.live) this.hub.core.router.add(Counter.upstream_pubsub_subscriptions_active, -1);
+    if (link.state !== LinkState.none && this.state === FeedState.ready) {
+      this.say([UNSUBSCRIBED[topic.kind].toUpperCase(), topic.name], { link: null, left: topic.name });
+    }
+    link.state = LinkState.none;
+    if (!this.used) this.idleSinceMs = this.hub.core.nowMs;
+  }
+
+  private ask(link: Link): void {
+    link.state = LinkState.asked;
+    this.say([SUBSCRIBED[link.topic.kind].toUpperCase(), link.topic.name], { link, left: '' });
+  }
+
+  private say(words: readonly string[], sent: Sent): void {
+    const bytes = encodeWords(words, this.hub.core.runtime.allocate);
+    this.output.append(bytes, 0, bytes.length);
+    this.sent.push(sent);
+    if (!this.dirty) this.hub.markDirty(this);
+  }
+
+  private nextSent(): Sent | undefined {
+    const sent = this.sent[this.answered++];
+    // Taken out in large pieces: a resubscription may be many thousand commands.
+    if (this.answered === this.sent.length || this.answered >= 1024) {
+      this.sent = this.sent.slice(this.answered);
+      this.answered = 0;
+    }
+    return sent;
+  }
+
+  // ---------------------------------------------------------------- connecting
+
+  /** Starts to connect, unless it is connected, connecting, or must wait first. */
+  connect(): void {
+    const { core } = this.hub;
+    if (this.state !== FeedState.idle || core.nowMs < this.retryAtMs) return;
+    const { router } = this.node;
+    if (!router.takeConnectToken()) {
+      router.count(Counter.connection_rate_limited);
+      this.retryAtMs = core.nowMs + core.limits.reconnectDelayMs;
+      return;
+    }
+    this.state = FeedState.connecting;
+    this.connectStartedMs = core.nowMs;
+    const attempt = new FeedAttempt(this, () => this.attempt === attempt);
+    this.attempt = attempt;
+    core.runtime.connect(this.node.host, this.node.port, attempt);
+  }
+
+  opened(transport: Transport): void {
+    const { router } = this.node;
+    this.transport = transport;
+    router.count(Counter.upstream_cx_total);
+    router.count(Counter.upstream_cx_active);
+    this.lastReceivedMs = this.hub.core.nowMs;
+    this.state = FeedState.handshake;
+    const greeting = router.greeting(2, false);
+    if (greeting.replies === 0) this.ready();
+    else {
+      this.handshake = new Handshake(greeting.replies);
+      this.output.append(greeting.bytes, 0, greeting.bytes.length);
+      this.flush();
+    }
+  }
+
+  private ready(): void {
+    this.state = FeedState.ready;
+    if (this.lastError !== '') this.tell('subscribed again');
+    this.failures = 0;
+    this.lastError = '';
+    for (const links of this.links) for (const link of links.values()) this.ask(link);
+    this.hub.feedReady();
+  }
+
+  private tell(message: string): void {
+    this.hub.core.runtime.log('info', message, { upstream: this.node.address, reason: this.lastError });
+  }
+
+  /** The connection is lost or was not made. What is placed here stays, for the hub to move. */
+  lost(reason: string): void {
+    const { core } = this.hub;
+    const { router } = this.node;
+    const wasReady = this.state === FeedState.ready;
+    if (this.transport !== null) router.add(Counter.upstream_cx_active, -1);
+    else if (this.state === FeedState.connecting) router.count(Counter.upstream_cx_connect_fail);
+    const transport = this.transport;
+    this.state = FeedState.idle;
+    this.attempt = null;
+    this.transport = null;
+    this.handshake = null;
+    this.output.clear();
+    this.reader.reset();
+    this.batchLink = this.batchBytes = null;
+    this.lastLink = this.lastName = null;
+    this.sent = [];
+    this.answered = 0;
+    for (const links of this.links) {
+      for (const link of links.values()) {
+        if (link.state === LinkState.live) router.add(Counter.upstream_pubsub_subscriptions_active, -1);
+        link.state = LinkState.none;
+      }
+    }
+    const { reconnectDelayMs, reconnectDelayMaxMs } = core.limits;
+    const delay = Math.min(reconnectDelayMaxMs, reconnectDelayMs * 2 ** Math.min(this.failures++, 10));
+    this.retryAtMs = core.nowMs + delay * (0.5 + core.random());
+    if (this.lastError === '' && this.used) {
+      this.lastError = reason;
+      this.tell('subscriptions lost');
+    }
+    transport?.terminate();
+    router.requestRefresh(wasReady ? 'connection_lost' : 'connect_failed');
+    this.hub.feedLost(this);
+  }
+
+  /** Nothing is placed here any more. */
+  close(): void {
+    const { transport } = this;
+    this.attempt = null;
+    if (transport !== null) this.node.router.add(Counter.upstream_cx_active, -1);
+    this.transport = null;
+    this.state = FeedState.idle;
+    this.output.clear();
+    transport?.terminate();
+  }
+
+  /** Looks after time: attempts that take too long, silence, subscriptions that were refused for the moment. */
+  tick(): void {
+    const { core } = this.hub;
+    const now = core.nowMs;
+    if (this.state === FeedState.idle) {
+      if (this.used) this.connect();
+    } else if (this.state !== FeedState.ready) {
+      if (now - this.connectStartedMs >= this.node.router.settings.connectTimeoutMs) {
+        this.node.router.count(Counter.upstream_cx_connect_timeout);
+        this.lost('connect timeout');
+      }
+    } else if (this.pingMs > this.lastReceivedMs) {
+      // Counted rather than measured: after a stall of this process, what the node sent has not been read yet.
+      if (++this.silentSweeps >= SILENT_SWEEPS_MAX) this.lost('it does not answer');
+    } else if (now - this.lastReceivedMs >= core.limits.subscriptionPingMs) {
+      this.silentSweeps = 0;
+      this.pingMs = now;
+      this.say(['PING'], { link: null, left: '' });
+    }
+  }
+
+  /** Asks again for what was refused for the moment. */
+  retry(link: Link): void {
+    if (
+      !link.dropped &&
+      link.state === LinkState.none &&
+      this.state === FeedState.ready &&
+      this.hub.core.nowMs >= link.retryAtMs
+    ) {
+      this.ask(link);
+    }
+  }
+
+  flush(): void {
+    this.dirty = false;
+    if (this.transport === null || this.output.bytes === 0) return;
+    const taken = this.output.flush(this.transport);
+    if (taken < 0) this.lost('connection lost');
+    else this.node.router.add(Counter.upstream_cx_tx_bytes_total, taken);
+  }
+
+  drained(): void {
+    this.output.blocked = false;
+    this.flush();
+  }
+
+  // ---------------------------------------------------------------- receiving
+
+  received(bytes: Bytes): void {
+    const end = bytes.length;
+    this.lastReceivedMs = this.hub.core.nowMs;
+    this.node.router.add(Counter.upstream_cx_rx_bytes_total, end);
+    let at = 0;
+    if (this.handshake !== null) {
+      const next = this.handshake.feed(bytes, end);
+      if (next === HANDSHAKE_INCOMPLETE) return;
+      if (next === HANDSHAKE_FAILED) {
+        this.lost(`the upstream refused the connection: ${this.handshake.error}`);
+        return;
+      }
+      this.handshake = null;
+      at = next;
+      this.ready();
+    }
+    if (at >= end) return;
+    const sane = this.reader.read(bytes, at, end);
+    this.hub.delivery.forget();
+    if (!sane) {
+      this.node.router.count(Counter.upstream_cx_protocol_error);
+      this.lost('the upstream sent something else than messages');
+    }
+  }
+
+  item(bytes: Bytes, start: number, end: number, reader: MessageReader): void {
+    const { starts, ends } = reader;
+    const first = starts[0];
+    const length = ends[0] - first;
+    if (length === 7 && bytes[first] === LETTER_M) this.message(TopicKind.channel, bytes, start, end, reader);
+    else if (length === 8 && bytes[first] === LETTER_P) this.message(TopicKind.pattern, bytes, start, end, reader);
+    else if (length === 8 && bytes[first] === LETTER_S) this.message(TopicKind.shard, bytes, start, end, reader);
+    else {
+      this.read();
+      const word = latin1(bytes, first, ends[0]);
+      const name = reader.count > 1 ? latin1(bytes, starts[1], ends[1]) : '';
+      this.confirmed(word, name);
+    }
+  }
+
+  private message(kind: number, bytes: Bytes, start: number, end: number, reader: MessageReader): void {
+    const link = this.linkOf(kind, bytes, reader.starts[1], reader.ends[1]);
+    if (this.batchLink !== link || this.batchBytes !== bytes || this.batchEnd !== start) {
+      this.read();
+      this.batchLink = link;
+      this.batchBytes = bytes;
+      this.batchStart = start;
+    }
+    this.batchEnd = end;
+    this.messageStarts.push(start);
+  }
+
+  /** The link that messages under a name belong to; null for what nobody wants any more. */
+  private linkOf(kind: number, bytes: Bytes, start: number, end: number): Link | null {
+    const last = this.lastLink;
+    if (last !== null && last.topic.kind === kind && end - start === this.lastEnd - this.lastStart) {
+      const name = this.lastName as Bytes;
+      let i = start;
+      for (let j = this.lastStart; i < end && bytes[i] === name[j]; j++) i++;
+      if (i === end) return last;
+    }
+    const link = this.links[kind].get(latin1(bytes, start, end)) ?? null;
+    if (bytes.length > NAME_BUFFER_BYTES_MAX) return link;
+    this.lastLink = link;
+    this.lastName = bytes;
+    this.lastStart = start;
+    this.lastEnd = end;
+    return link;
+  }
+
+  /** Delivers what was put together. */
+  read(): void {
+    const link = this.batchLink;
+    const { messageStarts } = this;
+    if (link !== null && messageStarts.length > 0) {
+      this.batchLink = null;
+      this.hub.delivery.deliver(link.topic, this.batchBytes as Bytes, this.batchStart, this.batchEnd, messageStarts);
+    }
+    messageStarts.length = 0;
+    this.batchLink = this.batchBytes = null;
+  }
+
+  line(bytes: Bytes, start: number, end: number): void {
+    this.read();
+    const sent = this.nextSent();
+    if (bytes[start] !== 45 || sent?.link == null || sent.link.dropped) return;
+    sent.link.state = LinkState.none;
+    this.hub.refused(sent.link, latin1(bytes, start, end));
+  }
+
+  private confirmed(word: string, name: string): void {
+    const left = UNSUBSCRIBED.indexOf(word as (typeof UNSUBSCRIBED)[number]);
+    const next = this.sent[this.answered];
+    if (left < 0) {
+      this.nextSent();
+      const link = next?.link;
+      if (link == null || link.dropped || link.state !== LinkState.asked) return;
+      link.state = LinkState.live;
+      this.node.router.add(Counter.upstream_pubsub_subscriptions_active, 1);
+      this.hub.confirmed(link);
+      return;
+    }
+    if (next !== undefined && next.link === null && next.left === name) {
+      this.nextSent();
+      return;
+    }
+    // Nobody asked for it: the slot of a shard channel has left the node.
+    const link = this.links[left].get(name);
+    if (link === undefined || link.state !== LinkState.live) return;
+    this.node.router.add(Counter.upstream_pubsub_subscriptions_active, -1);
+    link.state = LinkState.none;
+    this.hub.displaced(link);
+  }
+}
+
+/** One attempt to connect and the connection that comes of it; what an earlier one still reports is not heard. */
+class FeedAttempt implements TransportEvents {
+  constructor(
+    private readonly feed: Feed,
+    private readonly current: () => boolean,
+  ) {}
+  opened(transport: Transport): void {
+    if (this.current()) this.feed.opened(transport);
+    else transport.terminate();
+  }
+  failed(reason: string): void {
+    if (this.current()) this.feed.lost(reason);
+  }
+  received(bytes: Bytes): void {
+    if (this.current()) this.feed.received(bytes);
+  }
+  drained(): void {
+    if (this.current()) this.feed.drained();
+  }
+  closed(reason: string): void {
+    if (this.current()) this.feed.lost(reason);
+  }
+}

@@ -1,0 +1,323 @@
+import type { Bytes } from '../bytes.js';
+import type { Client } from '../core/client.js';
+import type { Core } from '../core/core.js';
+import { readRedirect } from '../core/redirect.js';
+import { formatAddress, type UpstreamNode } from '../core/upstream-node.js';
+import { Counter } from '../stats.js';
+import { Delivery } from './delivery.js';
+import { latin1Bytes } from './encode.js';
+import { Feed, FeedState } from './feed.js';
+import { type Known, Peers } from './peers.js';
+import { Placement } from './placement.js';
+import { Subscribers } from './subscribers.js';
+import { type Link, LinkState, Topic, type TopicKindNumber } from './topic.js';
+
+/** How often connections and unused subscriptions are looked after. */
+const SWEEP_INTERVAL_MS = 100;
+/** A connection over which nothing is subscribed any more is kept this long. */
+const FEED_IDLE_MS = 5000;
+/** A subscription that a node refused for the moment is asked for again after this time. */
+const REFUSED_RETRY_MS = 100;
+
+/** The map is shared memory and may be there before the nodes in it are known: it is looked at once more then. */
+const PLACE_AGAIN_MS = 500;
+
+/**
+ * The subscriptions of one worker: its clients', and those that it holds at nodes in their place. However many clients
+ * share a channel, a node knows of one subscription for each worker.
+ */
+export class Hub {
+  readonly delivery: Delivery;
+  readonly placement: Placement;
+  readonly peers: Peers;
+  readonly subscribers: Subscribers;
+  /** By kind and name. */
+  readonly topics: readonly Map<string, Topic>[] = [new Map(), new Map(), new Map()];
+  /** By node's address. */
+  private readonly feeds = new Map<string, Feed>();
+  /** Topics that are not where they belong, or not confirmed there. */
+  private readonly unsettled = new Set<Topic>();
+  private readonly idle = new Set<Topic>();
+  private readonly dirty: Feed[] = [];
+  private mapVersion = -1;
+  private placeAgainMs = Number.POSITIVE_INFINITY;
+  private sweptMs = 0;
+
+  constructor(readonly core: Core) {
+    this.delivery = new Delivery(core);
+    this.placement = new Placement(core);
+    this.subscribers = new Subscribers(this);
+    const { topics, placement } = this;
+    this.peers = new Peers(core, {
+      known: (kind, name) => this.known(kind, name),
+      names: (kind) => topics[kind].keys(),
+      get node() {
+        return placement.bus?.address ?? '';
+      },
+    });
+  }
+
+  /** What this worker has under a name. */
+  known(kind: TopicKindNumber, name: string): Known {
+    const topic = this.topics[kind].get(name);
+    if (topic === undefined) return { clients: 0, links: 0 };
+    const links = topic.links.filter((link) => link.state === LinkState.live).length;
+    return { clients: topic.subscribers.length, links };
+  }
+
+  // ---------------------------------------------------------------- topics
+
+  /** The topic of a name, which is held until `release` and made when there is none. */
+  hold(kind: TopicKindNumber, name: string, slot: number): Topic {
+    let topic = this.topics[kind].get(name);
+    if (topic === undefined) {
+      topic = new Topic(kind, name, slot, this.placement.everywhere(kind, name));
+      this.topics[kind].set(name, topic);
+      topic.holds++;
+      this.place(topic);
+    } else topic.holds++;
+    return topic;
+  }
+
+  release(topic: Topic): void {
+    topic.holds--;
+    this.rest(topic);
+  }
+
+  /** Its subscribers have changed. When there are none left, it goes after a while. */
+  changed(topic: Topic): void {
+    this.peers.note(topic.kind, topic.name);
+    this.rest(topic);
+  }
+
+  private rest(topic: Topic): void {
+    if (!topic.idle) return;
+    topic.idleSinceMs = this.core.nowMs;
+    this.idle.add(topic);
+  }
+
+  private forget(topic: Topic): void {
+    for (const link of [...topic.links]) link.feed.drop(link);
+    this.topics[topic.kind].delete(topic.name);
+    this.unsettled.delete(topic);
+    this.peers.note(topic.kind, topic.name);
+  }
+
+  // ---------------------------------------------------------------- places
+
+  private feedOf(node: UpstreamNode): Feed {
+    let feed = this.feeds.get(node.address);
+    if (feed !== undefined && feed.node !== node && !feed.used) {
+      feed.close();
+      feed = undefined;
+    }
+    if (feed === undefined) {
+      feed = new Feed(this, node);
+      this.feeds.set(node.address, feed);
+    }
+    return feed;
+  }
+
+  /** Subscribes to a topic where it belongs, and no longer elsewhere. */
+  private place(topic: Topic): void {
+    if (this.placement.onBus(topic) && this.placement.bus === null) this.chooseBus();
+    const feeds = this.placement.nodesOf(topic).map((node) => this.feedOf(node));
+    const { links } = topic;
+    if (feeds.length === links.length && feeds.every((feed, i) => links[i].feed === feed)) {
+      if (topic.live) this.unsettled.delete(topic);
+      else this.unsettled.add(topic);
+      return;
+    }
+    this.unsettled.add(topic);
+    if (feeds.length === 0) {
+      this.core.router.requestRefresh('unassigned_slot');
+      return;
+    }
+    const old = links.filter((link) => !feeds.includes(link.feed));
+    if (feeds.some((feed) => feed.state !== FeedState.ready) && old.some((link) => link.state === LinkState.live)) {
+      // What still brings messages stays until the new place can take over.
+      for (const feed of feeds) feed.connect();
+      return;
+    }
+    for (const link of old) link.feed.drop(link);
+    for (const feed of feeds) if (!links.some((link) => link.feed === feed)) feed.add(topic);
+    // In the order of the nodes, which is how they are compared.
+    links.sort((a, b) => feeds.indexOf(a.feed) - feeds.indexOf(b.feed));
+  }
+
+  private chooseBus(): void {
+    const { nowMs } = this.core;
+    this.placement.chooseBus((node) => {
+      const feed = this.feeds.get(node.address);
+      if (feed === undefined || feed.state !== FeedState.idle) return 0;
+      return Math.max(0, feed.retryAtMs - nowMs);
+    });
+  }
+
+  private placeBusTopics(): void {
+    for (const topics of this.topics) {
+      for (const topic of topics.values()) if (this.placement.onBus(topic)) this.place(topic);
+    }
+  }
+
+  private placeOthers(): void {
+    this.placement.changed();
+    const { clustered } = this.core.router.keySpace;
+    for (const topics of this.topics) {
+      for (const topic of topics.values()) {
+        if (this.placement.onBus(topic)) continue;
+        topic.redirectedTo = '';
+        if (!clustered) topic.slot = this.placement.slotOf(topic.name);
+        this.place(topic);
+      }
+    }
+  }
+
+  // ---------------------------------------------------------------- what connections say
+
+  feedReady(): void {
+    for (const topic of [...this.unsettled]) this.place(topic);
+  }
+
+  feedLost(feed: Feed): void {
+    for (const links of feed.links) for (const { topic } of links.values()) this.unsettled.add(topic);
+    for (const topic of this.unsettled) this.peers.note(topic.kind, topic.name);
+    if (feed.node !== this.placement.bus) return;
+    this.core.router.count(Counter.upstream_pubsub_resubscribe);
+    this.chooseBus();
+    this.placeBusTopics();
+  }
+
+  /** A node has confirmed a subscription. */
+  confirmed({ topic }: Link): void {
+    this.peers.note(topic.kind, topic.name);
+    if (!topic.live) return;
+    this.unsettled.delete(topic);
+    this.answer(topic);
+  }
+
+  /** Lets those go on who waited for the topic. */
+  private answer(topic: Topic): void {
+    const { waiting } = topic;
+    if (waiting.length === 0) return;
+    topic.waiting = [];
+    for (const subscribing of waiting) {
+      subscribing.missing--;
+      this.subscribers.proceed(subscribing);
+    }
+  }
+
+  /** A node has refused a subscription, with this error. */
+  refused(link: Link, error: string): void {
+    const { topic } = link;
+    const line = latin1Bytes(`${error}\r\n`, this.core.runtime.allocate);
+    const redirect = readRedirect(line, 0, line.length);
+    link.retryAtMs = this.core.nowMs + REFUSED_RETRY_MS;
+    this.unsettled.add(topic);
+    if (redirect === null) {
+      // Nothing that passes, such as a missing permission: those who wait are told.
+      this.fail(topic, line);
+      return;
+    }
+    const { router } = this.core;
+    if ('slot' in redirect) {
+      router.count(Counter.upstream_rq_moved);
+      const from = router.slotMap.nodeOf(redirect.slot);
+      const node = router.redirected(redirect, link.feed.node);
+      if (node !== null && node.address !== link.feed.node.address) {
+        if (router.slotMap.nodeOf(redirect.slot) === from) {
+          topic.redirectedTo = formatAddress(node.host, node.port);
+        }
+        this.place(topic);
+      }
+      router.requestRefresh('moved');
+    } else router.requestRefresh('cluster_down');
+  }
+
+  private fail(topic: Topic, error: Bytes): void {
+    const { waiting } = topic;
+    topic.waiting = [];
+    for (const subscribing of waiting) {
+      subscribing.error = error;
+      this.subscribers.proceed(subscribing);
+    }
+  }
+
+  /** The node has ended a subscription by itself: the slot is elsewhere. */
+  displaced(link: Link): void {
+    const { topic } = link;
+    this.core.router.count(Counter.upstream_pubsub_resubscribe);
+    this.core.router.requestRefresh('moved');
+    this.unsettled.add(topic);
+    // Asked again at once: where the map is old, the node says where to go.
+    link.retryAtMs = 0;
+    this.place(topic);
+    link.feed.retry(link);
+  }
+
+  // ---------------------------------------------------------------- time
+
+  markDirty(feed: Feed): void {
+    feed.dirty = true;
+    if (this.dirty.push(feed) === 1) this.core.runtime.defer(this.flush);
+  }
+
+  private readonly flush = (): void => {
+    for (const feed of this.dirty.splice(0)) feed.flush();
+  };
+
+  tick(): void {
+    this.peers.tick();
+    if (this.feeds.size === 0 && this.unsettled.size === 0 && this.idle.size === 0) return;
+    const { nowMs, router } = this.core;
+    const version = router.slotMap.version();
+    if (version !== this.mapVersion) {
+      this.mapVersion = version;
+      this.placeOthers();
+      this.placeAgainMs = nowMs + PLACE_AGAIN_MS;
+    } else if (nowMs >= this.placeAgainMs) {
+      this.placeAgainMs = Number.POSITIVE_INFINITY;
+      this.placeOthers();
+    }
+    if (nowMs - this.sweptMs < SWEEP_INTERVAL_MS) return;
+    this.sweptMs = nowMs;
+    if (this.placement.stale || (this.placement.bus === null && this.unsettled.size > 0)) {
+      this.chooseBus();
+      this.placeBusTopics();
+    }
+    for (const feed of this.feeds.values()) {
+      feed.tick();
+      if (feed.used || nowMs - feed.idleSinceMs < FEED_IDLE_MS) continue;
+      feed.close();
+      this.feeds.delete(feed.node.address);
+    }
+    for (const topic of [...this.unsettled]) {
+      this.place(topic);
+      for (const link of [...topic.links]) link.feed.retry(link);
+    }
+    this.subscribers.expire();
+    for (const topic of this.idle) {
+      if (topic.idle && nowMs - topic.idleSinceMs < this.core.limits.subscriptionLingerMs) continue;
+      this.idle.delete(topic);
+      if (topic.idle) this.forget(topic);
+    }
+  }
+
+  // ---------------------------------------------------------------- for others
+
+  /** Nobody has a subscription, as far as this worker knows. */
+  get empty(): boolean {
+    return this.feeds.size === 0 && this.peers.empty;
+  }
+
+  /** The end of a reply that was passed on in pieces: the messages that waited for it follow. */
+  streamed(client: Client): void {
+    this.subscribers.of(client)?.release();
+  }
+
+  /** Channels, patterns and shard channels that a client is subscribed to. */
+  counts(client: Client): { sub: number; psub: number; ssub: number } {
+    const [sub, psub, ssub] = this.subscribers.of(client)?.topics.map((topics) => topics.size) ?? [0, 0, 0];
+    return { sub, psub, ssub };
+  }
+}

@@ -1,0 +1,76 @@
+import type { Feed } from './feed.js';
+import type { Subscriber } from './subscriber.js';
+import type { Subscribing } from './subscribing.js';
+
+/** What is subscribed to. */
+export const TopicKind = { channel: 0, pattern: 1, shard: 2 } as const;
+export type TopicKindNumber = (typeof TopicKind)[keyof typeof TopicKind];
+
+/** Redis's words for a confirmation, by kind. */
+export const SUBSCRIBED = ['subscribe', 'psubscribe', 'ssubscribe'] as const;
+export const UNSUBSCRIBED = ['unsubscribe', 'punsubscribe', 'sunsubscribe'] as const;
+
+export const LinkState = {
+  /** The node does not know of it: its connection is not ready, or refused it for now. */
+  none: 0,
+  /** Asked for. */
+  asked: 1,
+  /** Confirmed. */
+  live: 2,
+} as const;
+
+/** A topic's subscription at one node. */
+export class Link {
+  state: number = LinkState.none;
+  /** Not asked for again before this time. */
+  retryAtMs = 0;
+  /** The topic has given it up; what still comes over it is not for anybody. */
+  dropped = false;
+
+  constructor(
+    readonly topic: Topic,
+    readonly feed: Feed,
+  ) {}
+}
+
+/** A channel, pattern or shard channel that clients of this worker are subscribed to, or were until just now. */
+export class Topic {
+  readonly subscribers: Subscriber[] = [];
+  /** Commands that are answered when it is live. */
+  waiting: Subscribing[] = [];
+  /** Commands that will subscribe to it, or have just had it unsubscribed. */
+  holds = 0;
+  /** Its subscriptions upstream: one, or one at every master. */
+  readonly links: Link[] = [];
+  /** When the last subscriber left. */
+  idleSinceMs = 0;
+  /** A redirection has named this node, which the topology does not know. */
+  redirectedTo = '';
+
+  constructor(
+    readonly kind: TopicKindNumber,
+    /** One character a byte. */
+    readonly name: string,
+    /** By which it is placed, where places depend on the name. */
+    public slot: number,
+    /** Every master says something else about it: a keyspace notification. */
+    readonly everywhere: boolean,
+  ) {}
+
+  /** Everything that is published to it arrives. */
+  get live(): boolean {
+    const { links } = this;
+    if (links.length === 0) return false;
+    for (let i = 0; i < links.length; i++) if (links[i].state !== LinkState.live) return false;
+    return true;
+  }
+
+  /** At least one node has confirmed. */
+  get partlyLive(): boolean {
+    return this.links.some((link) => link.state === LinkState.live);
+  }
+
+  get idle(): boolean {
+    return this.subscribers.length === 0 && this.holds === 0;
+  }
+}
