@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Gets a checkout ready: the right Node.js, the packages, a redis-server, a fresh build. Nothing to do: under a second.
 //   --redis    a redis-server is needed as well
-//   --tests    what `npm test` needs: a redis-server and Python's Redis client
+//   --tests    what `npm test` needs: a redis-server and the Redis clients of Python and Ruby
 //   --bench    what `npm run bench` needs: a redis-server and nutcracker
 //   --quiet    say nothing when there is nothing to do
 //

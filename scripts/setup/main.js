@@ -33,7 +33,7 @@ function parse(argv) {
 /** @param {{ redis: boolean, tests: boolean, bench: boolean }} flags */
 function requirementsOf({ redis, tests, bench }) {
   const server = redis || tests || bench ? [REQUIREMENTS.redis] : [];
-  const clients = tests ? [REQUIREMENTS.redisCli, REQUIREMENTS.pythonClient] : [];
+  const clients = tests ? [REQUIREMENTS.redisCli, REQUIREMENTS.pythonClient, REQUIREMENTS.rubyClient] : [];
   return [...server, ...clients, ...(bench ? [REQUIREMENTS.nutcracker] : [])];
 }
 

@@ -18,7 +18,7 @@ const USUAL_FOLDERS = ['/usr/bin', '/usr/local/bin', '/usr/sbin', '/usr/local/sb
  * @property {string} [service] what Debian's package starts by itself on systemd, unasked
  */
 
-/** @type {Record<'redis' | 'redisCli' | 'pythonClient' | 'nutcracker', Requirement>} */
+/** @type {Record<'redis' | 'redisCli' | 'pythonClient' | 'rubyClient' | 'nutcracker', Requirement>} */
 export const REQUIREMENTS = {
   redis: {
     what: `redis-server ${OLDEST_REDIS.join('.')} or newer`,
@@ -35,6 +35,11 @@ export const REQUIREMENTS = {
     what: 'Python’s Redis client (python3-redis)',
     isThere: async () => (await pythonWithRedis()) !== undefined,
     packages: { 'apt-get': 'python3-redis', dnf: 'python3-redis' },
+  },
+  rubyClient: {
+    what: 'Ruby’s Redis client (ruby-redis)',
+    isThere: rubyHasRedis,
+    packages: { 'apt-get': 'ruby-redis', dnf: 'rubygem-redis' },
   },
   nutcracker: {
     what: 'nutcracker (twemproxy), the proxy to compare with',
@@ -93,6 +98,12 @@ async function pythonWithRedis() {
     if (code === 0) return python;
   }
   return undefined;
+}
+
+/** Whether the system's Ruby, into which packages install, has the Redis client. */
+async function rubyHasRedis() {
+  const { code } = await run('/usr/bin/ruby', ['-e', "gem 'redis'"], { timeoutMs: PROBE_MS, capture: true });
+  return code === 0;
 }
 
 /** The version of a Docker engine that answers, or undefined. */

@@ -91,7 +91,7 @@ const scripts: Part<Client> = async (redis) => {
 
 const streams: Part<Client> = async (redis, another) => {
   for (let i = 0; i < 10; i++) await redis.xAdd('nr:stream', '*', { n: String(i) });
-  const entries = await redis.xRange('nr:stream', '-', '+');
+  const entries = (await redis.xRange('nr:stream', '-', '+')) ?? [];
   assert.equal(entries.length, 10);
   assert.equal(await redis.xGroupCreate('nr:stream', 'workers', '0'), 'OK');
   await redis.xReadGroup('workers', 'me', { key: 'nr:stream', id: '>' }, { COUNT: 4 });

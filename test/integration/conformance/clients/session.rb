@@ -3,6 +3,9 @@
 # Prints one line per part that worked; ends with a message and code 1 at the first that did not.
 require 'redis'
 
+# A thread that fails ends the session.
+Thread.abort_on_exception = true
+
 PORT = Integer(ARGV.fetch(0))
 
 def connect
