@@ -1,5 +1,8 @@
 import { script } from '../script.js';
 
+/** Longer than what an error shows of an unknown command. */
+const LONG = 'x'.repeat(300);
+
 export const CONNECTION = script(
   'the connection',
   String.raw`
@@ -11,6 +14,8 @@ export const CONNECTION = script(
   ECHO ""
   ECHO
   BOGUS
+  bogus ${LONG} ${LONG}
+  ${LONG}
   BOGUS with "some arguments" "\x00\r\n\xff"
   ""
   "GE\r\nT" x
