@@ -137,6 +137,8 @@ class InfoTask implements Task {
     const total = (counter: number) => core.total(counter);
     switch (section) {
       case 'server':
+        // Valkey's name for it.
+        if (fields.has('server_mode')) fields.set('server_mode', 'standalone');
         return [
           ['redis_version', fields.get('redis_version') ?? core.facts.redisVersion],
           ['redis_mode', 'standalone'],
