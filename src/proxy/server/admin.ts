@@ -1,8 +1,7 @@
 import type { ProxyConfig } from '../config/schema.js';
-import { formatAddress } from '../config/schema.js';
+import type { Discovery } from './discovery/discovery.js';
 import type { LaneReport } from './messages.js';
 import { asJson, asPrometheus, asText, collect, type Statistic } from './statistics.js';
-import type { Topology } from './topology.js';
 import type { Workers } from './workers.js';
 
 /** Characters of a `filter` expression; a longer one is refused. */
@@ -11,7 +10,7 @@ const FILTER_LENGTH_MAX = 256;
 export interface AdminState {
   readonly config: ProxyConfig;
   /** Of each cluster, in the order of the configuration. */
-  readonly topologies: readonly Topology[];
+  readonly topologies: readonly Discovery[];
   readonly workers: Workers;
   readonly version: string;
   readonly startedMs: number;
@@ -138,25 +137,13 @@ async function clusters(url: URL, state: AdminState): Promise<Response> {
 
 function describeCluster({ config, topologies }: AdminState, index: number, lanes: readonly LaneReport[]) {
   const topology = topologies[index];
-  const slots = new Map<string, { role: 'master' | 'replica'; slots: number; ranges: string[] }>();
-  for (const range of topology.ranges) {
-    const master = formatAddress(range.master);
-    const entry = slots.get(master) ?? { role: 'master' as const, slots: 0, ranges: [] };
-    entry.slots += range.end - range.start + 1;
-    entry.ranges.push(range.start === range.end ? `${range.start}` : `${range.start}-${range.end}`);
-    slots.set(master, entry);
-    for (const replica of range.replicas) {
-      const address = formatAddress(replica);
-      if (!slots.has(address)) slots.set(address, { role: 'replica', slots: 0, ranges: [] });
-    }
-  }
   const own = lanes.filter(({ cluster }) => cluster === index);
   return {
     name: config.clusters[index].name,
     type: config.clusters[index].type,
     last_error: topology.lastError,
     redis_version: topology.redisVersion,
-    hosts: [...slots].map(([address, entry]) => ({ address, ...entry, ...summary(own, address) })),
+    hosts: topology.hosts().map((host) => ({ ...host, ...summary(own, host.address) })),
   };
 }
 

@@ -2,14 +2,16 @@ import { rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { ConfigError } from '../config/load.js';
+import { routeTable } from '../config/routes.js';
 import { formatAddress } from '../config/schema.js';
 import { SlotMap } from '../engine/core/slot-map.js';
+import { HOST_SLOTS } from '../engine/routing/host-table.js';
 import { type AdminState, startAdmin } from './admin.js';
+import { discover, readsReplicas } from './discovery/discover.js';
 import { Logger } from './logger.js';
 import { type Options, readOptions, USAGE, UsageError } from './options.js';
 import { resolveSecrets } from './secrets.js';
 import { statsBytes } from './statistics.js';
-import { Topology } from './topology.js';
 import { ListenError, Workers } from './workers.js';
 
 /** Exit codes, those of the whole program (docs/exit-codes.md). */
@@ -67,6 +69,7 @@ async function run({ config, source, check, pidFile }: Options): Promise<number>
   const logger = new Logger(config.log_level);
   const [listener] = config.listeners;
   const port = probe(listener.address.host, listener.address.port);
+  const routes = routeTable(listener, config.clusters);
   const clusters = config.clusters.map((cluster, index) => ({
     settings: {
       name: cluster.name,
@@ -74,8 +77,11 @@ async function run({ config, source, check, pidFile }: Options): Promise<number>
       connectTimeoutMs: cluster.connect_timeout,
       upstreamUsername: cluster.auth_username ?? '',
       upstreamPassword: secrets.upstreamPasswords[index] as string,
+      readPolicy: cluster.settings.read_policy,
+      lagBound: cluster.settings.max_replica_lag_bytes !== undefined,
     },
-    slotMap: SlotMap.create(),
+    sharded: cluster.type === 'sharded',
+    slotMap: cluster.type === 'sharded' ? SlotMap.create(HOST_SLOTS) : SlotMap.create(),
   }));
   const stopping = Promise.withResolvers<string>();
 
@@ -89,8 +95,12 @@ async function run({ config, source, check, pidFile }: Options): Promise<number>
       version: packageJson.version,
       listenPort: port,
       processId: process.pid,
+      routes,
     },
-    limits: { pubsubOutputBytesMax: listener.pubsub_output_buffer_limit },
+    limits: {
+      pubsubOutputBytesMax: listener.pubsub_output_buffer_limit,
+      monitorOutputBytesMax: listener.monitor_output_buffer_limit,
+    },
     listen: { host: listener.address.host, port },
     clusters,
     statsBytes: statsBytes(clusters.length),
@@ -102,18 +112,17 @@ async function run({ config, source, check, pidFile }: Options): Promise<number>
       stopping.reject(new Error(`worker ${worker} ended: ${reason}`));
     },
   });
-  const topologies = config.clusters.map(
-    (cluster, index) =>
-      new Topology(
-        cluster,
-        { username: cluster.auth_username ?? '', password: secrets.upstreamPasswords[index] as string },
-        new SlotMap(clusters[index].slotMap),
-        {
-          nodes: (nodes, redisVersion) => workers.send({ type: 'nodes', cluster: index, nodes, redisVersion }),
-          map: () => workers.send({ type: 'map', cluster: index }),
-        },
-        logger,
-      ),
+  const topologies = config.clusters.map((cluster, index) =>
+    discover({
+      cluster,
+      index,
+      password: secrets.upstreamPasswords[index] as string,
+      sentinelPassword: secrets.sentinelPasswords[index] as string,
+      slotMap: new SlotMap(clusters[index].slotMap),
+      readReplicas: readsReplicas(cluster, index, routes),
+      logger,
+      send: (message) => workers.send(message),
+    }),
   );
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.resolve(signal));

@@ -2,11 +2,14 @@ import type { Limits } from '../engine/core/limits.js';
 import type { NodeEntry } from '../engine/core/router.js';
 import type { RefreshReason } from '../engine/core/runtime.js';
 import type { ClusterSettings, WorkerSettings } from '../engine/core/settings.js';
+import type { HostTable } from '../engine/routing/host-table.js';
 
 /** An upstream cluster, as a worker gets it. */
 export interface ClusterStart {
   readonly settings: ClusterSettings;
   readonly slotMap: SharedArrayBuffer;
+  /** Independent servers; their table comes later. */
+  readonly sharded: boolean;
 }
 
 /** What a worker gets once, before anything else. */
@@ -33,6 +36,27 @@ export interface NodesMessage {
 export interface MapMessage {
   readonly type: 'map';
   readonly cluster: number;
+}
+
+/** Independent servers have another table, and these are the nodes; sent before the slot map changes. */
+export interface TableMessage {
+  readonly type: 'table';
+  readonly cluster: number;
+  readonly table: HostTable;
+  /** One more than the highest number of a host. */
+  readonly slots: number;
+  readonly nodes: readonly NodeEntry[];
+  readonly redisVersion: string;
+}
+
+/** What decides whether a node is read from, by the indices of nodes. */
+export interface ReadsMessage {
+  readonly type: 'reads';
+  readonly cluster: number;
+  /** Replicas that are too far behind. */
+  readonly lagging: readonly number[];
+  /** Nodes in the proxy's own zone. */
+  readonly local: readonly number[];
 }
 
 /** Stop accepting, finish what is on its way, close. */
@@ -73,14 +97,10 @@ export interface AnswersMessage {
   readonly answers: readonly unknown[];
 }
 
-export type ToWorker =
-  | WorkerStart
-  | NodesMessage
-  | MapMessage
-  | DrainMessage
-  | ReportMessage
-  | AskedMessage
-  | AnswersMessage;
+/** What becomes of one upstream cluster. */
+export type ClusterMessage = NodesMessage | MapMessage | TableMessage | ReadsMessage;
+
+export type ToWorker = WorkerStart | ClusterMessage | DrainMessage | ReportMessage | AskedMessage | AnswersMessage;
 
 export type FromWorker =
   | { readonly type: 'loaded' }

@@ -6,6 +6,8 @@ import type { ProxyConfig, SecretSource } from '../config/schema.js';
 export interface Secrets {
   /** Of each cluster; empty when it needs none. */
   upstreamPasswords: string[];
+  /** Of each cluster's Sentinels; empty when they need none. */
+  sentinelPasswords: string[];
   downstreamPasswords: string[];
 }
 
@@ -22,6 +24,11 @@ export function resolveSecrets(config: ProxyConfig, source: string, environment 
   return {
     upstreamPasswords: config.clusters.map((cluster, i) =>
       cluster.auth_password === undefined ? '' : read(cluster.auth_password, `clusters[${i}].auth_password`),
+    ),
+    sentinelPasswords: config.clusters.map(({ sentinel }, i) =>
+      sentinel?.auth_password === undefined
+        ? ''
+        : read(sentinel.auth_password, `clusters[${i}].sentinel.auth_password`),
     ),
     downstreamPasswords: listener.downstream_auth_passwords.map((each, i) =>
       read(each, `listeners[0].downstream_auth_passwords[${i}]`),

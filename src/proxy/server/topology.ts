@@ -4,6 +4,8 @@ import { readClusterSlots, type SlotRange } from '../engine/cluster/slots-reply.
 import type { NodeEntry } from '../engine/core/router.js';
 import { NO_NODE, type SlotMap } from '../engine/core/slot-map.js';
 import { SLOT_COUNT } from '../engine/hash/crc16.js';
+import type { Discovery, DiscoveryEvents, HostView } from './discovery/discovery.js';
+import { slotHosts } from './discovery/slot-hosts.js';
 import type { Logger } from './logger.js';
 import { type Credentials, UpstreamClient } from './upstream-client.js';
 
@@ -29,18 +31,11 @@ interface Known {
   masterIndex: number;
 }
 
-export interface TopologyEvents {
-  /** The table of nodes has changed; called before the map does. */
-  nodes(entries: NodeEntry[], redisVersion: string): void;
-  /** The slot map has changed. */
-  map(): void;
-}
-
 /**
  * Knows which node serves which slot. One refresh runs at a time; what asks for another meanwhile gets one more behind
  * it, no sooner than `redirect_refresh_interval` after the last.
  */
-export class Topology {
+export class Topology implements Discovery {
   ranges: SlotRange[] = [];
   redisVersion = '';
   /** When the topology was last read; 0 when never. */
@@ -64,7 +59,7 @@ export class Topology {
     private readonly config: ClusterConfig,
     private readonly credentials: Credentials,
     private readonly slotMap: SlotMap,
-    private readonly events: TopologyEvents,
+    private readonly events: Pick<DiscoveryEvents, 'nodes' | 'map'>,
     private readonly logger: Logger,
   ) {}
 
@@ -234,6 +229,10 @@ export class Topology {
     }
     if (nodesChanged) this.events.nodes(this.entries(), this.redisVersion);
     if (this.slotMap.replace(slots)) this.events.map();
+  }
+
+  hosts(): HostView[] {
+    return slotHosts(this.ranges);
   }
 
   /** The table of nodes as the workers get it. */

@@ -26,6 +26,8 @@ export class UpstreamClient {
   private waiting: Waiting[] = [];
   private ended = false;
   lastUsedMs = 0;
+  /** Hears what the server says without having been asked: messages of a subscription. */
+  onMessage: ((message: Reply) => void) | null = null;
 
   private constructor(private readonly socket: { write(data: Uint8Array): number; terminate(): void }) {}
 
@@ -118,7 +120,9 @@ export class UpstreamClient {
       at = next;
       const waiting = this.waiting.shift();
       try {
-        waiting?.resolve(decodeReply(whole));
+        const reply = decodeReply(whole);
+        if (waiting !== undefined) waiting.resolve(reply);
+        else this.onMessage?.(reply);
       } catch (error) {
         waiting?.reject(error as Error);
       }

@@ -3,6 +3,7 @@ import type { Client } from '../engine/core/client.js';
 import { Core } from '../engine/core/core.js';
 import type { RefreshReason, Runtime, Transport, TransportEvents } from '../engine/core/runtime.js';
 import { SlotMap } from '../engine/core/slot-map.js';
+import { HostKeySpace, NoHosts } from '../engine/routing/host-table.js';
 import { ClusterKeySpace } from '../engine/sharding/key-space.js';
 import { Counter } from '../engine/stats.js';
 import type { FromWorker, LaneReport, LogLevel, ToWorker, WorkerStart } from './messages.js';
@@ -45,9 +46,17 @@ self.onmessage = ({ data: message }) => {
       start(message);
       break;
     case 'nodes':
-      if (message.cluster === 0) core.facts = { redisVersion: message.redisVersion };
+      if (message.cluster === core.router.index) core.facts = { redisVersion: message.redisVersion };
       core.beginEvent();
       core.routers[message.cluster].applyNodes(message.nodes);
+      break;
+    case 'table':
+      if (message.cluster === core.router.index) core.facts = { redisVersion: message.redisVersion };
+      core.beginEvent();
+      core.routers[message.cluster].applyTable(new HostKeySpace(message.table, message.slots), message.nodes);
+      break;
+    case 'reads':
+      core.routers[message.cluster].reads.know(message.lagging, message.local);
       break;
     case 'map':
       core.beginEvent();
@@ -102,9 +111,9 @@ function start(options: WorkerStart): void {
     runtime,
     options.settings,
     options.limits,
-    options.clusters.map(({ settings, slotMap }) => ({
+    options.clusters.map(({ settings, sharded, slotMap }) => ({
       settings,
-      keySpace: new ClusterKeySpace(),
+      keySpace: sharded ? new NoHosts() : new ClusterKeySpace(),
       slotMap: new SlotMap(slotMap),
     })),
     new Float64Array(options.stats[options.settings.worker]),
@@ -138,7 +147,7 @@ function listen(hostname: string, port: number) {
       open(socket) {
         socket.setNoDelay(true);
         socket.setKeepAlive(true, KEEPALIVE_MS);
-        socket.data = core.accept(socket as unknown as Transport, peer(socket));
+        socket.data = core.accept(socket as unknown as Transport, peer(socket), here(socket));
       },
       data(socket, bytes) {
         const client = socket.data;
@@ -193,6 +202,10 @@ function reportLanes(): LaneReport[] {
 
 function peer(socket: { remoteAddress: string; remotePort: number }): string {
   return `${socket.remoteAddress}:${socket.remotePort}`;
+}
+
+function here(socket: { localAddress: string; localPort: number }): string {
+  return `${socket.localAddress}:${socket.localPort}`;
 }
 
 function faultText(doing: string, error: unknown): string {

@@ -2,12 +2,11 @@ import { DEFAULT_WORKER_LIMITS, type Limits } from '../engine/core/limits.js';
 import type { WorkerSettings } from '../engine/core/settings.js';
 import type { Logger } from './logger.js';
 import type {
+  ClusterMessage,
   ClusterStart,
   FromWorker,
   LaneReport,
   LogLevel,
-  MapMessage,
-  NodesMessage,
   ToWorker,
   WorkerStart,
 } from './messages.js';
@@ -125,7 +124,7 @@ export class Workers {
     }
   }
 
-  send(message: NodesMessage | MapMessage): void {
+  send(message: ClusterMessage): void {
     this.broadcast(message);
   }
 

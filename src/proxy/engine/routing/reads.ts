@@ -104,6 +104,22 @@ export class Reads {
     } else router.failNoUpstream(request);
   }
 
+  /** Takes what the main thread knows of nodes: replicas too far behind, and who is in the proxy's own zone. */
+  know(lagging: readonly number[], local: readonly number[]): void {
+    for (const node of this.router.nodes()) {
+      node.lagging = false;
+      node.local = false;
+    }
+    for (const index of lagging) {
+      const node = this.router.nodeAt(index);
+      if (node !== undefined) node.lagging = true;
+    }
+    for (const index of local) {
+      const node = this.router.nodeAt(index);
+      if (node !== undefined) node.local = true;
+    }
+  }
+
   /** A replica has turned a command away. */
   turnedAway(node: UpstreamNode): void {
     node.restUntilMs = this.router.nowMs + REST_MS;

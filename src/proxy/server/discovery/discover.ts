@@ -1,0 +1,70 @@
+import { hasReplicas } from '../../config/cluster.js';
+import type { RouteTable } from '../../config/routes.js';
+import type { ClusterConfig } from '../../config/schema.js';
+import type { NodeEntry } from '../../engine/core/router.js';
+import type { SlotMap } from '../../engine/core/slot-map.js';
+import type { HostTable } from '../../engine/routing/host-table.js';
+import type { Logger } from '../logger.js';
+import type { ClusterMessage } from '../messages.js';
+import { Topology } from '../topology.js';
+import type { Discovery } from './discovery.js';
+import { ReadFacts } from './read-facts.js';
+import { Sharded } from './sharded.js';
+
+export interface DiscoverOptions {
+  readonly cluster: ClusterConfig;
+  /** Its number. */
+  readonly index: number;
+  readonly password: string;
+  readonly sentinelPassword: string;
+  readonly slotMap: SlotMap;
+  /** Some route may read from its replicas. */
+  readonly readReplicas: boolean;
+  readonly logger: Logger;
+  send(message: ClusterMessage): void;
+}
+
+/** What keeps the workers told of a cluster's nodes. */
+export function discover(options: DiscoverOptions): Discovery {
+  const { cluster, index, password, slotMap, logger, readReplicas, send } = options;
+  const credentials = { username: cluster.auth_username ?? '', password };
+  const facts = readReplicas
+    ? new ReadFacts({
+        cluster,
+        credentials,
+        entries: () => discovery.entries(),
+        events: { reads: (lagging, local) => send({ type: 'reads', cluster: index, lagging, local }) },
+        logger,
+      })
+    : null;
+  const events = {
+    nodes: (nodes: NodeEntry[], redisVersion: string) => {
+      send({ type: 'nodes', cluster: index, nodes, redisVersion });
+      facts?.changed();
+    },
+    map: () => send({ type: 'map', cluster: index }),
+    table: (table: HostTable, slots: number, nodes: NodeEntry[], redisVersion: string) => {
+      send({ type: 'table', cluster: index, table, slots, nodes, redisVersion });
+      facts?.changed();
+    },
+  };
+  const discovery: Discovery =
+    cluster.type === 'sharded'
+      ? new Sharded(cluster, credentials, options.sentinelPassword, slotMap, events, logger, readReplicas)
+      : new Topology(cluster, credentials, slotMap, events, logger);
+  if (facts !== null) {
+    const stop = discovery.stop.bind(discovery);
+    discovery.stop = () => {
+      facts.stop();
+      stop();
+    };
+  }
+  return discovery;
+}
+
+/** Whether some key may be read from a replica of the cluster with that number. */
+export function readsReplicas(cluster: ClusterConfig, index: number, { catchAll, routes }: RouteTable): boolean {
+  if (!hasReplicas(cluster)) return false;
+  const ways = catchAll === null ? routes : [...routes, catchAll];
+  return ways.some((way) => way.cluster === index && (way.readPolicy ?? cluster.settings.read_policy) !== 'MASTER');
+}

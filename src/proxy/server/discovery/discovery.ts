@@ -1,0 +1,42 @@
+import type { NodeEntry } from '../../engine/core/router.js';
+import type { HostTable } from '../../engine/routing/host-table.js';
+
+/** What the workers are told about a cluster. */
+export interface DiscoveryEvents {
+  /** The table of nodes has changed; called before the map does. */
+  nodes(entries: NodeEntry[], redisVersion: string): void;
+  /** The slot map has changed. */
+  map(): void;
+  /** Independent servers have another table; `slots` is one more than the highest number of a host. */
+  table(table: HostTable, slots: number, entries: NodeEntry[], redisVersion: string): void;
+}
+
+/** A host as the admin pages show it. */
+export interface HostView {
+  readonly address: string;
+  readonly role: 'master' | 'replica';
+  /** Slots of a Redis Cluster, or entries of the table of independent servers. */
+  readonly slots: number;
+  /** Of a Redis Cluster. */
+  readonly ranges: readonly string[];
+  /** Of an independent server: what is hashed, and its share. */
+  readonly hash_key?: string;
+  readonly weight?: number;
+}
+
+/** Knows which nodes make up a cluster and which serves what, and keeps the workers told. */
+export interface Discovery {
+  /** When it was last read; 0 when never. */
+  readonly readMs: number;
+  readonly refreshes: number;
+  readonly failures: number;
+  readonly lastError: string;
+  readonly redisVersion: string;
+  start(): void;
+  stop(): void;
+  /** Asks for a refresh soon. */
+  request(): void;
+  /** The nodes as the workers get them. */
+  entries(): NodeEntry[];
+  hosts(): HostView[];
+}

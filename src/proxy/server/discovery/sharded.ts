@@ -1,0 +1,218 @@
+import { type ClusterConfig, formatAddress } from '../../config/schema.js';
+import { type ShardedConfig, shardedConfig } from '../../config/sharded.js';
+import type { NodeEntry } from '../../engine/core/router.js';
+import { NO_NODE, type SlotMap } from '../../engine/core/slot-map.js';
+import { HOST_SLOTS } from '../../engine/routing/host-table.js';
+import type { Logger } from '../logger.js';
+import { type Credentials, UpstreamClient } from '../upstream-client.js';
+import type { Discovery, DiscoveryEvents, HostView } from './discovery.js';
+import { DnsHosts } from './dns.js';
+import { Numbers } from './numbers.js';
+import { SentinelHosts } from './sentinel.js';
+import { buildTable, type NumberedHost } from './table.js';
+
+/** A server among which keys are divided. */
+export interface ShardHost {
+  /** What is hashed; it stays the same when the address changes. */
+  readonly key: string;
+  readonly host: string;
+  readonly port: number;
+  readonly weight: number;
+  readonly replicas: readonly { readonly host: string; readonly port: number }[];
+}
+
+/** Finds the servers. */
+export interface HostSource {
+  readonly readMs: number;
+  readonly refreshes: number;
+  readonly failures: number;
+  readonly lastError: string;
+  start(): void;
+  stop(): void;
+  request(): void;
+}
+
+/** A fixed list. */
+class StaticHosts implements HostSource {
+  readMs = 0;
+  refreshes = 0;
+  readonly failures = 0;
+  readonly lastError = '';
+
+  constructor(
+    private readonly config: ShardedConfig,
+    private readonly found: (hosts: readonly ShardHost[]) => void,
+  ) {}
+
+  start(): void {
+    this.refreshes = 1;
+    this.readMs = performance.now();
+    this.found(
+      this.config.endpoints.map(({ host, port, weight, hostname }) => ({
+        key: hostname ?? formatAddress({ host, port }),
+        host,
+        port,
+        weight,
+        replicas: [],
+      })),
+    );
+  }
+
+  stop(): void {}
+  request(): void {}
+}
+
+/** Independent servers: who they are, and the table that divides keys among them. */
+export class Sharded implements Discovery {
+  redisVersion = '';
+  private readonly sharding: ShardedConfig;
+  private readonly source: HostSource;
+  private readonly hostNumbers = new Numbers(NO_NODE);
+  private readonly nodeNumbers = new Numbers(NO_NODE);
+  private current: readonly ShardHost[] = [];
+  private tableEntries: number[] = [];
+  private readonly slots = new Uint16Array(HOST_SLOTS).fill(NO_NODE);
+  private failure = '';
+  private stopped = false;
+
+  constructor(
+    private readonly config: ClusterConfig,
+    private readonly credentials: Credentials,
+    sentinelPassword: string,
+    private readonly slotMap: SlotMap,
+    private readonly events: DiscoveryEvents,
+    private readonly logger: Logger,
+    readReplicas: boolean,
+  ) {
+    this.sharding = shardedConfig(config);
+    const found = (hosts: readonly ShardHost[]) => this.apply(hosts);
+    if (this.sharding.discovery === 'STRICT_DNS') this.source = new DnsHosts(config, this.sharding, found, logger);
+    else if (this.sharding.discovery === 'SENTINEL') {
+      const login = { redis: credentials, sentinelPassword };
+      this.source = new SentinelHosts(config, this.sharding, login, readReplicas, found, logger);
+    } else this.source = new StaticHosts(this.sharding, found);
+  }
+
+  get readMs(): number {
+    return this.current.length === 0 ? 0 : this.source.readMs;
+  }
+  get refreshes(): number {
+    return this.source.refreshes;
+  }
+  get failures(): number {
+    return this.source.failures;
+  }
+  get lastError(): string {
+    return this.failure !== '' ? this.failure : this.source.lastError;
+  }
+
+  start(): void {
+    this.source.start();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.source.stop();
+  }
+
+  request(): void {
+    this.source.request();
+  }
+
+  /** Takes the servers that there are now. */
+  private apply(hosts: readonly ShardHost[]): void {
+    if (this.stopped) return;
+    try {
+      this.take(hosts);
+      this.failure = '';
+    } catch (error) {
+      // The last table stays.
+      this.failure = (error as Error).message;
+      this.logger.error(`cluster ${this.config.name}: ${this.failure}`);
+    }
+  }
+
+  private take(hosts: readonly ShardHost[]): void {
+    const sameTable = this.describe(this.current, false) === this.describe(hosts, false);
+    if (sameTable && this.describe(this.current, true) === this.describe(hosts, true)) return;
+    const numbered: NumberedHost[] = hosts.map(({ key, weight }) => ({
+      key,
+      weight,
+      number: this.hostNumbers.of(key),
+    }));
+    // Before anything changes: this is what may fail.
+    const built = sameTable ? null : buildTable(this.sharding, numbered);
+    this.current = hosts;
+    this.hostNumbers.keep(new Set(hosts.map(({ key }) => key)));
+    this.slots.fill(NO_NODE);
+    hosts.forEach((host, i) => {
+      this.slots[(numbered[i] as NumberedHost).number] = this.nodeNumbers.of(formatAddress(host));
+    });
+    const entries = this.entries();
+    this.nodeNumbers.keep(new Set(entries.map((entry) => formatAddress(entry))));
+    if (built === null) this.events.nodes(entries, this.redisVersion);
+    else {
+      this.tableEntries = built.entries;
+      this.events.table(built.table, this.hostNumbers.end, entries, this.redisVersion);
+    }
+    if (this.slotMap.replace(this.slots)) this.events.map();
+    const list = hosts.map((host) => `${host.key}=${formatAddress(host)}`).join(' ');
+    this.logger.info(`cluster ${this.config.name}: keys are divided among ${hosts.length} hosts`, { hosts: list });
+    if (this.redisVersion === '') void this.readVersion(hosts);
+  }
+
+  /** What the table, or the nodes, follow from: equal texts, equal results. */
+  private describe(hosts: readonly ShardHost[], addresses: boolean): string {
+    return JSON.stringify(
+      hosts.map(({ key, weight, host, port, replicas }) => (addresses ? [key, host, port, replicas] : [key, weight])),
+    );
+  }
+
+  private async readVersion(hosts: readonly ShardHost[]): Promise<void> {
+    for (const { host, port } of hosts) {
+      try {
+        const client = await UpstreamClient.connect(host, port, this.credentials, this.config.connect_timeout);
+        const info = await client.command(['INFO', 'server'], this.config.cluster_refresh_timeout);
+        client.close();
+        const version = typeof info === 'string' ? /^redis_version:(\S+)/m.exec(info)?.[1] : undefined;
+        if (version === undefined || this.stopped) continue;
+        this.redisVersion = version;
+        this.events.nodes(this.entries(), version);
+        return;
+      } catch {
+        // The next one may tell.
+      }
+    }
+  }
+
+  entries(): NodeEntry[] {
+    const entries: NodeEntry[] = [];
+    for (const { host, port, replicas } of this.current) {
+      const index = this.nodeNumbers.of(formatAddress({ host, port }));
+      entries.push({ index, host, port, masterIndex: -1 });
+      for (const replica of replicas) {
+        entries.push({ ...replica, index: this.nodeNumbers.of(formatAddress(replica)), masterIndex: index });
+      }
+    }
+    return entries;
+  }
+
+  hosts(): HostView[] {
+    return this.current.flatMap((host, i) => [
+      {
+        address: formatAddress(host),
+        role: 'master' as const,
+        slots: this.tableEntries[i] ?? 0,
+        ranges: [],
+        hash_key: host.key,
+        weight: host.weight,
+      },
+      ...host.replicas.map((replica) => ({
+        address: formatAddress(replica),
+        role: 'replica' as const,
+        slots: 0,
+        ranges: [],
+      })),
+    ]);
+  }
+}
