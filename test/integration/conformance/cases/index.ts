@@ -7,8 +7,8 @@ import { BLOCKING, PUB_SUB, STATE, TRANSACTIONS } from './sessions.js';
 import { BITMAPS, GEO, HYPERLOGLOGS, STRINGS } from './strings.js';
 import { VECTOR_SETS } from './vectors.js';
 
-/** One command after another on one connection, from an empty state. They also go in one pipeline. */
-export const FAMILIES: readonly Script[] = [
+/** Commands upon keys. */
+export const DATA_FAMILIES: readonly Script[] = [
   STRINGS,
   BITMAPS,
   HYPERLOGLOGS,
@@ -20,12 +20,10 @@ export const FAMILIES: readonly Script[] = [
   STREAMS,
   VECTOR_SETS,
   KEYS,
-  KEYSPACE,
-  SCRIPTS,
-  FUNCTIONS,
-  CONNECTION,
-  SERVER,
 ];
+
+/** One command after another on one connection, from an empty state. They also go in one pipeline. */
+export const FAMILIES: readonly Script[] = [...DATA_FAMILIES, KEYSPACE, SCRIPTS, FUNCTIONS, CONNECTION, SERVER];
 
 /** What connections remember, and what they do to each other. */
 export const SESSIONS: readonly Script[] = [...TRANSACTIONS, ...BLOCKING, ...PUB_SUB, ...STATE];
