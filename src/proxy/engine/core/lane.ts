@@ -3,6 +3,7 @@ import { Counter } from '../stats.js';
 import { Attempt } from './attempt.js';
 import type { Client } from './client.js';
 import type { Core } from './core.js';
+import type { DedicatedPool } from './dedicated.js';
 import { RequestFifo } from './fifo.js';
 import { HANDSHAKE_FAILED, HANDSHAKE_INCOMPLETE, Handshake } from './handshake.js';
 import { Hold } from './hold.js';
@@ -55,6 +56,8 @@ export class Lane {
     readonly proto: number,
     /** Reads from a replica. */
     readonly readonly = false,
+    /** Lends it to one client at a time; null: everyone shares it, and it reconnects by itself. */
+    readonly pool: DedicatedPool | null = null,
   ) {
     this.router = node.router;
     this.output = new Output(core.upstreamBuffers);
@@ -152,7 +155,9 @@ export class Lane {
   /** Starts to connect, unless it is connected, connecting, or must wait first. */
   connect(): void {
     if (this.state !== LaneState.idle || this.core.nowMs < this.retryAtMs) return;
-    if (!this.router.takeConnectToken()) {
+    if (this.pool !== null) {
+      if (!this.pool.mayConnect(this)) return;
+    } else if (!this.router.takeConnectToken()) {
       this.router.count(Counter.connection_rate_limited);
       this.retryAtMs = this.core.nowMs + this.core.limits.reconnectDelayMs;
       return;
@@ -186,6 +191,7 @@ export class Lane {
     if (this.lastError !== '') this.say('upstream connected again');
     this.failures = 0;
     this.lastError = '';
+    this.pool?.connected(this);
     this.sendWaiting();
   }
 
@@ -211,6 +217,8 @@ export class Lane {
   }
 
   private say(message: string): void {
+    // There may be thousands of the others.
+    if (this.pool !== null) return;
     this.core.runtime.log('info', message, { upstream: this.node.address, reason: this.lastError });
   }
 

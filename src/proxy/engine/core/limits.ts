@@ -2,6 +2,8 @@
 export interface Limits {
   /** Commands of one client that may be on their way at once; above it the client is not read. */
   readonly clientPendingMax: number;
+  /** Unsent bytes of a client in MONITOR, and what waits for the other workers' monitors (`monitor_output_buffer_limit`). */
+  readonly monitorOutputBytesMax: number;
   /** Scripts that a worker remembers of SCRIPT LOAD, and as many of EVAL; the least recently used are forgotten. */
   readonly scriptsMax: number;
   /** Their bytes, of each of the two. */
@@ -55,6 +57,14 @@ export interface Limits {
   /** Commands in flight, and unsent bytes, on one upstream connection above which copies for a mirror are dropped. */
   readonly mirrorInFlightMax: number;
   readonly mirrorOutputBytesMax: number;
+  /** Connections that are one client's own for a while (`max_dedicated_connections`). */
+  readonly dedicatedMax: number;
+  /** Those that nobody needs, kept for each node and RESP version. */
+  readonly dedicatedIdleMax: number;
+  /** How long one is kept that nobody needs. */
+  readonly dedicatedIdleMs: number;
+  /** Attempts to make such connections to one node that go on at once. */
+  readonly dedicatedConnectingMax: number;
   /** How often one command is sent in all, redirections and repetitions counted in. */
   readonly attemptsMax: number;
   /** Upstream hosts learned from redirections that the topology does not know (Envoy: max_upstream_unknown_connections). */
@@ -69,6 +79,7 @@ export interface Limits {
 
 export const DEFAULT_WORKER_LIMITS: Limits = {
   clientPendingMax: 16384,
+  monitorOutputBytesMax: 32 * 1024 * 1024,
   scriptsMax: 4096,
   scriptBytesMax: 16 * 1024 * 1024,
   librariesMax: 1024,
@@ -95,6 +106,10 @@ export const DEFAULT_WORKER_LIMITS: Limits = {
   waitingBytesMax: 128 * 1024 * 1024,
   mirrorInFlightMax: 16_384,
   mirrorOutputBytesMax: 4 * 1024 * 1024,
+  dedicatedMax: 4096,
+  dedicatedIdleMax: 64,
+  dedicatedIdleMs: 30_000,
+  dedicatedConnectingMax: 64,
   attemptsMax: 64,
   upstreamUnknownMax: 64,
   connectRatePerSecond: 50,

@@ -3,6 +3,7 @@ import { hasHost } from '../routing/reslot.js';
 import type { KeySpace } from '../sharding/key-space.js';
 import { Counter } from '../stats.js';
 import type { Core } from './core.js';
+import { DedicatedPool } from './dedicated.js';
 import { type Greeting, makeGreeting } from './greeting.js';
 import { type Lane, LaneState } from './lane.js';
 import { WAITING_HOLD_SHARE } from './limits.js';
@@ -48,6 +49,7 @@ export class Router {
   keySpace: KeySpace;
   readonly slotMap: SlotMap;
   readonly reads = new Reads(this);
+  readonly dedicated = new DedicatedPool(this);
   private readonly connects: TokenBucket;
   private readonly greetings: (Greeting | undefined)[] = [];
   private readonly byIndex: (UpstreamNode | undefined)[] = [];
@@ -61,7 +63,7 @@ export class Router {
   private sweptMs = 0;
 
   constructor(
-    private readonly core: Core,
+    readonly core: Core,
     /** Its number among the clusters. */
     readonly index: number,
     cluster: Cluster,
@@ -328,6 +330,7 @@ export class Router {
       if (sweep && !node.listed) this.retire(node);
     }
     this.reads.tick();
+    this.dedicated.tick(sweep, startedBeforeMs);
     if (!sweep) return;
     this.sweptMs = now;
     this.gauge();

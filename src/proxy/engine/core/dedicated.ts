@@ -1,0 +1,274 @@
+import { Counter } from '../stats.js';
+import type { Core } from './core.js';
+import { Lane, LaneState } from './lane.js';
+import { Lost } from './request.js';
+import type { Router } from './router.js';
+import type { UpstreamNode } from './upstream-node.js';
+
+/** What a connection is lent to. */
+export interface DedicatedUser {
+  /** Called ten times a second or so while it has the connection. It may give the connection back meanwhile. */
+  sweep(): void;
+}
+
+/** Something to be done at a time; see `DedicatedPool.schedule`. */
+export interface Scheduled {
+  dueMs: number;
+  due(): void;
+}
+
+interface Idle {
+  readonly lane: Lane;
+  readonly sinceMs: number;
+}
+
+/** The master of a slot, or any when it is below 0; null when it is not known. */
+export function masterOf(router: Router, slot: number): UpstreamNode | null {
+  if (slot < 0) return router.shards()[0]?.node ?? null;
+  return router.nodeAt(router.slotMap.nodeOf(slot)) ?? null;
+}
+
+/** What is kept for one node. */
+class NodeShelf {
+  /** By RESP version, newest last. */
+  readonly idle: [Idle[], Idle[]] = [[], []];
+  /** Attempts to connect that are going on. */
+  connecting = 0;
+  /** Lanes that wait until they may try. */
+  readonly queue = new Set<Lane>();
+  /** Failures in a row. */
+  failures = 0;
+  retryAtMs = 0;
+
+  get unused(): boolean {
+    return this.connecting === 0 && this.queue.size === 0 && this.idle.every((lanes) => lanes.length === 0);
+  }
+}
+
+/**
+ * Connections to the nodes of one upstream cluster that are one client's own for a while: it blocks there, or has state
+ * there (WATCH). They do not reconnect by themselves: when one is lost, what was sent over it fails, and whoever has it
+ * gives it back and asks for another. Each worker has at most `dedicatedMax` of them.
+ *
+ * Attempts to connect are not bound by the rate of the shared connections' (`connectRatePerSecond`): a thousand clients
+ * may block within a moment, each is served by a connection of its own, and none brings more than one. What protects a
+ * node is that only `dedicatedConnectingMax` attempts to it go on at once, so that they come as fast as it takes them;
+ * and after one that failed, one at a time with the shared connections' delays in between.
+ */
+export class DedicatedPool {
+  private readonly shelves = new Map<UpstreamNode, NodeShelf>();
+  private readonly users = new Map<Lane, DedicatedUser | null>();
+  private readonly connecting = new Set<Lane>();
+  private readonly scheduled = new Set<Scheduled>();
+  private idleCount = 0;
+
+  constructor(private readonly router: Router) {}
+
+  private get core(): Core {
+    return this.router.core;
+  }
+
+  /** Connections that are lent out. */
+  get active(): number {
+    return this.users.size;
+  }
+
+  /** Connections that nobody has. */
+  get idle(): number {
+    return this.idleCount;
+  }
+
+  /**
+   * Lends a connection to a node, for replies of a RESP version: an idle one, or a new one which connects when something
+   * is sent over it. Null when the worker has as many as it may (`dedicatedMax`), which is counted.
+   */
+  acquire(node: UpstreamNode, proto: number, user: DedicatedUser | null = null): Lane | null {
+    const lane = this.shelf(node).idle[proto - 2].pop()?.lane ?? this.create(node, proto);
+    if (lane === null) {
+      this.router.count(Counter.upstream_cx_dedicated_overflow);
+      return null;
+    }
+    if (lane.state === LaneState.ready) this.idleCount--;
+    this.users.set(lane, user);
+    this.router.add(Counter.upstream_cx_dedicated_active, 1);
+    return lane;
+  }
+
+  private create(node: UpstreamNode, proto: number): Lane | null {
+    if (this.users.size + this.idleCount >= this.core.limits.dedicatedMax && !this.closeOneIdle()) return null;
+    this.router.count(Counter.upstream_cx_dedicated_total);
+    return new Lane(this.core, node, proto, false, this);
+  }
+
+  /** Takes a connection back for others. It must be clean: whatever was sent over it leaves no state behind. */
+  release(lane: Lane): void {
+    if (!this.users.has(lane)) return;
+    if (lane.state !== LaneState.ready || lane.inFlight > 0 || lane.waiting.length > 0 || lane.pauses > 0) {
+      this.discard(lane);
+      return;
+    }
+    this.forgetUser(lane);
+    const idle = this.shelf(lane.node).idle[lane.proto - 2];
+    idle.push({ lane, sinceMs: this.core.nowMs });
+    this.idleCount++;
+    if (idle.length > this.core.limits.dedicatedIdleMax) this.close((idle.shift() as Idle).lane);
+  }
+
+  /** Takes a connection back and closes it at once; what is on its way over it fails. */
+  discard(lane: Lane): void {
+    if (!this.users.has(lane)) return;
+    this.forgetUser(lane);
+    this.shelf(lane.node).queue.delete(lane);
+    lane.terminate('nobody needs it any more');
+    this.failWaiting(lane);
+  }
+
+  private forgetUser(lane: Lane): void {
+    this.users.delete(lane);
+    this.router.add(Counter.upstream_cx_dedicated_active, -1);
+  }
+
+  /** Closes an idle connection. */
+  private close(lane: Lane): void {
+    this.idleCount--;
+    lane.terminate('idle');
+  }
+
+  private closeOneIdle(): boolean {
+    for (const { idle } of this.shelves.values()) {
+      for (const lanes of idle) {
+        const oldest = lanes.shift();
+        if (oldest === undefined) continue;
+        this.close(oldest.lane);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private shelf(node: UpstreamNode): NodeShelf {
+    let shelf = this.shelves.get(node);
+    if (shelf === undefined) {
+      shelf = new NodeShelf();
+      this.shelves.set(node, shelf);
+    }
+    return shelf;
+  }
+
+  // ---------------------------------------------------------------- what the lanes say
+
+  /** A lane asks whether it may try to connect now; when not, it is told to later. */
+  mayConnect(lane: Lane): boolean {
+    const shelf = this.shelf(lane.node);
+    const most = shelf.failures > 0 ? 1 : this.core.limits.dedicatedConnectingMax;
+    if (this.core.nowMs < shelf.retryAtMs || shelf.connecting >= most) {
+      shelf.queue.add(lane);
+      return false;
+    }
+    shelf.connecting++;
+    this.connecting.add(lane);
+    return true;
+  }
+
+  /** A lane is ready to be used. */
+  connected(lane: Lane): void {
+    if (!this.connecting.delete(lane)) return;
+    const shelf = this.shelf(lane.node);
+    shelf.connecting--;
+    shelf.failures = 0;
+    this.connectQueued(shelf);
+  }
+
+  /** A lane's connection was lost or not made. */
+  lost(lane: Lane): void {
+    const shelf = this.shelf(lane.node);
+    if (this.connecting.delete(lane)) {
+      shelf.connecting--;
+      // What was given up before it was there says nothing about the node.
+      if (this.users.has(lane)) this.delay(shelf);
+      this.connectQueued(shelf);
+    }
+    if (this.users.has(lane)) {
+      this.router.requestRefresh(shelf.failures > 0 ? 'connect_failed' : 'connection_lost');
+      this.failWaiting(lane);
+      return;
+    }
+    const idle = shelf.idle[lane.proto - 2];
+    const at = idle.findIndex((each) => each.lane === lane);
+    if (at < 0) return;
+    idle.splice(at, 1);
+    this.idleCount--;
+  }
+
+  private delay(shelf: NodeShelf): void {
+    const { reconnectDelayMs, reconnectDelayMaxMs } = this.core.limits;
+    const delay = Math.min(reconnectDelayMaxMs, reconnectDelayMs * 2 ** Math.min(shelf.failures, 10));
+    shelf.failures++;
+    shelf.retryAtMs = this.core.nowMs + delay * (0.5 + this.core.random());
+  }
+
+  /** What waits for a connection that is not made fails; it was never sent. */
+  private failWaiting(lane: Lane): void {
+    if (lane.waiting.length === 0) return;
+    const waiting = lane.takeWaiting();
+    this.router.add(Counter.upstream_rq_pending_active, -waiting.length);
+    for (const request of waiting) {
+      request.lost = Lost.unsent;
+      this.core.replies.fail(request, this.core.texts.upstreamFailure);
+    }
+  }
+
+  private connectQueued(shelf: NodeShelf): void {
+    for (const lane of shelf.queue) {
+      shelf.queue.delete(lane);
+      lane.connect();
+      // It was put back: there is no room for more.
+      if (shelf.queue.has(lane)) return;
+    }
+  }
+
+  // ---------------------------------------------------------------- time
+
+  /** Has something done at its `dueMs`, give or take 20 ms. */
+  schedule(what: Scheduled): void {
+    this.scheduled.add(what);
+  }
+
+  unschedule(what: Scheduled): void {
+    this.scheduled.delete(what);
+  }
+
+  /** Called with every tick of the router. @param sweep ten times a second or so: timeouts are looked at */
+  tick(sweep: boolean, startedBeforeMs: number): void {
+    if (sweep) this.sweep(startedBeforeMs);
+    if (this.scheduled.size === 0) return;
+    for (const what of this.scheduled) {
+      if (what.dueMs > this.core.nowMs) continue;
+      this.scheduled.delete(what);
+      what.due();
+    }
+  }
+
+  /** Looks after timeouts and idle connections. */
+  private sweep(startedBeforeMs: number): void {
+    const { nowMs, limits } = this.core;
+    for (const lane of this.connecting) {
+      if (nowMs - lane.connectStartedMs < this.router.settings.connectTimeoutMs) continue;
+      this.router.count(Counter.upstream_cx_connect_timeout);
+      lane.terminate('connect timeout');
+    }
+    for (const [lane, user] of this.users) {
+      lane.expire(startedBeforeMs);
+      user?.sweep();
+    }
+    for (const [node, shelf] of this.shelves) {
+      for (const lanes of shelf.idle) {
+        while (lanes.length > 0 && (nowMs - lanes[0].sinceMs >= limits.dedicatedIdleMs || !this.router.knows(node))) {
+          this.close((lanes.shift() as Idle).lane);
+        }
+      }
+      if (shelf.queue.size > 0 && nowMs >= shelf.retryAtMs) this.connectQueued(shelf);
+      if (shelf.unused && nowMs >= shelf.retryAtMs) this.shelves.delete(node);
+    }
+  }
+}
