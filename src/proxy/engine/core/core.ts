@@ -215,6 +215,10 @@ export class Core {
   }
 
   laneLost(lane: Lane, reason: RefreshReason): void {
+    if (lane.pool !== null) {
+      lane.pool.lost(lane);
+      return;
+    }
     lane.router.requestRefresh(reason);
     lane.router.laneLost(lane);
   }
