@@ -60,10 +60,6 @@ describe('serving commands', () => {
       "ERR unsupported command 'blpop': it blocks its connection, which is not supported by the proxy yet",
     ],
     [
-      ['SUBSCRIBE', 'a'],
-      "ERR unsupported command 'subscribe': it belongs to pub/sub, which is not supported by the proxy yet",
-    ],
-    [
       ['SHUTDOWN'],
       "ERR unsupported command 'shutdown': it is refused by the proxy: it administers a node, not the cluster",
     ],

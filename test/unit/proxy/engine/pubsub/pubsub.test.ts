@@ -1,0 +1,349 @@
+import { describe, expect, it } from 'vitest';
+import { FakeCore } from '../support/fake-core.js';
+
+const bulk = (text: string) => `$${text.length}\r\n${text}\r\n`;
+const command = (...words: string[]) => `*${words.length}\r\n${words.map(bulk).join('')}`;
+const message = (channel: string, payload: string) => command('message', channel, payload);
+const confirmed = (word: string, channel: string, count: number, type = '*') =>
+  `${type}3\r\n${bulk(word)}${bulk(channel)}:${count}\r\n`;
+
+/** Three masters; the hub's connection is made to the first one (42, the process, modulo 3). */
+function cluster(limits = {}, settings = {}): FakeCore {
+  const fake = new FakeCore(3, settings, limits);
+  fake.turn();
+  return fake;
+}
+
+const HUB = 'node0:7000';
+
+/** A client that is subscribed to a channel. */
+function subscriber(fake: FakeCore, channel = 'news', proto = 2) {
+  const each = fake.client();
+  if (proto === 3) each.say(command('HELLO', '3'));
+  const first = fake.core.pubsub.topics[0]?.get(channel) === undefined;
+  const said = each.say(command('SUBSCRIBE', channel));
+  if (first) fake.answer(HUB, confirmed('subscribe', channel, 1));
+  expect(said + each.socket.take()).toBe(confirmed('subscribe', channel, 1, proto === 3 ? '>' : '*'));
+  return each;
+}
+
+describe('SUBSCRIBE', () => {
+  it('is confirmed when the node has confirmed, and asked for once for all clients', () => {
+    const fake = cluster();
+    const [a, b] = [fake.client(), fake.client()];
+    expect(a.say(command('SUBSCRIBE', 'news'))).toBe('');
+    const { socket } = fake.upstream(HUB);
+    expect(socket.take()).toBe(command('SUBSCRIBE', 'news'));
+    expect(b.say(command('SUBSCRIBE', 'news'))).toBe('');
+    expect(socket.take()).toBe('');
+    fake.answer(HUB, confirmed('subscribe', 'news', 1));
+    expect(a.socket.take()).toBe(confirmed('subscribe', 'news', 1));
+    expect(b.socket.take()).toBe(confirmed('subscribe', 'news', 1));
+    expect(fake.client().say(command('SUBSCRIBE', 'news'))).toBe(confirmed('subscribe', 'news', 1));
+    fake.answer(HUB, message('news', 'hello'));
+    expect(a.socket.take()).toBe(message('news', 'hello'));
+    expect(b.socket.take()).toBe(message('news', 'hello'));
+  });
+
+  it('confirms one by one and counts channels and patterns together, shard channels apart', () => {
+    const fake = cluster();
+    const { say, socket } = fake.client();
+    say(command('SUBSCRIBE', 'a', 'b', 'a'));
+    fake.answer(HUB, confirmed('subscribe', 'a', 1) + confirmed('subscribe', 'b', 2));
+    expect(socket.take()).toBe(
+      confirmed('subscribe', 'a', 1) + confirmed('subscribe', 'b', 2) + confirmed('subscribe', 'a', 2),
+    );
+    say(command('PSUBSCRIBE', 'n*'));
+    fake.answer(HUB, confirmed('psubscribe', 'n*', 3));
+    expect(socket.take()).toBe(confirmed('psubscribe', 'n*', 3));
+    // Slot 866 ('hello'): the first master's.
+    say(command('SSUBSCRIBE', 'hello'));
+    fake.answer(HUB, confirmed('ssubscribe', 'hello', 1));
+    expect(socket.take()).toBe(confirmed('ssubscribe', 'hello', 1));
+    expect(say(command('UNSUBSCRIBE', 'a', 'zz'))).toBe(
+      confirmed('unsubscribe', 'a', 2) + confirmed('unsubscribe', 'zz', 2),
+    );
+    expect(say(command('PUNSUBSCRIBE'))).toBe(confirmed('punsubscribe', 'n*', 1));
+    expect(say(command('SUNSUBSCRIBE'))).toBe(confirmed('sunsubscribe', 'hello', 0));
+    expect(say(command('SUNSUBSCRIBE'))).toBe(`*3\r\n${bulk('sunsubscribe')}$-1\r\n:0\r\n`);
+    expect(say(command('UNSUBSCRIBE'))).toBe(confirmed('unsubscribe', 'b', 0));
+    expect(say(command('UNSUBSCRIBE'))).toBe(`*3\r\n${bulk('unsubscribe')}$-1\r\n:0\r\n`);
+    say(command('HELLO', '3'));
+    expect(say(command('UNSUBSCRIBE'))).toBe(`>3\r\n${bulk('unsubscribe')}_\r\n:0\r\n`);
+  });
+
+  it('keeps its place among the commands of its client', () => {
+    const fake = cluster();
+    const { say, socket } = fake.client();
+    say(command('HELLO', '3'));
+    say(command('GET', 'hello') + command('SUBSCRIBE', 'a') + command('SUBSCRIBE', 'b') + command('UNSUBSCRIBE', 'a'));
+    expect(socket.take()).toBe('');
+    // The shared connection has said HELLO 3.
+    fake.answer(HUB, '%1\r\n$5\r\nproto\r\n:3\r\n$1\r\nv\r\n');
+    expect(socket.take()).toBe('$1\r\nv\r\n');
+    expect(fake.upstream(HUB).socket.take()).toBe(command('SUBSCRIBE', 'a') + command('SUBSCRIBE', 'b'));
+    // Another node would have confirmed the second one first.
+    fake.answer(HUB, confirmed('subscribe', 'a', 1));
+    expect(socket.take()).toBe(confirmed('subscribe', 'a', 1, '>'));
+    fake.answer(HUB, confirmed('subscribe', 'b', 2));
+    expect(socket.take()).toBe(confirmed('subscribe', 'b', 2, '>') + confirmed('unsubscribe', 'a', 1, '>'));
+  });
+
+  it('of shard channels in several slots is refused', () => {
+    const { say } = cluster().client();
+    expect(say(command('SSUBSCRIBE', 'a', 'b'))).toBe("-CROSSSLOT Keys in request don't hash to the same slot\r\n");
+  });
+
+  it('gives up when no node answers within op_timeout', () => {
+    const fake = cluster({}, { opTimeoutMs: 1000 });
+    const { say, socket } = fake.client();
+    say(command('SUBSCRIBE', 'a'));
+    fake.pass(1300);
+    expect(socket.take()).toBe('-no upstream host\r\n');
+    expect(say(command('PING'))).toBe('+PONG\r\n');
+  });
+
+  it('is told why a node refuses', () => {
+    const fake = cluster();
+    const { say, socket } = fake.client();
+    say(command('SUBSCRIBE', 'a', 'b'));
+    fake.answer(HUB, `${confirmed('subscribe', 'a', 1)}-NOPERM No permissions to access a channel\r\n`);
+    expect(socket.take()).toBe('-NOPERM No permissions to access a channel\r\n');
+    expect(fake.core.pubsub.subscribers.total).toBe(0);
+  });
+
+  it('is refused above the bound', () => {
+    const fake = cluster({ subscriptionsMax: 1 });
+    const { say } = subscriber(fake);
+    expect(say(command('SUBSCRIBE', 'b'))).toBe('-ERR the proxy has too many subscriptions\r\n');
+  });
+});
+
+describe('a RESP2 client with subscriptions', () => {
+  const refused = (name: string) =>
+    `-ERR Can't execute '${name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context\r\n`;
+
+  it('may do nothing else, in Redis words', () => {
+    const fake = cluster();
+    const { say } = subscriber(fake);
+    expect(say(command('GET', 'a'))).toBe(refused('get'));
+    expect(say(command('client', 'ID'))).toBe(refused('client|id'));
+    expect(say(command('HELLO', '3'))).toBe(refused('hello'));
+    expect(say(command('PING'))).toBe('*2\r\n$4\r\npong\r\n$0\r\n\r\n');
+    expect(say(command('PING', 'x'))).toBe('*2\r\n$4\r\npong\r\n$1\r\nx\r\n');
+    expect(say(command('NOSUCH'))).toMatch(/^-ERR unknown command/);
+    say(command('UNSUBSCRIBE'));
+    expect(say(command('PING'))).toBe('+PONG\r\n');
+  });
+
+  it('is in that state for what it sends behind a SUBSCRIBE that waits', () => {
+    const fake = cluster();
+    const { say, socket } = fake.client();
+    expect(say(command('SUBSCRIBE', 'a') + command('PING') + command('GET', 'x'))).toBe('');
+    fake.answer(HUB, confirmed('subscribe', 'a', 1));
+    expect(socket.take()).toBe(`${confirmed('subscribe', 'a', 1)}*2\r\n$4\r\npong\r\n$0\r\n\r\n${refused('get')}`);
+  });
+
+  it('is one as soon as HELLO 2 makes it one', () => {
+    const fake = cluster();
+    const { say } = subscriber(fake, 'news', 3);
+    expect(say(command('PING'))).toBe('+PONG\r\n');
+    say(command('HELLO', '2'));
+    expect(say(command('GET', 'a'))).toBe(refused('get'));
+  });
+});
+
+describe('messages', () => {
+  it('are pushes in RESP3 and arrays in RESP2, from the same bytes', () => {
+    const fake = cluster();
+    const two = subscriber(fake);
+    const three = subscriber(fake, 'news', 3);
+    const both = message('news', 'a') + message('news', 'b');
+    fake.answer(HUB, `${both}${message('other', 'x')}${message('news', 'c')}`);
+    expect(two.socket.take()).toBe(both + message('news', 'c'));
+    expect(three.socket.take()).toBe((both + message('news', 'c')).replaceAll('*3', '>3'));
+    expect(fake.counter('upstream_pubsub_messages_total')).toBe(3);
+    expect(fake.counter('downstream_pubsub_messages_total')).toBe(6);
+  });
+
+  it('wait for the end of a reply that is passed on in pieces', () => {
+    const fake = cluster();
+    const { say, socket } = subscriber(fake, 'news', 3);
+    say(command('GET', 'hello'));
+    const value = 'v'.repeat(40_000);
+    // The reply comes over the shared connection of RESP3, the newest one to the node.
+    fake.answer(HUB, `%1\r\n$5\r\nproto\r\n:3\r\n`);
+    const lane = fake.upstream(HUB);
+    const hub = fake.upstreams.findLast((each) => each.address === HUB && each !== lane)!;
+    const receive = (from: typeof hub, text: string) => {
+      from.events.received(Buffer.from(text, 'latin1'));
+      fake.turn();
+    };
+    receive(lane, `$40000\r\n${value.slice(0, 30_000)}`);
+    expect(socket.take()).toBe(`$40000\r\n${value.slice(0, 30_000)}`);
+    receive(hub, message('news', '1'));
+    receive(hub, message('news', '2'));
+    expect(socket.take()).toBe('');
+    receive(lane, `${value.slice(30_000)}\r\n`);
+    const pushes = (message('news', '1') + message('news', '2')).replaceAll('*3', '>3');
+    expect(socket.take()).toBe(`${value.slice(30_000)}\r\n${pushes}`);
+    receive(hub, message('news', '3'));
+    expect(socket.take()).toBe(message('news', '3').replace('*', '>'));
+  });
+
+  it('disconnect who does not take them, and nobody else; the node is read all the same', () => {
+    const fake = cluster({ pubsubOutputBytesMax: 100_000 });
+    const slow = subscriber(fake);
+    const quick = subscriber(fake);
+    slow.socket.room = 1000;
+    const bytes = message('news', 'x'.repeat(10_000));
+    for (let i = 0; i < 20; i++) fake.answer(HUB, bytes);
+    expect(slow.socket.terminated).toBe(true);
+    expect(fake.counter('downstream_pubsub_slow_close')).toBe(1);
+    expect(quick.socket.take().length).toBe(20 * bytes.length);
+    expect(fake.upstream(HUB).socket.paused).toBe(false);
+    expect(fake.counter('downstream_pubsub_subscriptions_active')).toBe(1);
+  });
+
+  it('count as taken when the socket takes them at once, however many come in one turn', () => {
+    const fake = cluster({ pubsubOutputBytesMax: 16_384 });
+    const { socket } = subscriber(fake);
+    fake.answer(HUB, message('news', 'x'.repeat(50_000)));
+    expect(socket.take().length).toBeGreaterThan(50_000);
+    expect(socket.terminated).toBe(false);
+  });
+});
+
+describe('subscriptions at the nodes', () => {
+  it('end a while after the last client has left', () => {
+    const fake = cluster();
+    const { client, socket } = subscriber(fake);
+    const other = subscriber(fake);
+    fake.core.left(client);
+    expect(socket.terminated).toBe(false);
+    fake.pass(500);
+    const { socket: hub } = fake.upstream(HUB);
+    hub.take();
+    fake.core.left(other.client);
+    fake.pass(100);
+    expect(hub.take()).toBe('');
+    fake.pass(400);
+    expect(hub.take()).toBe(command('UNSUBSCRIBE', 'news'));
+    expect(fake.core.pubsub.topics.map((topics) => topics.size)).toEqual([0, 0, 0]);
+    // Whoever comes before the node has confirmed that is subscribed again.
+    const { say, socket: late } = fake.client();
+    expect(say(command('SUBSCRIBE', 'news'))).toBe('');
+    fake.answer(HUB, confirmed('unsubscribe', 'news', 0) + confirmed('subscribe', 'news', 1));
+    expect(late.take()).toBe(confirmed('subscribe', 'news', 1));
+    // The connection itself is closed when it has been useless for some seconds.
+    late.terminated = true;
+  });
+
+  it('move to another node at once when the connection is lost', () => {
+    const fake = cluster();
+    const { socket } = subscriber(fake);
+    const { socket: before, events } = fake.upstream(HUB);
+    before.terminated = true;
+    events.closed('connection reset');
+    fake.turn();
+    const next = fake.upstreams.at(-1)!;
+    expect(next.address).not.toBe(HUB);
+    expect(next.socket.take()).toBe(command('SUBSCRIBE', 'news'));
+    fake.answer(next.address, confirmed('subscribe', 'news', 1) + message('news', 'again'));
+    expect(socket.take()).toBe(message('news', 'again'));
+    expect(fake.refreshes).toContain('connection_lost');
+  });
+
+  it('move when the node does not answer', () => {
+    const fake = cluster();
+    subscriber(fake);
+    const { socket } = fake.upstream(HUB);
+    socket.take();
+    fake.pass(1200);
+    expect(socket.take()).toBe(command('PING'));
+    fake.answer(HUB, command('pong', ''));
+    fake.pass(1200);
+    expect(socket.take()).toBe(command('PING'));
+    fake.pass(2200);
+    expect(socket.terminated).toBe(true);
+    expect(fake.upstreams.at(-1)!.socket.take()).toContain(command('SUBSCRIBE', 'news'));
+  });
+
+  it('of shard channels follow MOVED, and are asked for again when a node ends them', () => {
+    const fake = cluster();
+    const { say, socket } = fake.client();
+    say(command('SSUBSCRIBE', 'hello'));
+    const confirm = confirmed('ssubscribe', 'hello', 1);
+    fake.answer(HUB, '-MOVED 866 node1:7000\r\n');
+    expect(socket.take()).toBe('');
+    expect(fake.upstream('node1:7000').socket.take()).toBe(command('SSUBSCRIBE', 'hello'));
+    fake.answer('node1:7000', confirm);
+    expect(socket.take()).toBe(confirm);
+    fake.answer('node1:7000', confirmed('sunsubscribe', 'hello', 0));
+    expect(fake.upstream('node1:7000').socket.take()).toBe(command('SSUBSCRIBE', 'hello'));
+    fake.answer('node1:7000', '-MOVED 866 node2:7000\r\n');
+    fake.answer('node2:7000', confirm + command('smessage', 'hello', 'x'));
+    expect(socket.take()).toBe(command('smessage', 'hello', 'x'));
+  });
+
+  it('of keyspace notifications are at every master', () => {
+    const fake = cluster();
+    const { say, socket } = fake.client();
+    say(command('PSUBSCRIBE', '__keyevent@0__:*'));
+    const confirm = confirmed('psubscribe', '__keyevent@0__:*', 1);
+    for (const node of ['node0:7000', 'node1:7000', 'node2:7000']) {
+      expect(socket.take()).toBe('');
+      fake.answer(node, confirm);
+    }
+    expect(socket.take()).toBe(confirm);
+    const event = command('pmessage', '__keyevent@0__:*', '__keyevent@0__:set', 'k');
+    fake.answer('node2:7000', event);
+    expect(socket.take()).toBe(event);
+  });
+});
+
+describe('PUBLISH', () => {
+  it('counts the clients instead of the workers', () => {
+    const fake = cluster();
+    // Slot 866 is the first master's, where the hub is.
+    subscriber(fake, 'hello');
+    subscriber(fake, 'hello');
+    const publisher = fake.client();
+    expect(publisher.say(command('PUBLISH', 'hello', 'x'))).toBe('');
+    const lane = fake.upstreams.find((each) => each.address === HUB)!;
+    const answer = (text: string) => {
+      lane.events.received(Buffer.from(text));
+      fake.turn();
+    };
+    expect(lane.socket.take()).toBe(command('PUBLISH', 'hello', 'x'));
+    answer(':1\r\n');
+    expect(publisher.socket.take()).toBe(':2\r\n');
+    publisher.say(command('PUBLISH', 'hello', 'x'));
+    // Somebody is subscribed at the node directly.
+    answer(':3\r\n');
+    expect(publisher.socket.take()).toBe(':4\r\n');
+    publisher.say(command('PUBLISH', 'hello', 'x'));
+    answer('-NOPERM no\r\n');
+    expect(publisher.socket.take()).toBe('-NOPERM no\r\n');
+  });
+
+  it('counts the clients of other workers, and those with a pattern that matches', () => {
+    const fake = cluster({}, { workers: 2 });
+    subscriber(fake, 'hello');
+    fake.core.relay.answer('pubsub.counts', {
+      worker: 1,
+      node: HUB,
+      kinds: [0, 1, 1],
+      names: ['hello', 'h*', 'x*'],
+      clients: [3, 4, 5],
+      links: [1, 1, 1],
+    });
+    const publisher = fake.client();
+    publisher.say(command('PUBLISH', 'hello', 'x'));
+    // Two workers' subscriptions to the channel, and the other one's to the pattern.
+    const lane = fake.upstreams.find((each) => each.address === HUB)!;
+    lane.events.received(Buffer.from(':3\r\n'));
+    fake.turn();
+    expect(publisher.socket.take()).toBe(':8\r\n');
+  });
+});
