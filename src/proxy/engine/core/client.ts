@@ -1,4 +1,6 @@
 import type { Bytes } from '../bytes.js';
+import { ClientDetails, Muted, silenced } from '../clients/details.js';
+import type { CommandEntry } from '../commands/catalog.js';
 import {
   DEFAULT_LIMITS,
   FRAME_COMPLETE,
@@ -34,12 +36,11 @@ export class Client {
   proto = 2;
   authenticated: boolean;
   user = 'default';
-  name = '';
-  libName = '';
-  libVersion = '';
+  readonly details = new ClientDetails();
+  /** The last command that it gave. */
+  lastEntry: CommandEntry | null = null;
   readonly createdMs: number;
   lastActiveMs: number;
-
   readonly output: Output;
   /** Is in the core's list of outputs to flush. */
   dirty = false;
@@ -56,20 +57,19 @@ export class Client {
   progressMs = 0;
   /** Null nearly always. */
   mode: Mode | null = null;
-  /** Its commands get no replies (CLIENT REPLY OFF). */
-  muted = false;
+  /** Which of its commands get no replies: one of `Muted`. */
+  muted: number = Muted.none;
   /** What must be given back when it leaves: dedicated connections, subscriptions. Each is called once. */
   readonly belongings = new Set<() => void>();
   /** The slot map's version when its oldest unanswered command was routed. */
   mapVersion = 0;
-
   /** Bytes of its commands that had to wait for a connection since it last had nothing on its way. */
   private waitingBytes = 0;
-
-  private hold = 0;
+  /** Why it is not read: bits of `Hold`. */
+  hold = 0;
   private paused = false;
   /** Received and not yet read: an unfinished command, or everything while it is held. */
-  private carry: Bytes | null = null;
+  carry: Bytes | null = null;
   private large: LargeRequest | null = null;
 
   constructor(
@@ -261,7 +261,7 @@ export class Client {
   /** Puts a command at the end of the client's order. */
   push(request: Request): void {
     request.client = this;
-    if (this.muted) request.silent = true;
+    if (this.muted !== Muted.none) request.silent = silenced(this);
     if (this.tail === null) this.head = request;
     else this.tail.next = request;
     this.tail = request;
@@ -272,7 +272,7 @@ export class Client {
   reply(bytes: Bytes, closeAfter = false): void {
     if (closeAfter) this.closing = true;
     if (this.head === null) {
-      if (!this.muted) this.output.append(bytes, 0, bytes.length);
+      if (this.muted === Muted.none || !silenced(this)) this.output.append(bytes, 0, bytes.length);
       this.touch();
       return;
     }

@@ -1,4 +1,7 @@
 import { type Bytes, utf8Bytes } from '../bytes.js';
+import { Monitors } from '../clients/monitors.js';
+import { Pause } from '../clients/pause.js';
+import { Registry } from '../clients/registry.js';
 import { Catalog, type CommandEntry } from '../commands/catalog.js';
 import { OWN_COMMANDS } from '../commands/own.js';
 import { COMMANDS } from '../commands/table.generated.js';
@@ -47,6 +50,10 @@ export class Core {
   readonly routing: Routing | null;
   /** What other workers ask of this one. */
   readonly relay = new Relay();
+  /** Why commands are looked at before they are served: bits of `Attention`. 0 nearly always. */
+  attention = 0;
+  readonly pause = new Pause(this);
+  readonly monitors: Monitors;
   readonly replies = new Replies(this);
   readonly retries = new Retries(this);
   readonly slowClients = new SlowClients(this);
@@ -87,6 +94,8 @@ export class Core {
     this.upstreamBuffers = new BufferPool(runtime.allocate, UPSTREAM_BUFFER_BYTES, POOLED_BUFFERS_MAX);
     this.startedMs = this.nowMs = runtime.now();
     this.scripting = new Scripting(this);
+    this.monitors = new Monitors(this);
+    new Registry(this);
     this.routers = clusters.map(
       (cluster, index) => new Router(this, index, cluster, clusterStatsOffset(COMMANDS.length, index)),
     );
@@ -157,6 +166,7 @@ export class Core {
     this.retries.tick();
     for (const router of this.routers) router.tick();
     this.slowClients.tick();
+    this.pause.tick();
     this.pubsub.tick();
     this.gauge();
   }
@@ -174,10 +184,11 @@ export class Core {
 
   // ---------------------------------------------------------------- clients
 
-  accept(transport: Transport, address: string): Client {
+  accept(transport: Transport, address: string, localAddress = ''): Client {
     this.beginEvent();
     const id = this.nextClient++ * this.settings.workers + this.settings.worker + 1;
     const client = new Client(this, transport, id, address);
+    client.details.localAddress = localAddress;
     this.clients.add(client);
     this.count(Counter.downstream_cx_total);
     this.count(Counter.downstream_cx_active);

@@ -1,6 +1,8 @@
 import type { Bytes } from '../bytes.js';
+import { attend } from '../clients/attend.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import { Route } from '../commands/routes.js';
+import { CommandFlag } from '../commands/spec.js';
 import { encodeInline, splitInline } from '../resp/inline.js';
 import { DEFAULT_LIMITS, FRAME_COMPLETE, frameRequest, RequestFrame } from '../resp/request-framer.js';
 import { Counter } from '../stats.js';
@@ -43,7 +45,7 @@ export function dispatch(client: Client, bytes: Bytes, start: number, frame: Req
 }
 
 function mayRunBeforeLogin(entry: CommandEntry | null): boolean {
-  return entry !== null && (entry.name === 'auth' || entry.name === 'hello' || entry.name === 'quit');
+  return entry !== null && (entry.spec.flags & CommandFlag.no_auth) !== 0;
 }
 
 function run(client: Client, entry: CommandEntry, bytes: Bytes, start: number, frame: RequestFrame): boolean {
@@ -52,6 +54,12 @@ function run(client: Client, entry: CommandEntry, bytes: Bytes, start: number, f
     refuseArity(client, entry);
     return true;
   }
+  client.lastEntry = entry;
+  if (client.core.attention !== 0) return attend(client, entry, bytes, start, frame, serve);
+  return serve(client, entry, bytes, start, frame);
+}
+
+function serve(client: Client, entry: CommandEntry, bytes: Bytes, start: number, frame: RequestFrame): boolean {
   if (client.mode !== null) {
     const verdict = client.mode.admit(client, entry, bytes, start, frame);
     if (verdict !== ADMIT_PASS) return verdict !== ADMIT_WAIT;

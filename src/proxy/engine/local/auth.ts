@@ -2,7 +2,8 @@ import type { Client } from '../core/client.js';
 import { Counter } from '../stats.js';
 import type { Arguments } from './local.js';
 
-const NO_PASSWORD_SET = '-ERR Client sent AUTH, but no password is set\r\n';
+const NO_PASSWORD_SET =
+  '-ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?\r\n';
 const WRONG_PASSWORD = '-WRONGPASS invalid username-password pair or user is disabled.\r\n';
 
 /** Compares in a time that depends on the lengths only. */
@@ -17,7 +18,13 @@ function equalInConstantTime(given: string, expected: string): boolean {
 /** Logs a client in; returns the error to send, or '' when it is in. */
 export function login(client: Client, username: string | null, password: string): string {
   const { authRequired, authUsername, authPasswords } = client.core.settings;
-  if (!authRequired) return NO_PASSWORD_SET;
+  if (!authRequired) {
+    // As Redis: the default user without a password takes any.
+    if (username === null) return NO_PASSWORD_SET;
+    if (username === 'default') return '';
+    client.core.count(Counter.downstream_auth_failure);
+    return WRONG_PASSWORD;
+  }
   let matches = false;
   // All are compared, so that the time does not tell which one was nearly right.
   for (const expected of authPasswords) if (equalInConstantTime(password, expected)) matches = true;

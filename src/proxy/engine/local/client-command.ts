@@ -1,126 +1,66 @@
+import { describe } from '../clients/describe.js';
+import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from '../core/client.js';
-import { nullReply } from '../resp/encode.js';
+import { verbatim } from '../resp/encode.js';
+import { CLIENT_HELP } from './client-help.js';
+import { kill, list, pause, unblock, unpause } from './client-others.js';
+import { getName, setInfo, setName, setReply, setSwitch } from './client-set.js';
+import { caching, tracking, trackingInfo } from './client-tracking.js';
 import type { Arguments } from './local.js';
 
-/** Redis's rule for names: printable ASCII without spaces. */
-export function validName(name: string): boolean {
-  return /^[!-~]*$/.test(name);
-}
+type Subcommand = (client: Client, args: Arguments, entry: CommandEntry) => void;
 
-const HELP = [
-  'CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:',
-  'GETNAME',
-  '    Return the name of the current connection.',
-  'ID',
-  '    Return the ID of the current connection.',
-  'INFO',
-  '    Return information about the current client connection.',
-  'NO-EVICT (ON|OFF)',
-  '    Accepted; the proxy evicts by its own limits.',
-  'NO-TOUCH (ON|OFF)',
-  '    Accepted without effect.',
-  'SETINFO <option> <value>',
-  '    Set client meta attr: LIB-NAME or LIB-VER.',
-  'SETNAME <name>',
-  '    Assign the name <name> to the current connection.',
-  'HELP',
-  '    Print this help.',
-];
+/** Arguments in all, the two words counted in: least and most; and what serves it. */
+const SUBCOMMANDS: ReadonlyMap<string, readonly [number, number, Subcommand]> = new Map<
+  string,
+  readonly [number, number, Subcommand]
+>([
+  ['id', [2, 2, (client) => client.reply(client.core.text(`:${client.id}\r\n`))]],
+  ['getname', [2, 2, getName]],
+  ['setname', [3, 3, setName]],
+  ['setinfo', [4, 4, setInfo]],
+  ['info', [2, 2, info]],
+  ['list', [2, Number.POSITIVE_INFINITY, (client, args, entry) => list(client, entry, args)]],
+  ['kill', [3, Number.POSITIVE_INFINITY, (client, args, entry) => kill(client, entry, args)]],
+  ['pause', [3, 4, (client, args, entry) => pause(client, entry, args)]],
+  ['unpause', [2, 2, (client, _args, entry) => unpause(client, entry)]],
+  ['unblock', [3, 4, (client, args, entry) => unblock(client, entry, args)]],
+  ['reply', [3, 3, setReply]],
+  ['no-evict', [3, 3, (client, args) => setSwitch(client, args, 'noEvict')]],
+  ['no-touch', [3, 3, (client, args) => setSwitch(client, args, 'noTouch')]],
+  ['tracking', [3, Number.POSITIVE_INFINITY, tracking]],
+  ['trackinginfo', [2, 2, trackingInfo]],
+  ['caching', [3, 3, caching]],
+  ['getredir', [2, 2, (client) => client.reply(client.core.text(':-1\r\n'))]],
+  ['help', [2, 2, help]],
+]);
 
-/** CLIENT …: about the connection to the proxy. */
-export function clientCommand(client: Client, args: Arguments): void {
-  const core = client.core;
-  const error = (text: string) => {
-    client.reply(core.text(`-ERR ${text}\r\n`));
-  };
-  if (args.count < 2) {
-    error("wrong number of arguments for 'client' command");
+/** CLIENT …: about the connections to the proxy, of all its workers. */
+export function clientCommand(client: Client, entry: CommandEntry, args: Arguments): void {
+  const { core } = client;
+  const name = args.word(1);
+  const found = SUBCOMMANDS.get(name);
+  if (found === undefined) {
+    const known = core.catalog.entries.some((each) => each.name === `client|${name}`);
+    client.reply(
+      core.text(
+        known
+          ? `-ERR unsupported command 'client|${name}': it has no meaning for the proxy\r\n`
+          : `-ERR unknown subcommand '${args.text(1).replace(/[\r\n]/g, ' ')}'. Try CLIENT HELP.\r\n`,
+      ),
+    );
     return;
   }
-  const sub = args.word(1).replace(/[\r\n]/g, ' ');
-  const expects = (count: number): boolean => {
-    if (args.count === count) return true;
-    error(`wrong number of arguments for 'client|${sub}' command`);
-    return false;
-  };
-  switch (sub) {
-    case 'id':
-      if (expects(2)) client.reply(core.text(`:${client.id}\r\n`));
-      return;
-    case 'getname':
-      if (expects(2)) client.reply(client.name === '' ? core.text(nullReply(client.proto)) : core.bulk(client.name));
-      return;
-    case 'setname': {
-      if (!expects(3)) return;
-      const name = args.text(2);
-      if (!validName(name)) {
-        error('Client names cannot contain spaces, newlines or special characters.');
-        return;
-      }
-      client.name = name;
-      client.reply(core.texts.ok);
-      return;
-    }
-    case 'setinfo':
-      if (expects(4)) setInfo(client, args);
-      return;
-    case 'info':
-      if (expects(2)) client.reply(core.bulk(`${describe(client)}\n`));
-      return;
-    case 'no-evict':
-    case 'no-touch': {
-      if (!expects(3)) return;
-      const value = args.word(2);
-      if (value === 'on' || value === 'off') client.reply(core.texts.ok);
-      else error('syntax error');
-      return;
-    }
-    case 'help':
-      client.reply(core.text(`*${HELP.length}\r\n${HELP.map((line) => `+${line}\r\n`).join('')}`));
-      return;
-    default:
-      if (core.catalog.entries.some((entry) => entry.name === `client|${sub}`)) {
-        error(`unsupported command 'client|${sub}': it is not supported by the proxy yet`);
-      } else error(`unknown subcommand '${args.text(1).replace(/[\r\n]/g, ' ')}'. Try CLIENT HELP.`);
-  }
+  const [least, most, serve] = found;
+  if (args.count >= least && args.count <= most) serve(client, args, entry);
+  else client.reply(core.text(`-ERR wrong number of arguments for 'client|${name}' command\r\n`));
 }
 
-function setInfo(client: Client, args: Arguments): void {
-  const core = client.core;
-  const attribute = args.word(2);
-  const value = args.text(3);
-  if (attribute !== 'lib-name' && attribute !== 'lib-ver') {
-    client.reply(core.text(`-ERR Unrecognized option '${args.text(2).replace(/[\r\n]/g, ' ')}'\r\n`));
-  } else if (!validName(value)) {
-    client.reply(core.text(`-ERR ${attribute} cannot contain spaces, newlines or special characters.\r\n`));
-  } else {
-    if (attribute === 'lib-name') client.libName = value;
-    else client.libVersion = value;
-    client.reply(core.texts.ok);
-  }
+function info(client: Client): void {
+  client.reply(client.core.text(verbatim(client.proto, `${describe(client)}\n`)));
 }
 
-/** The line that CLIENT INFO shows, with Redis's field names. */
-function describe(client: Client): string {
-  const now = client.core.nowMs;
-  const seconds = (since: number) => Math.floor((now - since) / 1000);
-  return [
-    `id=${client.id}`,
-    `addr=${client.address}`,
-    `name=${client.name}`,
-    `age=${seconds(client.createdMs)}`,
-    `idle=${seconds(client.lastActiveMs)}`,
-    'flags=N',
-    'db=0',
-    'sub=0',
-    'psub=0',
-    'ssub=0',
-    'multi=-1',
-    `omem=${client.output.bytes}`,
-    'cmd=client|info',
-    `user=${client.user}`,
-    `resp=${client.proto}`,
-    `lib-name=${client.libName}`,
-    `lib-ver=${client.libVersion}`,
-  ].join(' ');
+function help(client: Client): void {
+  const lines = CLIENT_HELP.map((line) => `+${line}\r\n`).join('');
+  client.reply(client.core.text(`*${CLIENT_HELP.length}\r\n${lines}`));
 }

@@ -1,7 +1,7 @@
 import type { Client } from '../core/client.js';
 import { bulk, mapReply } from '../resp/encode.js';
 import { login } from './auth.js';
-import { validName } from './client-command.js';
+import { INVALID_NAME, validName } from './client-set.js';
 import type { Arguments } from './local.js';
 
 /**
@@ -31,7 +31,7 @@ export function hello(client: Client, args: Arguments): boolean {
       i += 2;
     } else if (option === 'setname' && i + 1 < args.count) {
       name = args.text(++i);
-      if (!validName(name)) return error('ERR Client names cannot contain spaces, newlines or special characters.');
+      if (!validName(name)) return error(`ERR ${INVALID_NAME}`);
     } else return error(`ERR Syntax error in HELLO option '${args.text(i).replace(/[\r\n]/g, ' ')}'`);
   }
   if (credentials !== null) {
@@ -46,7 +46,7 @@ export function hello(client: Client, args: Arguments): boolean {
       'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time',
     );
   }
-  if (name !== null) client.name = name;
+  if (name !== null) client.details.name = name;
   client.proto = proto;
   core.pubsub.subscribers.protocolChanged(client);
   client.reply(

@@ -6,6 +6,8 @@ import type { RequestFrame } from '../resp/request-framer.js';
 import { auth } from './auth.js';
 import { clientCommand } from './client-command.js';
 import { hello } from './hello.js';
+import { monitor } from './monitor.js';
+import { reset } from './reset.js';
 
 /** The arguments of a local command. */
 export class Arguments {
@@ -79,8 +81,13 @@ export function runLocal(client: Client, entry: CommandEntry, bytes: Bytes, fram
       return true;
     case 'hello':
       return hello(client, args);
+    case 'reset':
+      return reset(client);
+    case 'monitor':
+      monitor(client, entry);
+      return true;
     default:
-      clientCommand(client, args);
+      clientCommand(client, entry, args);
       return true;
   }
 }

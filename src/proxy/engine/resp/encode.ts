@@ -13,6 +13,12 @@ export function bulk(text: string): string {
   return `$${new TextEncoder().encode(text).length}\r\n${text}\r\n`;
 }
 
+/** Text for people: RESP3's verbatim string, RESP2's bulk string. */
+export function verbatim(proto: number, text: string): string {
+  if (proto !== 3) return bulk(text);
+  return `=${new TextEncoder().encode(text).length + 4}\r\ntxt:${text}\r\n`;
+}
+
 /** A null in the given RESP version. */
 export function nullReply(proto: number): string {
   return proto === 3 ? '_\r\n' : '$-1\r\n';

@@ -1,0 +1,23 @@
+import type { Bytes } from '../bytes.js';
+import type { CommandEntry } from '../commands/catalog.js';
+import type { Client } from '../core/client.js';
+import type { Handler } from '../core/handlers.js';
+import type { RequestFrame } from '../resp/request-framer.js';
+import { Attention } from './attention.js';
+
+/** Serves a command while clients are paused or monitored. */
+export function attend(
+  client: Client,
+  entry: CommandEntry,
+  bytes: Bytes,
+  start: number,
+  frame: RequestFrame,
+  serve: Handler,
+): boolean {
+  const { core } = client;
+  if (core.attention & Attention.pause && core.pause.holds(client, entry)) return false;
+  // Afterwards, because one that has to wait comes here again.
+  const served = serve(client, entry, bytes, start, frame);
+  if (served && core.attention & Attention.monitor) core.monitors.feed(client, entry, bytes, frame);
+  return served;
+}

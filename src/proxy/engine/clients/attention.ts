@@ -1,0 +1,7 @@
+/** `Core.attention`: why commands are looked at before they are served. 0 nearly always. A bit set. */
+export const Attention = {
+  /** Somebody wants to see them (MONITOR). */
+  monitor: 1,
+  /** CLIENT PAUSE. */
+  pause: 2,
+} as const;

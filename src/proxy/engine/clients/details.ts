@@ -1,0 +1,32 @@
+/** What CLIENT LIST shows of a connection, kept by those who know it. Nothing here is touched per ordinary command. */
+export class ClientDetails {
+  /** CLIENT SETNAME. */
+  name = '';
+  /** CLIENT SETINFO. */
+  libName = '';
+  libVersion = '';
+  /** CLIENT NO-EVICT, CLIENT NO-TOUCH: remembered, without effect. */
+  noEvict = false;
+  noTouch = false;
+  /** Gets what passes the proxy (MONITOR). */
+  monitor = false;
+  /** Subscriptions: to channels, to patterns, to shard channels. */
+  channels = 0;
+  patterns = 0;
+  shardChannels = 0;
+  /** Commands queued by MULTI; -1 outside of it. */
+  queued = -1;
+  /** Keys watched. */
+  watched = 0;
+  /** Address and port of the proxy's side; empty when they are not known. */
+  localAddress = '';
+}
+
+/** `Client.muted`: which of its commands get no reply (CLIENT REPLY). */
+export const Muted = { none: 0, all: 1, next: 2 } as const;
+
+/** A command of a muted client has come: it gets no reply. */
+export function silenced(client: { muted: number }): true {
+  if (client.muted === Muted.next) client.muted = Muted.none;
+  return true;
+}
