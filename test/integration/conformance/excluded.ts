@@ -21,4 +21,13 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   asking: 'is how the proxy itself follows a redirection',
   readonly: 'chooses replicas, which is the read policy of the proxy',
   readwrite: 'chooses masters, which is the read policy of the proxy',
+  'acl|deluser': "is about the servers' users, who are not the proxy's",
+  'acl|dryrun': "is about the servers' users, who are not the proxy's",
+  'acl|getuser': "is about the servers' users, who are not the proxy's",
+  'acl|list': "is about the servers' users, who are not the proxy's",
+  'acl|load': "is about the servers' users, who are not the proxy's",
+  'acl|log': "is about the servers' users, who are not the proxy's",
+  'acl|save': "is about the servers' users, who are not the proxy's",
+  'acl|setuser': "is about the servers' users, who are not the proxy's",
+  'acl|users': "is about the servers' users, who are not the proxy's",
 };

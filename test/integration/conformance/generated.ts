@@ -9,7 +9,7 @@ import { type Script, type Step, script, stepOf } from './script.js';
 
 const buffers = (words: readonly string[]) => words.map((word) => Buffer.from(word, 'latin1'));
 
-export const isExcluded = ({ name }: CommandSpec) => EXCLUDED[name.split('|', 1)[0]!] !== undefined;
+export const isExcluded = ({ name }: CommandSpec) => (EXCLUDED[name] ?? EXCLUDED[name.split('|', 1)[0]!]) !== undefined;
 
 /** Every command that has a written case, by the name of its entry. */
 export function writtenCommands(): Set<string> {

@@ -179,29 +179,9 @@ export const SERVER = script(
   ACL CAT
   @unordered ACL CAT geo
   ACL CAT bogus
-  ACL USERS
-  ACL LIST
-  ACL GETUSER default
-  ACL GETUSER none
   @shape ACL GENPASS
   @shape ACL GENPASS 8
   ACL GENPASS x
-  ACL DRYRUN default GET k
-  ACL DRYRUN none GET k
-  ACL DRYRUN default BOGUS
-  ACL SETUSER conformance on >secret ~app:* +@read -get
-  ACL SETUSER conformance bogus
-  ACL GETUSER conformance
-  @unordered ACL USERS
-  ACL DRYRUN conformance GET app:1
-  ACL DRYRUN conformance STRLEN app:1
-  ACL DELUSER conformance none
-  ACL DELUSER default
-  ACL LOAD
-  ACL SAVE
-  ACL LOG
-  ACL LOG 5
-  ACL LOG RESET
   ACL HELP
   PUBSUB HELP
   PUBSUB CHANNELS none*

@@ -7,7 +7,7 @@ import { BLOCKING, PUB_SUB, STATE, TRANSACTIONS } from './sessions.js';
 import { BITMAPS, GEO, HYPERLOGLOGS, STRINGS } from './strings.js';
 import { VECTOR_SETS } from './vectors.js';
 
-/** Commands upon keys. */
+/** Commands upon keys that every release has. */
 export const DATA_FAMILIES: readonly Script[] = [
   STRINGS,
   BITMAPS,
@@ -18,12 +18,19 @@ export const DATA_FAMILIES: readonly Script[] = [
   SETS,
   SORTED_SETS,
   STREAMS,
-  VECTOR_SETS,
   KEYS,
 ];
 
 /** One command after another on one connection, from an empty state. They also go in one pipeline. */
-export const FAMILIES: readonly Script[] = [...DATA_FAMILIES, KEYSPACE, SCRIPTS, FUNCTIONS, CONNECTION, SERVER];
+export const FAMILIES: readonly Script[] = [
+  ...DATA_FAMILIES,
+  VECTOR_SETS,
+  KEYSPACE,
+  SCRIPTS,
+  FUNCTIONS,
+  CONNECTION,
+  SERVER,
+];
 
 /** What connections remember, and what they do to each other. */
 export const SESSIONS: readonly Script[] = [...TRANSACTIONS, ...BLOCKING, ...PUB_SUB, ...STATE];
