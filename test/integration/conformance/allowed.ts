@@ -1,4 +1,16 @@
 /**
+ * Fields of INFO that the proxy leaves out: they name one process, or are about its own tables of clients and its own
+ * stream to replicas, where the proxy stands for several.
+ */
+export const INFO_OF_ONE_NODE: ReadonlySet<string> = new Set([
+  ...['process_supervised', 'run_id', 'server_time_usec', 'lru_clock', 'executable', 'config_file'],
+  ...['io_threads_active', 'cluster_connections', 'maxclients', 'client_recent_max_input_buffer'],
+  ...['client_recent_max_output_buffer', 'tracking_clients', 'clients_in_timeout_table'],
+  ...['master_replid', 'master_replid2', 'master_repl_offset', 'second_repl_offset', 'repl_backlog_active'],
+  ...['repl_backlog_size', 'repl_backlog_first_byte_offset', 'repl_backlog_histlen'],
+]);
+
+/**
  * Differences between one server and the proxy that are meant: why, and what the proxy has to answer instead. A case
  * names its difference in the mark `@allowed`; one that no longer differs anywhere fails the test.
  */
@@ -16,6 +28,22 @@ export const ALLOWED: Readonly<Record<string, Allowed>> = {
   auth: {
     because: "a login where none is configured is refused in Envoy's words",
     proxy: /^-ERR Client sent AUTH, but no password is set/,
+  },
+  reports: {
+    because: 'a report in words is each node’s own, under its address',
+    proxy: /^[$=]\d+\r\n(txt:)?# 127\.0\.0\.1:\d+\n/,
+  },
+  cursor: {
+    because: 'a cursor that no SCAN has given is refused; a server goes on from wherever it points',
+    proxy: /^-ERR (invalid cursor|slots have moved between shards since this scan began)/,
+  },
+  help: {
+    because: 'the text says what the proxy does',
+    proxy: /^\*\d+\r\n\+CLIENT <subcommand>/,
+  },
+  tracking: {
+    because: 'there is no client-side caching through the proxy; docs/proxy.md says so',
+    proxy: /^-ERR CLIENT TRACKING is not supported by the proxy/,
   },
   slots: {
     because: 'keys of one command have to be in one slot, unless the proxy splits the command',

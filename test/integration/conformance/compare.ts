@@ -1,4 +1,5 @@
 /** What of a reply is compared. Without a mark: every byte. */
+import { INFO_OF_ONE_NODE } from './allowed.js';
 import type { Marks } from './script.js';
 
 /** A reply with its types kept, so that RESP2 and RESP3 can be told apart. */
@@ -77,29 +78,48 @@ const OF_THE_MOMENT = new Set(['Commandstats', 'Errorstats', 'Latencystats', 'Ke
 
 function infoFields(raw: Buffer): string[] {
   let section = '';
-  return (parseReply(raw).text ?? '').split('\r\n').flatMap((line) => {
-    if (line.startsWith('# ')) section = line.slice(2);
-    if (line === '' || (OF_THE_MOMENT.has(section) && !line.startsWith('#'))) return [];
-    return [line.startsWith('#') ? line : `${section}.${line.split(':', 1)[0]}`];
-  });
+  return (parseReply(raw).text ?? '')
+    .replace(/^txt:/, '')
+    .split('\r\n')
+    .flatMap((line) => {
+      if (line.startsWith('# ')) section = line.slice(2);
+      if (INFO_OF_ONE_NODE.has(line.split(':', 1)[0]!)) return [];
+      if (line === '' || (OF_THE_MOMENT.has(section) && !line.startsWith('#'))) return [];
+      return [line.startsWith('#') ? line : `${section}.${line.split(':', 1)[0]}`];
+    });
 }
 
 /** The sections and fields of the server's INFO that the proxy's does not have. It may have more. */
-export function missingFields(server: Buffer, proxy: Buffer): string {
+export function missingInfo(server: Buffer, proxy: Buffer): string {
   const there = new Set(infoFields(proxy));
   return infoFields(server)
     .filter((field) => !there.has(field))
     .join(' ');
 }
 
-/** `field=value` texts (CLIENT INFO and CLIENT LIST) without the values of these fields. */
-function maskedLines(reply: Reply, names: readonly string[]): Reply {
-  if (reply.items !== undefined) return { ...reply, items: reply.items.map((item) => maskedLines(item, names)) };
-  if (reply.text === null) return reply;
-  return { type: reply.type, text: reply.text.replace(/\b([\w-]+)=\S*/g, (all, n) => (names.includes(n) ? n : all)) };
+/** Fields of CLIENT LIST that are a moment's, an address or an amount. */
+const OF_A_CLIENT = new Set(
+  (
+    'id addr laddr fd age idle events qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem tot-net-in tot-net-out ' +
+    'tot-cmds io-thread'
+  ).split(' '),
+);
+
+function clientFields(raw: Buffer): Map<string, string> {
+  const fields = (parseReply(raw).text ?? '').replace(/^txt:/, '').trim().split(' ');
+  return new Map(fields.map((field) => field.split('=', 2) as [string, string]));
 }
 
-const COMPARING = ['unordered', 'deep', 'pairs', 'shape', 'mask', 'masklines', 'monitor', 'class'];
+/** What of the server's CLIENT LIST line the proxy's says otherwise, or not at all. It may say more. */
+export function otherClientFields(server: Buffer, proxy: Buffer): string {
+  const found = clientFields(proxy);
+  return [...clientFields(server)]
+    .filter(([name, value]) => (OF_A_CLIENT.has(name) ? !found.has(name) : found.get(name) !== value))
+    .map(([name, value]) => `${name}=${value}`)
+    .join(' ');
+}
+
+const COMPARING = ['unordered', 'deep', 'pairs', 'shape', 'mask', 'monitor', 'class'];
 
 /** The part of a raw reply that is compared under these marks, as text. */
 export function compared(raw: Buffer, marks: Marks): string {
@@ -109,7 +129,6 @@ export function compared(raw: Buffer, marks: Marks): string {
   let reply = parseReply(raw);
   if (marks.has('class') && reply.type === '-') return `-${(reply.text ?? '').split(' ', 1)[0]}`;
   if (marks.has('mask')) reply = masked(reply, new Set(marks.get('mask')));
-  if (marks.has('masklines')) reply = maskedLines(reply, marks.get('masklines')!);
   if (marks.has('pairs')) reply = sortedPairs(reply);
   if (marks.has('deep')) reply = sorted(reply, true);
   if (marks.has('unordered')) reply = sorted(reply, false);

@@ -3,7 +3,7 @@ import { RawClient } from '../../support/raw-client.js';
 import { poll } from '../../support/redis.js';
 import { encode } from '../../support/resp.js';
 import { ALLOWED } from './allowed.js';
-import { compared, missingFields, parseReply } from './compare.js';
+import { compared, missingInfo, otherClientFields, parseReply } from './compare.js';
 import { entryOf } from './entry.js';
 import type { Pair } from './pair.js';
 import type { Script, Step } from './script.js';
@@ -213,10 +213,10 @@ export class Runner {
     const server = describe(expected, step);
     const proxy = describe(found, step);
     if (server === proxy) return true;
-    if (step.marks.has('info') && Array.isArray(expected) && Array.isArray(found)) {
-      const missing = missingFields(expected[0]!, found[0]!);
-      if (missing === '') return true;
-      this.differences.push({ script: title, command: step.text, server: 'all fields', proxy: `without ${missing}` });
+    const lacking = this.lacking(step, expected, found);
+    if (lacking === '') return true;
+    if (lacking !== undefined) {
+      this.differences.push({ script: title, command: step.text, server: 'more', proxy: `not ${lacking}` });
       return false;
     }
     const [allowed] = step.marks.get('allowed') ?? [];
@@ -227,6 +227,13 @@ export class Runner {
     const command = step.text === '' ? step.words.join(' ') : step.text;
     this.differences.push({ script: title, command, server: shown(expected, server), proxy: shown(found, proxy) });
     return false;
+  }
+
+  /** For replies that are compared field by field: what the proxy's lacks. Undefined for all others. */
+  private lacking({ marks }: Step, expected: Buffer[] | string, found: Buffer[] | string): string | undefined {
+    if (typeof expected === 'string' || typeof found === 'string' || found[0]![0] !== expected[0]![0]) return undefined;
+    if (marks.has('info')) return missingInfo(expected[0]!, found[0]!);
+    return marks.has('fields') ? otherClientFields(expected[0]!, found[0]!) : undefined;
   }
 
   report(): string {

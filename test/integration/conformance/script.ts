@@ -37,7 +37,7 @@ const MARKS = new Set([
   'pairs',
   'shape',
   'mask',
-  'masklines',
+  'fields',
   'monitor',
   'info',
   'class',

@@ -28,9 +28,9 @@ export const CONNECTION = script(
   CLIENT SETNAME me
   CLIENT SETNAME "me and you"
   CLIENT GETNAME
-  @masklines:id,addr,laddr,fd,age,idle,qbuf,qbuf-free,argv-mem,multi-mem,rbs,rbp,obl,oll,omem,tot-mem,tot-net-in,tot-net-out,tot-cmds,io-thread CLIENT INFO
+  @fields CLIENT INFO
   @keep:id @shape CLIENT ID
-  @masklines:id,addr,laddr,fd,age,idle,qbuf,qbuf-free,argv-mem,multi-mem,rbs,rbp,obl,oll,omem,tot-mem,tot-net-in,tot-net-out,tot-cmds,io-thread CLIENT LIST ID $id
+  @fields CLIENT LIST ID $id
   CLIENT LIST ID x
   CLIENT LIST TYPE pubsub
   CLIENT LIST TYPE bogus
@@ -51,7 +51,7 @@ export const CONNECTION = script(
   CLIENT GETREDIR
   CLIENT TRACKINGINFO
   CLIENT CAPA redirect
-  CLIENT HELP
+  @allowed:help CLIENT HELP
   CLIENT KILL 127.0.0.1:1
   CLIENT KILL ID 999999999
   CLIENT KILL ID x
@@ -88,7 +88,7 @@ export const CONNECTION = script(
   HELLO 2 SETNAME
   HELLO 2 SETNAME "a b"
   ACL WHOAMI
-  @masklines:id CLIENT GETNAME
+  CLIENT GETNAME
   RESET
   CLIENT GETNAME
   `,
@@ -167,10 +167,10 @@ export const SERVER = script(
   LATENCY RESET command
   LATENCY HISTORY command
   LATENCY GRAPH command
-  LATENCY DOCTOR
+  @allowed:reports LATENCY DOCTOR
   LATENCY HISTOGRAM bogus
   LATENCY HELP
-  MEMORY DOCTOR
+  @allowed:reports MEMORY DOCTOR
   MEMORY PURGE
   MEMORY HELP
   @shape MEMORY MALLOC-STATS

@@ -34,7 +34,7 @@ export const KEYS = script(
   OBJECT ENCODING missing
   OBJECT REFCOUNT k
   OBJECT REFCOUNT missing
-  OBJECT IDLETIME k
+  @shape OBJECT IDLETIME k
   OBJECT IDLETIME missing
   OBJECT FREQ k
   OBJECT FREQ missing
@@ -98,7 +98,7 @@ export const KEYSPACE = script(
   DBSIZE
   KEYS *
   RANDOMKEY
-  SCAN 0
+  @scan SCAN 0
   MSET a 1 b 2 c 3 d 4 e 5 f 6 g 7 h 8 {a}x 1 {b}x 2
   RPUSH list 1 2 3
   SADD set 1 2 3
@@ -119,9 +119,10 @@ export const KEYSPACE = script(
   @scan SCAN 0 TYPE string MATCH ?
   @scan SCAN 0 MATCH a
   @scan SCAN 0 TYPE zset
-  @class SCAN 0 TYPE bogus
+  @scan SCAN 0 TYPE bogus
   SCAN x
-  SCAN -1
+  @allowed:cursor SCAN -1
+  @allowed:cursor SCAN 3
   SCAN 0 COUNT 0
   SCAN 0 COUNT x
   SCAN 0 COUNT
