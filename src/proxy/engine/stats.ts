@@ -20,6 +20,7 @@ const DOWNSTREAM = [
   'downstream_pubsub_subscriptions_active',
   'downstream_pubsub_messages_total',
   'downstream_pubsub_slow_close',
+  'downstream_pubsub_changes_total',
   'splitter_invalid_request',
   'splitter_unsupported_command',
 ] as const;

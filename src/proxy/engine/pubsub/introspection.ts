@@ -78,7 +78,9 @@ class Introspection implements Task {
       finishTask(core, parent, [this.error], true);
       return;
     }
-    finishTask(core, parent, [latin1Bytes(this.merge(this.replies), core.runtime.allocate)]);
+    this.hub.peers.whenCaughtUp(() => {
+      finishTask(core, parent, [latin1Bytes(this.merge(this.replies), core.runtime.allocate)]);
+    });
   }
 }
 

@@ -59,6 +59,11 @@ class Publishing implements Task {
       return;
     }
     const atNode = parseDecimal(reply, start + 1, end - 2);
+    this.hub.peers.whenCaughtUp(() => this.finish(parent, atNode));
+  }
+
+  private finish(parent: Request, atNode: number): void {
+    const { core } = this.hub;
     const { router } = core;
     const node = router.nodeAt(router.slotMap.nodeOf(this.slot))?.address ?? '';
     const { clients, links } = receivers(this.hub, this.kind, this.channel, node);

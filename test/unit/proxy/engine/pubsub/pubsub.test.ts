@@ -333,6 +333,7 @@ describe('PUBLISH', () => {
     fake.core.relay.answer('pubsub.counts', {
       worker: 1,
       node: HUB,
+      version: 3,
       kinds: [0, 1, 1],
       names: ['hello', 'h*', 'x*'],
       clients: [3, 4, 5],
