@@ -1,8 +1,9 @@
 // The bounds that the project has set itself, beside what was measured. Pure.
 
 /** Processor time per command, as a share of nutcracker's. */
-const CPU_BOUNDS = { p1: 0.85, p16: 0.5, p100: 0.2 };
+const CPU_BOUNDS = { p1: 0.85, p16: 0.5, p100: 0.2, mget: 1 };
 const P99_BOUND = 1.25;
+const MGET_RATE_BOUND = 1;
 const MIB = 2 ** 20;
 const KIB = 2 ** 10;
 const IDLE_BYTES_MAX = 60 * MIB;
@@ -23,15 +24,25 @@ export function verdicts({ throughput = [], paced = [], memory = [], version, up
   const of = (records, endpoint) => records.find((record) => record.endpoint === endpoint);
   const times = (value) => `${value.toFixed(2)} ×`;
 
-  for (const { case: name, command, endpoint, cpuUs } of throughput) {
+  for (const { case: name, command, endpoint, cpuUs, perSecond } of throughput) {
     const bound = CPU_BOUNDS[name];
     if (endpoint !== 'forge' || bound === undefined) continue;
     const peer = of(
       throughput.filter((record) => record.case === name && record.command === command),
       'nutcracker',
     );
-    if (peer)
-      atMost(`processor time per command, ${name} ${command}, to nutcracker's`, cpuUs / peer.cpuUs, bound, times);
+    if (!peer) continue;
+    const what = name === 'mget' ? command : `${name} ${command}`;
+    atMost(`processor time per command, ${what}, to nutcracker's`, cpuUs / peer.cpuUs, bound, times);
+    if (name === 'mget') {
+      const rate = perSecond / peer.perSecond;
+      lines.push({
+        what: `rate of ${command}, to nutcracker's`,
+        bound: `≥ ${times(MGET_RATE_BOUND)}`,
+        measured: times(rate),
+        holds: rate >= MGET_RATE_BOUND,
+      });
+    }
   }
   const [ours, theirs] = ['forge', 'nutcracker'].map((name) => of(paced, name));
   if (ours && theirs) atMost("p99 of the paced load, to nutcracker's", ours.p99Ms / theirs.p99Ms, P99_BOUND, times);
