@@ -84,8 +84,8 @@ const WAITS = new Set(['wait', 'waitaof']);
 const isKeyed = (spec: CommandSpec) => spec.keys.some((key) => (key.flags & KeyFlag.not_key) === 0);
 
 /**
- * How a command is served, from its metadata and the short lists above. What is in no list and names no key goes to all
- * shards: a command that the proxy does not understand must not reach a connection that others share.
+ * How a command is served, from its metadata and the short lists above. What is in no list and names no key goes
+ * where its policies say, or else to any master.
  */
 export function routeOf(spec: CommandSpec): { kind: RouteKind; refusal: string } {
   const [container] = spec.name.split('|') as [string];
@@ -101,13 +101,15 @@ export function routeOf(spec: CommandSpec): { kind: RouteKind; refusal: string }
   if (CONNECTION_STATE.has(container)) return refused('changes the state of a connection, which the proxy looks after');
   if (ANY_MASTER.has(container) || ANY_MASTER.has(spec.name)) return { kind: Route.anyMaster, refusal: '' };
   if (container === 'scan') return { kind: Route.scan, refusal: '' };
-  // Its cursor has a hash tag of the slot that it stands in.
-  if (container === 'clusterscan') return { kind: Route.keyed, refusal: '' };
+  if (container === 'clusterscan') return refused('walks the slots of a cluster, which the endpoint hides: use SCAN');
   if (SCRIPTING.has(container)) return { kind: Route.scripting, refusal: '' };
   if (TRANSACTIONS.has(container)) return { kind: Route.transaction, refusal: '' };
   if (spec.flags & CommandFlag.pubsub || container === 'pubsub') return { kind: Route.pubsub, refusal: '' };
   if (spec.flags & CommandFlag.blocking || WAITS.has(container)) return { kind: Route.blocking, refusal: '' };
   if (isKeyed(spec)) return { kind: Route.keyed, refusal: '' };
+  if (spec.servers === 0 && spec.flags & CommandFlag.admin) {
+    return { kind: Route.admin, refusal: 'is refused by the proxy: its server says that it administers a node' };
+  }
   if (spec.name.endsWith('|help')) return { kind: Route.anyMaster, refusal: '' };
   return { kind: Route.broadcast, refusal: '' };
 }

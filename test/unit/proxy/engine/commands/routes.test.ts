@@ -121,9 +121,9 @@ describe('the routes of commands', () => {
     }
   });
 
-  it('send by key only what names one, or a cursor with a hash tag', () => {
+  it('send by key only what names one', () => {
     for (const spec of shared) {
-      if (kinds.get(spec.name)?.kind === Route.anyMaster || spec.name === 'clusterscan') continue;
+      if (kinds.get(spec.name)?.kind === Route.anyMaster) continue;
       expect(
         spec.keys.some(({ flags }) => (flags & KeyFlag.not_key) === 0),
         spec.name,
