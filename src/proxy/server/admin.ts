@@ -1,5 +1,6 @@
 import type { ProxyConfig } from '../config/schema.js';
 import type { Discovery } from './discovery/discovery.js';
+import type { LearnedCommands } from './learned.js';
 import type { LaneReport } from './messages.js';
 import { asJson, asPrometheus, asText, collect, type Statistic } from './statistics.js';
 import type { Workers } from './workers.js';
@@ -12,6 +13,7 @@ export interface AdminState {
   /** Of each cluster, in the order of the configuration. */
   readonly topologies: readonly Discovery[];
   readonly workers: Workers;
+  readonly learned: LearnedCommands;
   readonly version: string;
   readonly startedMs: number;
   draining: boolean;
@@ -87,7 +89,7 @@ function stats(url: URL, state: AdminState, format = url.searchParams.get('forma
 }
 
 function everything(state: AdminState): Statistic[] {
-  const { config, topologies, workers } = state;
+  const { config, topologies, workers, learned } = state;
   const server = (name: string, value: number, type: 'counter' | 'gauge' = 'gauge'): Statistic => ({
     name: `server.${name}`,
     value,
@@ -114,7 +116,7 @@ function everything(state: AdminState): Statistic[] {
       membership(names[index], 'update_success', topology.refreshes, 'counter'),
       membership(names[index], 'update_failure', topology.failures, 'counter'),
     ]),
-    ...collect(workers.stats, config.listeners[0].stat_prefix, names),
+    ...collect(workers.stats, config.listeners[0].stat_prefix, names, learned.specs),
   ];
 }
 

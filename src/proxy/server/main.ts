@@ -8,6 +8,7 @@ import { SlotMap } from '../engine/core/slot-map.js';
 import { HOST_SLOTS } from '../engine/routing/host-table.js';
 import { type AdminState, startAdmin } from './admin.js';
 import { discover, readsReplicas } from './discovery/discover.js';
+import { LearnedCommands, Learner } from './learned.js';
 import { Logger } from './logger.js';
 import { type Options, readOptions, USAGE, UsageError } from './options.js';
 import { resolveSecrets } from './secrets.js';
@@ -112,6 +113,18 @@ async function run({ config, source, check, pidFile }: Options): Promise<number>
       stopping.reject(new Error(`worker ${worker} ended: ${reason}`));
     },
   });
+  const learned = new LearnedCommands(logger, (message) => workers.send(message));
+  const learners = config.clusters.map(
+    (cluster, index) =>
+      new Learner(
+        {
+          config: cluster,
+          credentials: { username: cluster.auth_username ?? '', password: secrets.upstreamPasswords[index] as string },
+          logger,
+        },
+        learned,
+      ),
+  );
   const topologies = config.clusters.map((cluster, index) =>
     discover({
       cluster,
@@ -121,7 +134,10 @@ async function run({ config, source, check, pidFile }: Options): Promise<number>
       slotMap: new SlotMap(clusters[index].slotMap),
       readReplicas: readsReplicas(cluster, index, routes),
       logger,
-      send: (message) => workers.send(message),
+      send: (message) => {
+        workers.send(message);
+        if (message.type === 'nodes' || message.type === 'table') learners[index].nodes(message.nodes);
+      },
     }),
   );
 
@@ -129,7 +145,15 @@ async function run({ config, source, check, pidFile }: Options): Promise<number>
   // A terminal that goes away does not end the endpoint.
   process.on('SIGHUP', () => logger.info('SIGHUP: nothing is reloaded; restart the proxy for a new configuration'));
   process.stderr.on('error', () => {});
-  const state: AdminState = { config, topologies, workers, version: packageJson.version, startedMs, draining: false };
+  const state: AdminState = {
+    config,
+    topologies,
+    workers,
+    learned,
+    version: packageJson.version,
+    startedMs,
+    draining: false,
+  };
   let admin: ReturnType<typeof startAdmin> | null = null;
   if (config.admin !== undefined) {
     const { host, port: adminPort } = config.admin.address;
@@ -154,6 +178,7 @@ async function run({ config, source, check, pidFile }: Options): Promise<number>
     return EXIT.done;
   } finally {
     for (const topology of topologies) topology.stop();
+    for (const learner of learners) learner.stop();
     admin?.stop();
     if (pidFile !== '') rmSync(pidFile, { force: true });
   }

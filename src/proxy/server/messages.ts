@@ -1,3 +1,4 @@
+import type { CommandSpec } from '../engine/commands/spec.js';
 import type { Limits } from '../engine/core/limits.js';
 import type { NodeEntry } from '../engine/core/router.js';
 import type { RefreshReason } from '../engine/core/runtime.js';
@@ -59,6 +60,12 @@ export interface ReadsMessage {
   readonly local: readonly number[];
 }
 
+/** Commands that the servers have and the table lacks, to be added in this order. */
+export interface CommandsMessage {
+  readonly type: 'commands';
+  readonly specs: readonly CommandSpec[];
+}
+
 /** Stop accepting, finish what is on its way, close. */
 export interface DrainMessage {
   readonly type: 'drain';
@@ -100,7 +107,14 @@ export interface AnswersMessage {
 /** What becomes of one upstream cluster. */
 export type ClusterMessage = NodesMessage | MapMessage | TableMessage | ReadsMessage;
 
-export type ToWorker = WorkerStart | ClusterMessage | DrainMessage | ReportMessage | AskedMessage | AnswersMessage;
+export type ToWorker =
+  | WorkerStart
+  | ClusterMessage
+  | CommandsMessage
+  | DrainMessage
+  | ReportMessage
+  | AskedMessage
+  | AnswersMessage;
 
 export type FromWorker =
   | { readonly type: 'loaded' }

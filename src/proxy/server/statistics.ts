@@ -1,3 +1,5 @@
+import { OWN_COMMANDS } from '../engine/commands/own.js';
+import type { CommandSpec } from '../engine/commands/spec.js';
 import { COMMANDS } from '../engine/commands/table.generated.js';
 import {
   Counter,
@@ -38,6 +40,7 @@ export function collect(
   workers: readonly SharedArrayBuffer[],
   prefix: string,
   clusters: readonly string[],
+  learned: readonly CommandSpec[] = [],
 ): Statistic[] {
   const arrays = workers.map((memory) => new Float64Array(memory));
   const sum = (index: number) => {
@@ -56,7 +59,7 @@ export function collect(
       type: GAUGES.has(counter) ? 'gauge' : 'counter',
     });
   }
-  for (const [id, { name }] of COMMANDS.entries()) {
+  for (const [id, { name }] of [...COMMANDS, ...OWN_COMMANDS, ...learned].entries()) {
     const at = commandStatAt(id);
     const total = sum(at);
     const error = sum(at + 1);

@@ -62,6 +62,9 @@ self.onmessage = ({ data: message }) => {
       core.beginEvent();
       core.routers[message.cluster].mapChanged();
       break;
+    case 'commands':
+      core.catalog.learn(message.specs);
+      break;
     case 'report':
       post({ type: 'report', id: message.id, lanes: reportLanes() });
       break;

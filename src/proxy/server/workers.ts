@@ -4,6 +4,7 @@ import type { Logger } from './logger.js';
 import type {
   ClusterMessage,
   ClusterStart,
+  CommandsMessage,
   FromWorker,
   LaneReport,
   LogLevel,
@@ -124,7 +125,7 @@ export class Workers {
     }
   }
 
-  send(message: ClusterMessage): void {
+  send(message: ClusterMessage | CommandsMessage): void {
     this.broadcast(message);
   }
 

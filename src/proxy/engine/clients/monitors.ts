@@ -92,7 +92,7 @@ export class Monitors {
     if (entry.route === Route.refused) return;
     const { catalog, limits } = this.core;
     const sub = entry.name === 'client' ? catalog.findSubcommand(entry, bytes, frame.starts[1], frame.ends[1]) : null;
-    if ((sub ?? entry).spec.flags & (CommandFlag.admin | CommandFlag.skip_monitor)) return;
+    if ((sub ?? entry).spec.flags & CommandFlag.admin) return;
     const line = monitorLine(performance.timeOrigin + performance.now(), client.address, entry.name, bytes, frame);
     if (this.relayedBytes + this.lineBytes + line.length > limits.monitorOutputBytesMax) {
       this.core.count(Counter.downstream_monitor_dropped);

@@ -110,23 +110,38 @@ const PIPE = 124;
 
 /** Finds commands by the bytes of their name: no strings are made. */
 export class Catalog {
-  readonly entries: readonly CommandEntry[];
+  readonly entries: CommandEntry[] = [];
+  private readonly entriesMax: number;
   private readonly mask: number;
   private readonly table: (CommandEntry | null)[];
   private readonly scratch = new Uint8Array(128);
 
-  constructor(specs: readonly CommandSpec[]) {
-    this.entries = specs.map((spec, id) => new CommandEntry(id, spec));
+  /** @param spare commands that may be learned later */
+  constructor(specs: readonly CommandSpec[], spare = 0) {
+    this.entriesMax = specs.length + spare;
     let size = 1024;
-    while (size < specs.length * 4) size *= 2;
+    while (size < this.entriesMax * 4) size *= 2;
     this.mask = size - 1;
     this.table = new Array<CommandEntry | null>(size).fill(null);
-    for (const entry of this.entries) {
-      const name = Uint8Array.from(entry.name, (c) => c.charCodeAt(0));
-      let at = hashName(name, 0, name.length) & this.mask;
-      while (this.table[at] !== null) at = (at + 1) & this.mask;
-      this.table[at] = entry;
+    for (const spec of specs) this.add(spec);
+  }
+
+  /** Adds commands that the table lacks; what has a name that is known, and what there is no room for, is left out. */
+  learn(specs: readonly CommandSpec[]): void {
+    for (const spec of specs) {
+      if (this.entries.length >= this.entriesMax) return;
+      const name = nameBytes(spec.name);
+      if (this.lookUp(name, 0, name.length) === null) this.add(spec);
     }
+  }
+
+  private add(spec: CommandSpec): void {
+    const entry = new CommandEntry(this.entries.length, spec);
+    this.entries.push(entry);
+    const name = nameBytes(entry.name);
+    let at = hashName(name, 0, name.length) & this.mask;
+    while (this.table[at] !== null) at = (at + 1) & this.mask;
+    this.table[at] = entry;
   }
 
   /** The command named by `bytes[start, end)`, in any case; null when there is none. */
@@ -156,6 +171,8 @@ export class Catalog {
     return this.lookUp(this.scratch, 0, length);
   }
 }
+
+const nameBytes = (name: string) => Uint8Array.from(name, (c) => c.charCodeAt(0));
 
 /** Names longer than any command's need not be hashed to their end. */
 const HASHED_BYTES_MAX = 64;
