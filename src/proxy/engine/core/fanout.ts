@@ -3,6 +3,7 @@ import { Route, type RouteKind } from '../commands/routes.js';
 import { ReplyFramer, shortReplyEnd } from '../resp/reply-framer.js';
 import type { Core } from './core.js';
 import { Hold } from './hold.js';
+import type { Output } from './output.js';
 import { readRedirect } from './redirect.js';
 import { acquireRequest, type Request } from './request.js';
 import type { Router } from './router.js';
@@ -137,11 +138,14 @@ export interface MergedReply {
   failed: boolean;
 }
 
-/** Puts the groups' replies together; every group has its own, in one piece. */
-export function mergeReplies(core: Core, fanout: Fanout): MergedReply {
+/**
+ * Puts the groups' replies together; every group has its own, in one piece. An array of values may go into `output`
+ * right away; then there are no pieces.
+ */
+export function mergeReplies(core: Core, fanout: Fanout, output: Output | null): MergedReply {
   switch (fanout.route) {
     case Route.splitValues:
-      return mergeValues(core, fanout);
+      return mergeValues(core, fanout, output);
     case Route.splitSum:
       return mergeSum(core, fanout);
     default:
@@ -224,7 +228,7 @@ class Gather {
   }
 }
 
-function mergeValues(core: Core, fanout: Fanout): MergedReply {
+function mergeValues(core: Core, fanout: Fanout, output: Output | null): MergedReply {
   const { groups, groupOfKey, keysOfGroup } = fanout;
   /** Where each group's next value stands. */
   const at = new Int32Array(groups);
@@ -238,25 +242,39 @@ function mergeValues(core: Core, fanout: Fanout): MergedReply {
     if (bytes[line] !== 42) return { pieces: [core.texts.upstreamProtocolError], failed: true };
     while (bytes[line] !== 10) line++;
     at[g] = line + 1;
+    // What is in the output cannot be taken back: the values are counted first.
+    if (keysOfGroup[g] > 1 && !holds(bytes, line + 1, fanout.endOf(g), keysOfGroup[g])) {
+      return { pieces: [core.texts.upstreamProtocolError], failed: true };
+    }
   }
   let failed = false;
-  const gather = new Gather(core, total);
-  const header = core.text(`*${groupOfKey.length}\r\n`);
-  gather.append(header, 0, header.length);
+  const gather = output === null ? new Gather(core, total) : null;
+  const target = output ?? (gather as Gather);
+  const header = core.countLine(groupOfKey.length);
+  target.append(header, 0, header.length);
   for (let i = 0; i < groupOfKey.length; i++) {
     const g = groupOfKey[i];
     const bytes = fanout.bytesOf(g);
     if (fanout.isError(g)) {
       failed = true;
-      gather.append(bytes, fanout.startOf(g), fanout.endOf(g));
+      target.append(bytes, fanout.startOf(g), fanout.endOf(g));
       continue;
     }
     const start = at[g];
-    if (start >= fanout.endOf(g)) return { pieces: [core.texts.upstreamProtocolError], failed: true };
     const end = keysOfGroup[g] === 1 ? fanout.endOf(g) : replyEndAt(bytes, start, fanout.endOf(g));
-    gather.append(bytes, start, end);
+    target.append(bytes, start, end);
     at[g] = end;
   }
-  gather.close();
-  return { pieces: gather.pieces, failed };
+  gather?.close();
+  return { pieces: gather?.pieces ?? [], failed };
+}
+
+/** True when so many whole replies stand in the range. */
+function holds(bytes: Bytes, start: number, end: number, replies: number): boolean {
+  let at = start;
+  for (let i = 0; i < replies; i++) {
+    if (at >= end) return false;
+    at = replyEndAt(bytes, at, end);
+  }
+  return true;
 }

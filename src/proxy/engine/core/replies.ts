@@ -111,7 +111,9 @@ export class Replies {
     if (fanout === null) return;
     fanout.answered(this.core, part);
     if (--fanout.remaining > 0) return;
-    const merged = parent.client === null ? null : mergeReplies(this.core, fanout);
+    const { client } = parent;
+    const output = client !== null && client.head === parent && !parent.silent ? client.output : null;
+    const merged = client === null ? null : mergeReplies(this.core, fanout, output);
     for (const done of fanout.parts) {
       this.unhold(done);
       releaseRequest(done);
