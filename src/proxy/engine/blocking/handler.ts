@@ -1,27 +1,24 @@
-import { type Bytes, equalsIgnoreCase } from '../bytes.js';
 import type { Handler } from '../core/handlers.js';
-import { refuseUnsupported } from '../core/refuse.js';
 import { sendKeyed } from '../core/send.js';
-import type { RequestFrame } from '../resp/request-framer.js';
+import { resolve } from '../routing/resolve.js';
+import { KeptCommand, streamOptions } from './arguments.js';
+import { BlockedCommand } from './blocked-command.js';
+import { waitForReplicas } from './replicas.js';
 
-/** Commands that may wait for what other clients do. */
+/** Commands that may wait for what other clients do, or for replicas. */
 export const blocking: Handler = (client, entry, bytes, start, frame) => {
-  if ((entry.name === 'xread' || entry.name === 'xreadgroup') && !hasBlock(bytes, frame)) {
-    return sendKeyed(client, entry, bytes, start, frame);
+  const { name } = entry;
+  if (name === 'xread' || name === 'xreadgroup') {
+    const { block } = streamOptions(bytes, frame.starts, frame.ends, frame.count);
+    if (block === 0) return sendKeyed(client, entry, bytes, start, frame);
   }
-  refuseUnsupported(client, entry, 'is not supported by the proxy yet');
+  // It goes another way than what the client sent before, which must come first.
+  if (client.head !== null) return false;
+  if (name === 'wait' || name === 'waitaof') return waitForReplicas(client, entry, bytes, start, frame);
+  const resolved = resolve(client, entry, bytes, start, frame);
+  if (resolved === null) return true;
+  client.core.countRequest(entry);
+  const command = new KeptCommand(client.core.runtime.allocate, resolved.bytes, resolved.start, resolved.frame);
+  new BlockedCommand(client, entry, command, resolved.router, resolved.slot);
   return true;
 };
-
-/** The BLOCK option of XREAD and XREADGROUP stands before STREAMS. */
-function hasBlock(bytes: Bytes, frame: RequestFrame): boolean {
-  for (let i = 1; i < frame.count; i++) {
-    const is = (word: string) => equalsIgnoreCase(bytes, frame.starts[i], frame.ends[i], word);
-    if (is('block')) return true;
-    if (is('streams')) return false;
-    // What an option takes is passed over: a group may be named 'streams'.
-    if (is('count')) i += 1;
-    else if (is('group')) i += 2;
-  }
-  return false;
-}

@@ -71,7 +71,7 @@ export class Client {
   /** Received and not yet read: an unfinished command, or everything while it is held. */
   carry: Bytes | null = null;
   private large: LargeRequest | null = null;
-
+  wrote = 0; // Bits of the nodes that it has sent writes to.
   constructor(
     readonly core: Core,
     readonly transport: Transport,

@@ -92,8 +92,15 @@ export class Lane {
     request.state = RequestState.sent;
     request.attempts++;
     this.fifo.push(request);
+    if (request.entry !== null && !request.entry.repeatable) this.noteWriter(request);
     if (!this.dirty) this.core.markDirtyLane(this);
     if (this.output.bytes > this.core.limits.upstreamOutputBytesHigh) this.holdClient(request);
+  }
+
+  /** WAIT asks the replicas of the nodes that its client has written to. */
+  private noteWriter(request: Request): void {
+    const client = request.client ?? request.parent?.client;
+    if (client != null) client.wrote |= this.node.bit;
   }
 
   /** A command of the proxy's own whose reply is dropped. */

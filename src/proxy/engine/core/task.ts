@@ -45,6 +45,8 @@ export interface Part {
   readonly lane?: Lane;
   /** Is neither redirected nor sent again by the engine; see `Request.pinned` and `Request.lost`. */
   readonly pinned?: boolean;
+  /** ASKING goes before it: the slot is on its way to the node of `lane`. */
+  readonly asking?: boolean;
   /** Replies that the bytes bring. */
   readonly replies?: number;
   /** A number of the task's choosing, which the answered part bears as `firstGroup`; by default 0. */
@@ -66,6 +68,7 @@ export function sendPart(parent: Request, part: Part): void {
   request.startedMs = part.startedMs ?? parent.startedMs;
   request.parent = parent;
   request.pinned = part.pinned === true;
+  request.asking = part.asking === true;
   request.replies = part.replies ?? 1;
   request.firstGroup = part.index ?? 0;
   if (part.lane === undefined) part.router.route(request);

@@ -9,6 +9,7 @@ export class Texts {
   readonly upstreamFailure: Bytes;
   readonly upstreamProtocolError: Bytes;
   readonly noUpstreamHost: Bytes;
+  readonly tooManyDedicated: Bytes;
   readonly asking: Bytes;
 
   constructor(allocate: Allocate) {
@@ -20,6 +21,9 @@ export class Texts {
     this.upstreamFailure = encode('-upstream failure\r\n');
     this.upstreamProtocolError = encode('-upstream protocol error\r\n');
     this.noUpstreamHost = encode('-no upstream host\r\n');
+    this.tooManyDedicated = encode(
+      '-ERR max number of dedicated connections reached; clients that block or WATCH need one each\r\n',
+    );
     this.asking = encode('*1\r\n$6\r\nASKING\r\n');
   }
 }

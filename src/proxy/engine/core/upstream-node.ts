@@ -2,9 +2,14 @@ import type { Core } from './core.js';
 import { Lane } from './lane.js';
 import type { Router } from './router.js';
 
+/** Nodes that this thread has met; their bits are given out in turn. */
+let met = 0;
+
 /** A Redis node, with this worker's connections to it. */
 export class UpstreamNode {
   readonly address: string;
+  /** Stands for it in the set of nodes that a client has written to; of more than 31 nodes, several share one. */
+  readonly bit = 1 << (met++ % 31);
   /** By RESP version, then the same with READONLY. */
   private readonly lanes: (Lane | null)[] = [null, null, null, null];
   /** Listed in the topology; a node known only from a redirection is not. */

@@ -1,0 +1,224 @@
+import type { Bytes } from '../bytes.js';
+import type { CommandEntry } from '../commands/catalog.js';
+import type { Client } from '../core/client.js';
+import type { Core } from '../core/core.js';
+import { type DedicatedUser, masterOf, type Scheduled } from '../core/dedicated.js';
+import { Hold } from '../core/hold.js';
+import { type Lane, LaneState } from '../core/lane.js';
+import { type Redirect, readRedirect } from '../core/redirect.js';
+import { Lost, type Request } from '../core/request.js';
+import type { Router } from '../core/router.js';
+import { beginTask, finishTask, sendPart, type Task } from '../core/task.js';
+import type { UpstreamNode } from '../core/upstream-node.js';
+import { Counter } from '../stats.js';
+import { type KeptCommand, type TimeoutPlace, timeoutPlace, timeoutText, waitMs } from './arguments.js';
+import { NewestIds } from './newest-ids.js';
+import { isForced } from './replies.js';
+import { type Blocked, emptyReply, UNBLOCKED, waits } from './waits.js';
+
+/** Waits between attempts to go on with a wait, doubling. */
+const RETRY_DELAY_MS = 20;
+const RETRY_DELAY_MAX_MS = 250;
+/** Redirected more often than this in a row, it waits in between: the nodes disagree for the moment. */
+const QUICK_REDIRECTS = 4;
+/**
+ * A node that is no longer its slot's master sends its blocked clients on by itself. When it has not for this long, it
+ * may be cut off: the wait goes on elsewhere.
+ */
+const MOVED_GRACE_MS = 1000;
+
+/**
+ * One blocking command of a client: waits over a connection of its own, for as long as it says. It follows its slot:
+ * after a redirection, a failover or a lost connection the wait goes on, for the time left.
+ */
+export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
+  dueMs = 0;
+  private readonly core: Core;
+  private readonly parent: Request;
+  private readonly timeout: TimeoutPlace;
+  private readonly deadlineMs: number;
+  private readonly ids: NewestIds | null;
+  private lane: Lane | null = null;
+  private attempts = 0;
+  private asked = false;
+  /** Since when the connection's node is not the slot's master; 0: it is. */
+  private strangeSinceMs = 0;
+  /** What the client is to get in place of whatever comes. */
+  private ending: Bytes | null = null;
+  private finished = false;
+
+  constructor(
+    private readonly client: Client,
+    entry: CommandEntry,
+    private readonly command: KeptCommand,
+    private readonly router: Router,
+    private readonly slot: number,
+  ) {
+    this.core = client.core;
+    this.timeout = timeoutPlace(entry.name, command);
+    this.deadlineMs = this.core.nowMs + waitMs(command, this.timeout);
+    this.ids = entry.name === 'xread' ? NewestIds.of(command) : null;
+    this.parent = beginTask(client, entry, this);
+    client.setHold(Hold.blocked);
+    client.belongings.add(this.leave);
+    waits.set(client, this);
+    this.go(masterOf(router, slot), false);
+  }
+
+  // ---------------------------------------------------------------- sending
+
+  private go(node: UpstreamNode | null, asking: boolean): void {
+    if (this.core.nowMs >= this.deadlineMs) {
+      this.timedOut();
+      return;
+    }
+    if (node === null) {
+      this.router.requestRefresh('unassigned_slot');
+      this.later();
+      return;
+    }
+    const lane = this.router.dedicated.acquire(node, this.parent.proto, this);
+    if (lane === null) {
+      this.finish(this.core.texts.tooManyDedicated, true);
+      return;
+    }
+    this.lane = lane;
+    this.asked = asking;
+    this.strangeSinceMs = 0;
+    const part = { router: this.router, slot: this.slot, lane, pinned: true, startedMs: Number.POSITIVE_INFINITY };
+    const ids = this.ids?.questions(this.core.runtime.allocate) ?? [];
+    const bytes = this.attempts++ === 0 ? this.command.bytes : this.rewritten();
+    for (const [index, question] of ids) sendPart(this.parent, { ...part, bytes: question, index, asking });
+    sendPart(this.parent, { ...part, bytes, asking });
+  }
+
+  /** The command with the time that is left, and with the IDs that `$` stood for. */
+  private rewritten(): Bytes {
+    const texts = new Map<number, string>(this.ids?.known);
+    if (this.deadlineMs !== Number.POSITIVE_INFINITY) {
+      texts.set(this.timeout.at, timeoutText(this.deadlineMs - this.core.nowMs, this.timeout));
+    }
+    return texts.size === 0 ? this.command.bytes : this.command.with(texts);
+  }
+
+  /** Goes on a little later, wherever the slot is then. */
+  private later(): void {
+    const delay = Math.min(RETRY_DELAY_MAX_MS, RETRY_DELAY_MS * 2 ** Math.min(this.attempts, 8));
+    this.dueMs = Math.min(this.deadlineMs, this.core.nowMs + delay * (0.5 + this.core.random() / 2));
+    this.router.dedicated.schedule(this);
+  }
+
+  due(): void {
+    this.go(masterOf(this.router, this.slot), false);
+  }
+
+  // ---------------------------------------------------------------- answers
+
+  answered(part: Request): void {
+    if (part.firstGroup !== 0) {
+      if (!part.failed) this.ids?.answered(part);
+      return;
+    }
+    const lane = this.lane as Lane;
+    this.lane = null;
+    if (this.parent.client === null || this.ending !== null) {
+      this.router.dedicated.discard(lane);
+      this.finish(this.ending);
+      return;
+    }
+    if (part.failed) {
+      this.router.dedicated.discard(lane);
+      if (part.lost === Lost.no) this.finish(this.replyOf(part), true);
+      else {
+        this.router.count(Counter.upstream_rq_retry);
+        this.router.requestRefresh('connection_lost');
+        this.later();
+      }
+      return;
+    }
+    const bytes = part.reply as Bytes;
+    const isError = bytes[part.replyStart] === 45;
+    const redirect = isError ? readRedirect(bytes, part.replyStart, part.replyEnd) : null;
+    const { node } = lane;
+    this.router.dedicated.release(lane);
+    if (redirect !== null) this.follow(redirect, node);
+    else if (isError && isForced(bytes, part.replyStart, part.replyEnd)) {
+      this.router.count(Counter.upstream_rq_retry);
+      this.router.requestRefresh('cluster_down');
+      this.later();
+    } else this.finish(this.replyOf(part), isError);
+  }
+
+  private follow(redirect: Redirect, from: UpstreamNode): void {
+    const { router } = this;
+    if (redirect.type === 'retry') {
+      router.count(redirect.reason === 'tryagain' ? Counter.upstream_rq_tryagain : Counter.upstream_rq_retry);
+      if (redirect.reason !== 'tryagain') router.requestRefresh('cluster_down');
+      this.later();
+      return;
+    }
+    const target = router.redirected(redirect, from);
+    if (redirect.type === 'moved') router.requestRefresh('moved');
+    router.count(redirect.type === 'moved' ? Counter.upstream_rq_moved : Counter.upstream_rq_ask);
+    if (target === null || this.attempts > QUICK_REDIRECTS) this.later();
+    else this.go(target, redirect.type === 'ask');
+  }
+
+  private replyOf(part: Request): Bytes {
+    return (part.reply as Bytes).subarray(part.replyStart, part.replyEnd) as Bytes;
+  }
+
+  private timedOut(): void {
+    this.finish(this.core.text(emptyReply(this.parent.proto)));
+  }
+
+  private finish(reply: Bytes | null, failed = false): void {
+    if (this.finished) return;
+    this.finished = true;
+    const { client, core, parent } = this;
+    this.router.dedicated.unschedule(this);
+    waits.delete(client);
+    client.belongings.delete(this.leave);
+    finishTask(core, parent, reply === null ? [] : [reply], failed);
+    client.liftHold(Hold.blocked);
+  }
+
+  // ---------------------------------------------------------------- the end from outside
+
+  /** The client has left. */
+  private readonly leave = (): void => {
+    if (this.lane === null) this.finish(null);
+    else this.router.dedicated.discard(this.lane);
+  };
+
+  unblock(how: 'timeout' | 'error'): void {
+    this.end(this.core.text(how === 'timeout' ? emptyReply(this.parent.proto) : UNBLOCKED));
+  }
+
+  /** Ends the wait; the client gets `reply`. */
+  private end(reply: Bytes): void {
+    this.ending = reply;
+    if (this.lane === null) this.finish(reply);
+    else this.router.dedicated.discard(this.lane);
+  }
+
+  sweep(): void {
+    const { lane } = this;
+    if (lane === null) return;
+    const { nowMs } = this.core;
+    if (lane.state !== LaneState.ready) {
+      // No connection in all that time: whoever waits that long gets what the server would say.
+      if (nowMs >= this.deadlineMs) this.router.dedicated.discard(lane);
+    } else if (nowMs >= this.deadlineMs + this.router.settings.opTimeoutMs) {
+      this.router.count(Counter.upstream_rq_timeout);
+      this.end(this.core.texts.upstreamFailure);
+    } else if (!this.asked && this.slot >= 0) this.checkMaster(lane, nowMs);
+  }
+
+  private checkMaster(lane: Lane, nowMs: number): void {
+    const master = masterOf(this.router, this.slot);
+    if (master === null || master === lane.node) this.strangeSinceMs = 0;
+    else if (this.strangeSinceMs === 0) this.strangeSinceMs = nowMs;
+    else if (nowMs - this.strangeSinceMs >= MOVED_GRACE_MS) this.router.dedicated.discard(lane);
+  }
+}

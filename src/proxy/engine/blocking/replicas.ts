@@ -1,0 +1,212 @@
+import type { Bytes } from '../bytes.js';
+import type { CommandEntry } from '../commands/catalog.js';
+import type { Client } from '../core/client.js';
+import type { Core } from '../core/core.js';
+import { type DedicatedUser, masterOf } from '../core/dedicated.js';
+import type { Handler } from '../core/handlers.js';
+import { Hold } from '../core/hold.js';
+import { type Lane, LaneState } from '../core/lane.js';
+import type { Request } from '../core/request.js';
+import type { Router } from '../core/router.js';
+import { beginTask, finishTask, sendPart, type Task } from '../core/task.js';
+import type { UpstreamNode } from '../core/upstream-node.js';
+import { decodeReply, ReplyError } from '../resp/decode.js';
+import { encodeCommand } from '../resp/encode.js';
+import { Counter } from '../stats.js';
+import { KeptCommand } from './arguments.js';
+import { type Blocked, UNBLOCKED, waits } from './waits.js';
+
+/** Replies of WAIT and WAITAOF are the same in both RESP versions. */
+const PROTO = 2;
+/** Names that are tried for a key of a node's own. */
+const NAMES_MAX = 200_000;
+/** Replies to `marker`. */
+const MARKER_REPLIES = 4;
+
+/** A master to be asked. */
+interface Target {
+  readonly router: Router;
+  readonly node: UpstreamNode;
+}
+
+/** WAIT and WAITAOF: for what this client has written, wherever that was. */
+export const waitForReplicas: Handler = (client, entry, bytes, start, frame) => {
+  const { core } = client;
+  core.countRequest(entry);
+  new ReplicaWait(client, entry, new KeptCommand(core.runtime.allocate, bytes, start, frame));
+  return true;
+};
+
+/**
+ * Asks every master that the client has written to, over a connection of its own, and answers with the least. A server
+ * counts the replicas that have what *this connection* has written; so each connection writes something first, which
+ * then stands behind all that the client has written before.
+ */
+class ReplicaWait implements Task, DedicatedUser, Blocked {
+  private readonly core: Core;
+  private readonly parent: Request;
+  private readonly lanes = new Map<number, Lane>();
+  private readonly deadlineMs: number;
+  /** Parts that are not answered. */
+  private out = 0;
+  /** Numbers of targets whose connection could not write: what it would count is not what was asked for. */
+  private readonly unmarked = new Set<number>();
+  private least: number[] | null = null;
+  private error: Bytes | null = null;
+  private unblocked: string | null = null;
+
+  constructor(
+    private readonly client: Client,
+    private readonly entry: CommandEntry,
+    command: KeptCommand,
+  ) {
+    this.core = client.core;
+    const ms = Number(command.text(command.count - 1));
+    this.deadlineMs = ms > 0 ? this.core.nowMs + ms : Number.POSITIVE_INFINITY;
+    this.parent = beginTask(client, entry, this);
+    client.setHold(Hold.blocked);
+    client.belongings.add(this.leave);
+    waits.set(client, this);
+    const written = writtenTo(client);
+    const targets = written.length > 0 ? written : mastersOf(this.core.router);
+    // Parts may fail within the call that sends them.
+    this.out++;
+    for (const [number, target] of targets.entries()) this.ask(target, number, command, written.length > 0);
+    if (targets.length === 0) this.error = this.core.texts.noUpstreamHost;
+    this.settle();
+  }
+
+  private ask({ router, node }: Target, number: number, command: KeptCommand, mark: boolean): void {
+    const lane = router.dedicated.acquire(node, PROTO, this);
+    if (lane === null) {
+      this.error ??= this.core.texts.tooManyDedicated;
+      return;
+    }
+    this.lanes.set(number, lane);
+    const part = { router, lane, pinned: true, startedMs: Number.POSITIVE_INFINITY, entry: null };
+    const marker = mark ? markerOf(router, node, this.core) : null;
+    if (marker !== null) {
+      this.out++;
+      sendPart(this.parent, { ...part, bytes: marker, replies: MARKER_REPLIES, index: 2 * number });
+    } else if (mark) this.unmarked.add(number);
+    this.out++;
+    sendPart(this.parent, { ...part, bytes: command.bytes, index: 2 * number + 1 });
+  }
+
+  answered(part: Request): void {
+    const number = part.firstGroup >> 1;
+    const bytes = part.reply as Bytes;
+    if ((part.firstGroup & 1) === 0) {
+      // `+OK`, `+QUEUED`, `+QUEUED` and `*2` with what the two commands say.
+      const last = part.failed ? 45 : bytes[part.replyEnd - 4];
+      if (last !== 58) this.unmarked.add(number);
+    } else this.take(part, number);
+    this.settle();
+  }
+
+  private take(part: Request, number: number): void {
+    const lane = this.lanes.get(number);
+    if (lane === undefined) return;
+    this.lanes.delete(number);
+    const pool = lane.router.dedicated;
+    const reply = part.failed ? null : decodeReply(part.reply as Bytes, part.replyStart, part.replyEnd);
+    if (part.failed) pool.discard(lane);
+    else pool.release(lane);
+    if (reply instanceof ReplyError && !reply.message.startsWith('UNBLOCKED force')) {
+      this.error ??= (part.reply as Bytes).subarray(part.replyStart, part.replyEnd) as Bytes;
+      return;
+    }
+    const counts = Array.isArray(reply) ? reply : [reply];
+    // A node that was lost or is no master any more may have lost what was written: nothing is known to be kept.
+    const known = !this.unmarked.has(number) && counts.every((count) => typeof count === 'number');
+    const numbers = known ? (counts as number[]) : this.entry.name === 'waitaof' ? [0, 0] : [0];
+    this.least = this.least?.map((value, i) => Math.min(value, numbers[i])) ?? numbers;
+  }
+
+  private settle(): void {
+    if (--this.out > 0) return;
+    const { client, core, parent } = this;
+    waits.delete(client);
+    client.belongings.delete(this.leave);
+    finishTask(core, parent, [this.reply()], this.error !== null);
+    client.liftHold(Hold.blocked);
+  }
+
+  private reply(): Bytes {
+    const { core, least } = this;
+    if (this.error !== null) return this.error;
+    if (this.unblocked !== null) return core.text(this.unblocked);
+    const numbers = (least ?? [0]).map((value) => `:${value}\r\n`).join('');
+    return core.text(this.entry.name === 'waitaof' ? `*2\r\n${numbers}` : numbers);
+  }
+
+  private readonly leave = (): void => {
+    for (const lane of [...this.lanes.values()]) lane.router.dedicated.discard(lane);
+  };
+
+  unblock(how: 'timeout' | 'error'): void {
+    if (how === 'error') this.unblocked = UNBLOCKED;
+    this.leave();
+  }
+
+  sweep(): void {
+    const { nowMs } = this.core;
+    for (const lane of [...this.lanes.values()]) {
+      const { router } = lane;
+      const late = nowMs >= this.deadlineMs + router.settings.opTimeoutMs;
+      if (!late && (lane.state === LaneState.ready || nowMs < this.deadlineMs)) continue;
+      if (late) router.count(Counter.upstream_rq_timeout);
+      router.dedicated.discard(lane);
+    }
+  }
+}
+
+function mastersOf(router: Router): Target[] {
+  return router.shards().map(({ node }) => ({ router, node }));
+}
+
+/** The masters of what the client has written; of a node that is none any more, the one that took its place. */
+function writtenTo(client: Client): Target[] {
+  if (client.wrote === 0) return [];
+  const targets = new Map<UpstreamNode, Target>();
+  for (const router of client.core.routers) {
+    for (const node of router.nodes()) {
+      if ((client.wrote & node.bit) === 0) continue;
+      const successor = node.master ? node : node.masterIndex >= 0 ? router.nodeAt(node.masterIndex) : undefined;
+      // A node that has gone may have given its slots to any.
+      const found = successor === undefined ? mastersOf(router) : [{ router, node: successor }];
+      for (const target of found) targets.set(target.node, target);
+    }
+  }
+  return [...targets.values()];
+}
+
+const markerKeys = new WeakMap<UpstreamNode, string>();
+
+/**
+ * A write that leaves nothing behind: a key of the proxy's own is set and deleted in one transaction. Servers since
+ * Redis 7.2 note only what a connection has really written, and PUBLISH is no write in a cluster.
+ */
+function markerOf(router: Router, node: UpstreamNode, core: Core): Bytes | null {
+  const { allocate } = core.runtime;
+  const isHere = (key: string) => {
+    const bytes = core.text(key);
+    return masterOf(router, router.keySpace.slotOf(bytes, 0, bytes.length)) === node;
+  };
+  let key = markerKeys.get(node);
+  if (key === undefined || !isHere(key)) {
+    key = undefined;
+    for (let i = 0; i < NAMES_MAX && key === undefined; i++) {
+      const name = `redisforge:wait:${i}`;
+      if (isHere(name)) key = name;
+    }
+    if (key === undefined) return null;
+    markerKeys.set(node, key);
+  }
+  const commands = [['MULTI'], ['SET', key, ''], ['DEL', key], ['EXEC']];
+  const encoded = commands.map((command) => encodeCommand(command, allocate));
+  const out = allocate(encoded.reduce((sum, each) => sum + each.length, 0));
+  let at = 0;
+  for (const each of encoded) at += each.copy(out, at, 0, each.length);
+  return out;
+}

@@ -1,0 +1,29 @@
+import type { Client } from '../core/client.js';
+
+/** A command that waits. */
+export interface Blocked {
+  /** Ends the wait: as when its time is over, or with an error. */
+  unblock(how: 'timeout' | 'error'): void;
+}
+
+/** What clients wait for; nothing for those that do not. */
+export const waits = new WeakMap<Client, Blocked>();
+
+/** Redis's answer to a client that another has let go. */
+export const UNBLOCKED = '-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n';
+
+/** What a blocking command answers when its time is over. */
+export function emptyReply(proto: number): string {
+  return proto === 3 ? '_\r\n' : '*-1\r\n';
+}
+
+/**
+ * Ends a client's wait as CLIENT UNBLOCK has it; false when it does not wait. What comes for it at that moment is lost
+ * with its connection, as it would be when the client left.
+ */
+export function unblock(client: Client, how: 'timeout' | 'error'): boolean {
+  const blocked = waits.get(client);
+  if (blocked === undefined) return false;
+  blocked.unblock(how);
+  return true;
+}
