@@ -6,6 +6,10 @@ export const INFO_OF_ONE_NODE: ReadonlySet<string> = new Set([
   ...['process_supervised', 'run_id', 'server_time_usec', 'lru_clock', 'executable', 'config_file'],
   ...['io_threads_active', 'cluster_connections', 'maxclients', 'client_recent_max_input_buffer'],
   ...['client_recent_max_output_buffer', 'tracking_clients', 'clients_in_timeout_table'],
+  // Of newer releases:
+  ...['listener0', 'availability_zone', 'pubsub_clients', 'watching_clients', 'total_watched_keys'],
+  ...['total_blocking_keys', 'total_blocking_keys_on_nokey', 'paused_reason', 'paused_actions'],
+  ...['paused_timeout_milliseconds'],
   ...['master_replid', 'master_replid2', 'master_repl_offset', 'second_repl_offset', 'repl_backlog_active'],
   ...['repl_backlog_size', 'repl_backlog_first_byte_offset', 'repl_backlog_histlen'],
 ]);

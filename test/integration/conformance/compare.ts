@@ -119,11 +119,12 @@ export function otherClientFields(server: Buffer, proxy: Buffer): string {
     .join(' ');
 }
 
-const COMPARING = ['unordered', 'deep', 'pairs', 'shape', 'mask', 'monitor', 'class'];
+const COMPARING = ['kind', 'unordered', 'deep', 'pairs', 'shape', 'mask', 'monitor', 'class'];
 
 /** The part of a raw reply that is compared under these marks, as text. */
 export function compared(raw: Buffer, marks: Marks): string {
   if (!COMPARING.some((mark) => marks.has(mark))) return raw.toString('latin1');
+  if (marks.has('kind')) return raw.toString('latin1', 0, 1);
   // A moment and a connection: `+1700000000.123456 [0 127.0.0.1:50000] "GET" "key"`.
   if (marks.has('monitor')) return raw.toString('latin1').replace(/^\+[\d.]+ \[0 [^\]]+\]/, '');
   let reply = parseReply(raw);

@@ -4,6 +4,9 @@ import { type RunningProxy, startProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
 import { type RedisCluster, type RedisServer, startCluster, startRedis } from '../../support/redis.js';
 
+/** A server ends waits at its timer's ticks; at the default ten a second, every short timeout would take 100 ms. */
+const TIMERS = ['--hz', '100'];
+
 export class Pair {
   private constructor(
     readonly server: RedisServer,
@@ -16,7 +19,8 @@ export class Pair {
   ) {}
 
   static async start(executable: string): Promise<Pair> {
-    const [cluster, server] = await Promise.all([startCluster({ executable }), startRedis({ executable })]);
+    const options = { executable, args: TIMERS };
+    const [cluster, server] = await Promise.all([startCluster(options), startRedis(options)]);
     const proxy = await startProxy({ cluster: cluster.addresses });
     const connect = ({ port }: RedisServer) => RawClient.connect({ port });
     const [direct, ...nodes] = await Promise.all([server, ...cluster.nodes].map(connect));

@@ -36,6 +36,7 @@ const MARKS = new Set([
   'deep',
   'pairs',
   'shape',
+  'kind',
   'mask',
   'fields',
   'monitor',

@@ -31,7 +31,8 @@ export const CONNECTION = script(
   @fields CLIENT INFO
   @keep:id @shape CLIENT ID
   @fields CLIENT LIST ID $id
-  CLIENT LIST ID x
+  # Valkey words these two in its own way.
+  @class CLIENT LIST ID x
   CLIENT LIST TYPE pubsub
   CLIENT LIST TYPE bogus
   CLIENT LIST BOGUS
@@ -54,7 +55,7 @@ export const CONNECTION = script(
   @allowed:help CLIENT HELP
   CLIENT KILL 127.0.0.1:1
   CLIENT KILL ID 999999999
-  CLIENT KILL ID x
+  @class CLIENT KILL ID x
   CLIENT KILL TYPE bogus
   CLIENT KILL BOGUS x
   CLIENT KILL ADDR 127.0.0.1:1 TYPE pubsub
@@ -174,7 +175,8 @@ export const SERVER = script(
   MEMORY PURGE
   MEMORY HELP
   @shape MEMORY MALLOC-STATS
-  @shape MEMORY STATS
+  # Fields come and go with what the server did last.
+  @kind MEMORY STATS
   ACL WHOAMI
   ACL CAT
   @unordered ACL CAT geo
