@@ -33,6 +33,7 @@ export function renderReport(results, run) {
     ...throughputPart(results),
     ...pacedPart(results, run),
     ...memoryPart(results),
+    ...pubsubPart(results),
     ...startPart(results),
     '## Machine',
     table(['', ''], Object.entries(run.machine), 2),
@@ -118,6 +119,20 @@ function memoryPart({ memory }) {
         thousands(record.answered),
         number(record.manyBytes / 2 ** 20, 1),
       ]),
+    ),
+  ];
+}
+
+function pubsubPart({ pubsub }) {
+  if (!pubsub) return [];
+  const [{ subscribers }] = pubsub;
+  return [
+    '## Pub/sub',
+    `One publisher, ${thousands(subscribers)} subscribers of one channel, 64-byte messages; the next one is published when fewer than so many are still on their way to somebody. Processor time is the endpoint's own.`,
+    table(
+      ['On their way', 'Endpoint', 'Deliveries/s', 'CPU µs each'],
+      pubsub.map((record) => [record.case, record.endpoint, thousands(record.perSecond), number(record.cpuUs, 2)]),
+      2,
     ),
   ];
 }

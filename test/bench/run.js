@@ -3,7 +3,7 @@
 //
 //   npm run bench                          everything; writes docs/benchmarks.md
 //   npm run bench -- --quick               a short run that shows that it works; writes nothing
-//     --only PART,...                      throughput, paced, memory, version, up
+//     --only PART,...                      throughput, paced, memory, pubsub, version, up
 //     --case CASE,...                      p1, p1c500, p16, p100
 //     --rounds N   --scale F               rounds; a factor on the number of requests
 //     --endpoint NAME=PORT[:PID]           one more endpoint, started by somebody else (may be repeated)
@@ -12,23 +12,34 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { direct, foreign, single, startCluster, startForge, startNutcracker, startServers } from './endpoints.js';
+import {
+  direct,
+  foreign,
+  single,
+  startCluster,
+  startForge,
+  startForgeSharded,
+  startNutcracker,
+  startServers,
+} from './endpoints.js';
 import { describeMachine } from './machine.js';
 import { measureMemory } from './memory.js';
 import { measurePaced } from './paced.js';
 import { cleanUps, stopAll } from './processes.js';
+import { measurePubsub } from './pubsub.js';
 import { renderReport } from './report.js';
 import { measureUp, measureVersion } from './startup.js';
 import { CASES, measureThroughput } from './throughput.js';
 import { verdicts } from './verdicts.js';
 
 const ROOT = path.resolve(import.meta.dirname, '..', '..');
-const PARTS = ['throughput', 'paced', 'memory', 'version', 'up'];
-const FULL = { rounds: 3, scale: 1, pacedSeconds: 10, versionRounds: 21 };
-const QUICK = { rounds: 1, scale: 0.3, pacedSeconds: 2, versionRounds: 3 };
+const PARTS = ['throughput', 'paced', 'memory', 'pubsub', 'version', 'up'];
+const FULL = { rounds: 3, scale: 1, pacedSeconds: 10, pubsubSeconds: 5, versionRounds: 21 };
+const QUICK = { rounds: 1, scale: 0.3, pacedSeconds: 2, pubsubSeconds: 2, versionRounds: 3 };
 const PACED_PER_SECOND = 10_000;
 const SOME_CLIENTS = 5_000;
 const MANY_CLIENTS = 10_000;
+const SUBSCRIBERS = 1_000;
 
 const log = (line) => console.error(line);
 
@@ -114,7 +125,7 @@ async function measure(options, { proxy, forge, folder }) {
   // Before anything else runs on the machine.
   if (parts.has('version')) results.version = measureVersion(forge, { rounds: options.versionRounds, log });
   if (parts.has('up')) results.up = await measureUp(forge, folder, { log });
-  if (!['throughput', 'paced', 'memory'].some((part) => parts.has(part))) return results;
+  if (!['throughput', 'paced', 'memory', 'pubsub'].some((part) => parts.has(part))) return results;
 
   const nodes = await startCluster(folder);
   const servers = await startServers(folder);
@@ -129,11 +140,17 @@ async function measure(options, { proxy, forge, folder }) {
   const proxies = [await startForge(proxy, nodes, folder), await startNutcracker(servers, folder), ...options.foreign];
   if (parts.has('throughput')) {
     const { scale, cases } = options;
-    results.throughput = await measureThroughput([...proxies, direct(nodes)], { rounds, scale, only: cases, log });
+    const all = [...proxies, await startForgeSharded(proxy, servers, folder), direct(nodes)];
+    results.throughput = await measureThroughput(all, { rounds, scale, only: cases, log });
   }
   if (parts.has('paced')) {
     const paced = { rounds, ratePerSecond: PACED_PER_SECOND, seconds: options.pacedSeconds, log };
     results.paced = await measurePaced([...proxies, single(servers[0])], paced);
+  }
+  if (parts.has('pubsub')) {
+    const seconds = options.pubsubSeconds;
+    const beside = [proxies[0], single(servers[0])];
+    results.pubsub = await measurePubsub(beside, { rounds, subscribers: SUBSCRIBERS, seconds, log });
   }
   return results;
 }

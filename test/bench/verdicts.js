@@ -3,6 +3,8 @@
 /** Processor time per command, as a share of nutcracker's. */
 const CPU_BOUNDS = { p1: 0.85, p16: 0.5, p100: 0.2, mget: 1 };
 const P99_BOUND = 1.25;
+/** Deliveries a second, as a share of one redis-server's to the same clients. */
+const PUBSUB_BOUND = 0.7;
 const MGET_RATE_BOUND = 1;
 const MIB = 2 ** 20;
 const KIB = 2 ** 10;
@@ -16,7 +18,7 @@ const UP_AGAIN_MAX_MS = 3_000;
  * One line per bound for which there are figures.
  * @returns {{ what: string, bound: string, measured: string, holds: boolean }[]}
  */
-export function verdicts({ throughput = [], paced = [], memory = [], version, up }) {
+export function verdicts({ throughput = [], paced = [], memory = [], pubsub = [], version, up }) {
   const lines = [];
   const atMost = (what, measured, bound, show) => {
     lines.push({ what, bound: `≤ ${show(bound)}`, measured: show(measured), holds: measured <= bound });
@@ -26,7 +28,8 @@ export function verdicts({ throughput = [], paced = [], memory = [], version, up
 
   for (const { case: name, command, endpoint, cpuUs, perSecond } of throughput) {
     const bound = CPU_BOUNDS[name];
-    if (endpoint !== 'forge' || bound === undefined) continue;
+    // Like with like: a Redis Cluster takes one command for each slot, independent servers one for all of their keys.
+    if (endpoint !== (name === 'mget' ? 'forge sharded' : 'forge') || bound === undefined) continue;
     const peer = of(
       throughput.filter((record) => record.case === name && record.command === command),
       'nutcracker',
@@ -61,6 +64,20 @@ export function verdicts({ throughput = [], paced = [], memory = [], version, up
       bound: String(own.manyClients),
       measured: String(own.answered),
       holds: own.answered === own.manyClients,
+    });
+  }
+  for (const { case: name, endpoint, perSecond } of pubsub) {
+    const peer = of(
+      pubsub.filter((record) => record.case === name),
+      'one redis-server',
+    );
+    if (endpoint !== 'forge' || !peer) continue;
+    const share = perSecond / peer.perSecond;
+    lines.push({
+      what: `deliveries a second to ${peer.subscribers} subscribers, ${name}, to one redis-server's`,
+      bound: `≥ ${times(PUBSUB_BOUND)}`,
+      measured: times(share),
+      holds: share >= PUBSUB_BOUND,
     });
   }
   if (version) atMost("forge --version, to node -e 0's time", version.forgeMs / version.nodeMs, VERSION_BOUND, times);

@@ -6,8 +6,9 @@ import type { UpstreamNode } from '../core/upstream-node.js';
 import { Counter } from '../stats.js';
 import { encodeWords } from './encode.js';
 import type { Hub } from './hub.js';
+import { MessageBatch } from './message-batch.js';
 import { MessageReader, type MessageSink } from './message-reader.js';
-import { Link, LinkState, SUBSCRIBED, type Topic, TopicKind, UNSUBSCRIBED } from './topic.js';
+import { Link, LinkState, SUBSCRIBED, type Topic, UNSUBSCRIBED } from './topic.js';
 
 export const FeedState = { idle: 0, connecting: 1, handshake: 2, ready: 3 } as const;
 
@@ -20,14 +21,6 @@ interface Sent {
 
 /** Looks (each `SWEEP_INTERVAL_MS` after the other) at a node that owes an answer, before it is given up. */
 const SILENT_SWEEPS_MAX = 20;
-
-/** A received buffer up to this size is kept until the next message, to compare names with. */
-const NAME_BUFFER_BYTES_MAX = 1024 * 1024;
-
-/** The first letter of `message`, `pmessage` and `smessage` by kind of topic, and their lengths. */
-const LETTER_M = 109;
-const LETTER_P = 112;
-const LETTER_S = 115;
 
 /**
  * The one connection of this worker over which a node sends what is published; all subscriptions that are placed at the
@@ -56,17 +49,7 @@ export class Feed implements MessageSink {
   private silentSweeps = 0;
   private lastError = '';
 
-  /** Messages for one topic that follow one another in what was received: they are delivered as one range. */
-  private batchLink: Link | null = null;
-  private batchBytes: Bytes | null = null;
-  private batchStart = 0;
-  private batchEnd = 0;
-  private readonly messageStarts: number[] = [];
-  /** The topic of the message before, which is nearly always that of the next one as well. */
-  private lastLink: Link | null = null;
-  private lastName: Bytes | null = null;
-  private lastStart = 0;
-  private lastEnd = 0;
+  private readonly batch: MessageBatch;
 
   constructor(
     private readonly hub: Hub,
@@ -74,6 +57,7 @@ export class Feed implements MessageSink {
   ) {
     this.output = new Output(hub.core.upstreamBuffers);
     this.reader = new MessageReader(hub.core.runtime.allocate, this);
+    this.batch = new MessageBatch(this.links, hub.delivery);
     this.idleSinceMs = hub.core.nowMs;
   }
 
@@ -99,7 +83,7 @@ export class Feed implements MessageSink {
     const at = topic.links.indexOf(link);
     if (at >= 0) topic.links.splice(at, 1);
     this.links[topic.kind].delete(topic.name);
-    if (this.lastLink === link) this.lastLink = null;
+    this.batch.forget(link);
     if (link.state === LinkState.live) this.hub.core.router.add(Counter.upstream_pubsub_subscriptions_active, -1);
     if (link.state !== LinkState.none && this.state === FeedState.ready) {
       this.say([UNSUBSCRIBED[topic.kind].toUpperCase(), topic.name], { link: null, left: topic.name });
@@ -192,8 +176,7 @@ export class Feed implements MessageSink {
     this.handshake = null;
     this.output.clear();
     this.reader.reset();
-    this.batchLink = this.batchBytes = null;
-    this.lastLink = this.lastName = null;
+    this.batch.reset();
     this.sent = [];
     this.answered = 0;
     for (const links of this.links) {
@@ -299,60 +282,16 @@ export class Feed implements MessageSink {
   }
 
   item(bytes: Bytes, start: number, end: number, reader: MessageReader): void {
+    if (this.batch.take(bytes, start, end, reader)) return;
+    this.read();
     const { starts, ends } = reader;
-    const first = starts[0];
-    const length = ends[0] - first;
-    if (length === 7 && bytes[first] === LETTER_M) this.message(TopicKind.channel, bytes, start, end, reader);
-    else if (length === 8 && bytes[first] === LETTER_P) this.message(TopicKind.pattern, bytes, start, end, reader);
-    else if (length === 8 && bytes[first] === LETTER_S) this.message(TopicKind.shard, bytes, start, end, reader);
-    else {
-      this.read();
-      const word = latin1(bytes, first, ends[0]);
-      const name = reader.count > 1 ? latin1(bytes, starts[1], ends[1]) : '';
-      this.confirmed(word, name);
-    }
-  }
-
-  private message(kind: number, bytes: Bytes, start: number, end: number, reader: MessageReader): void {
-    const link = this.linkOf(kind, bytes, reader.starts[1], reader.ends[1]);
-    if (this.batchLink !== link || this.batchBytes !== bytes || this.batchEnd !== start) {
-      this.read();
-      this.batchLink = link;
-      this.batchBytes = bytes;
-      this.batchStart = start;
-    }
-    this.batchEnd = end;
-    this.messageStarts.push(start);
-  }
-
-  /** The link that messages under a name belong to; null for what nobody wants any more. */
-  private linkOf(kind: number, bytes: Bytes, start: number, end: number): Link | null {
-    const last = this.lastLink;
-    if (last !== null && last.topic.kind === kind && end - start === this.lastEnd - this.lastStart) {
-      const name = this.lastName as Bytes;
-      let i = start;
-      for (let j = this.lastStart; i < end && bytes[i] === name[j]; j++) i++;
-      if (i === end) return last;
-    }
-    const link = this.links[kind].get(latin1(bytes, start, end)) ?? null;
-    if (bytes.length > NAME_BUFFER_BYTES_MAX) return link;
-    this.lastLink = link;
-    this.lastName = bytes;
-    this.lastStart = start;
-    this.lastEnd = end;
-    return link;
+    const name = reader.count > 1 ? latin1(bytes, starts[1], ends[1]) : '';
+    this.confirmed(latin1(bytes, starts[0], ends[0]), name);
   }
 
   /** Delivers what was put together. */
   read(): void {
-    const link = this.batchLink;
-    const { messageStarts } = this;
-    if (link !== null && messageStarts.length > 0) {
-      this.batchLink = null;
-      this.hub.delivery.deliver(link.topic, this.batchBytes as Bytes, this.batchStart, this.batchEnd, messageStarts);
-    }
-    messageStarts.length = 0;
-    this.batchLink = this.batchBytes = null;
+    this.batch.deliver();
   }
 
   line(bytes: Bytes, start: number, end: number): void {
