@@ -86,7 +86,7 @@ function mergeField(name: string, values: readonly string[]): string {
   const [first] = values;
   if (FIRST.has(name)) return first;
   if (name.endsWith('_status')) return values.find((value) => value !== 'ok') ?? first;
-  if (name.startsWith('latency_percentiles')) return mergeList(values, Math.max, 3);
+  if (name.startsWith('latency_percentiles')) return mergeList(values, (a, b) => Math.max(a, b), 3);
   if (/^(cmdstat_|errorstat_|db\d|io_thread_\d|engine_\d)/.test(name)) return mergeList(values, (a, b) => a + b);
   if (!values.every((value) => NUMBER.test(value))) {
     // Percentages, too, are computed anew where that is possible.

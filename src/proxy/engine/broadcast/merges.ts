@@ -54,7 +54,11 @@ export const oneSucceeded: Merge = (core, answers) => {
 /** Integers into one, and arrays of integers place by place. */
 export function ofIntegers(combine: (a: number, b: number) => number): Merge {
   const inside = ofTrees((replies) =>
-    array(replies[0].items.map((_, i) => integer(replies.map(({ items }) => Number(items[i]?.text)).reduce(combine)))),
+    array(
+      replies[0].items.map((_, i) =>
+        integer(replies.map(({ items }) => Number(items[i]?.text)).reduce((a, b) => combine(a, b))),
+      ),
+    ),
   );
   return withoutErrors((core, answers, proto) => {
     if (answers[0].bytes[answers[0].start] === 42) return inside(core, answers, proto);
