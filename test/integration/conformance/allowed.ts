@@ -29,10 +29,6 @@ export const ALLOWED: Readonly<Record<string, Allowed>> = {
     because: 'a Redis Cluster has one database, number 0',
     proxy: /^-ERR /,
   },
-  auth: {
-    because: "a login where none is configured is refused in Envoy's words",
-    proxy: /^-ERR Client sent AUTH, but no password is set/,
-  },
   reports: {
     because: 'a report in words is each node’s own, under its address',
     proxy: /^[$=]\d+\r\n(txt:)?# 127\.0\.0\.1:\d+\n/,

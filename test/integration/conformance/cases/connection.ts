@@ -78,11 +78,11 @@ export const CONNECTION = script(
   CLIENT CACHING YES
   CLIENT CACHING BOGUS
   CLIENT IMPORT-SOURCE ON
-  @allowed:auth AUTH secret
+  AUTH secret
   # Alone: in a pipeline, Redis 8.0.6 does not answer this one.
-  @alone @allowed:auth AUTH someone secret
+  @alone AUTH someone secret
   AUTH someone secret more
-  @allowed:auth AUTH default secret
+  AUTH default secret
   HELLO three
   HELLO 4
   HELLO 2 BOGUS
