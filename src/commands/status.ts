@@ -83,7 +83,9 @@ function statusLines(status: ClusterStatus, output: Output): string[] {
     '',
     renderTable(['ADDRESS', 'ROLE', 'SHARD', 'SLOTS', right('PID'), right('MEMORY'), right('RESTARTS'), 'STATE'], rows),
     '',
-    `Slots     ${renderSlotBar(spans, SLOT_BAR_WIDTH)}  ${status.slotsServed} of 16384 served`,
+    ...(status.sharded
+      ? [`Keys      hashed among ${status.masters} independent servers`]
+      : [`Slots     ${renderSlotBar(spans, SLOT_BAR_WIDTH)}  ${status.slotsServed} of 16384 served`]),
     ...(status.endpoint === null ? [] : [`Endpoint  ${status.endpoint.host}:${status.endpoint.port}`]),
     `Password  in ${status.passwordFile}`,
     ...(status.health === 'up' ? [] : [`Mend it   forge up${status.name === 'local' ? '' : ` --name ${status.name}`}`]),

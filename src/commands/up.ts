@@ -15,12 +15,19 @@ Passwords are made once and kept in files that only you can read.`;
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --smoke-test',
     '<%= config.bin %> <%= command.id %> --name second --base-port auto --masters 4 --replicas 2',
+    '<%= config.bin %> <%= command.id %> --name shards --base-port auto --sharded 3',
   ];
 
   static override flags = {
     ...localClusterFlags,
     masters: Flags.integer({ description: 'Number of masters (3).', helpValue: 'N', min: 1 }),
     replicas: Flags.integer({ description: 'Number of replicas per master (1).', helpValue: 'N', min: 0 }),
+    sharded: Flags.integer({
+      description: 'Start N independent servers in place of a cluster; the proxy hashes keys among them.',
+      helpValue: 'N',
+      min: 1,
+      exclusive: ['masters', 'replicas'],
+    }),
     'base-port': Flags.string({
       description: "Port of the first node (7001); the others follow. A node's bus port is 10,000 higher.",
       helpValue: 'PORT|auto',
@@ -46,6 +53,7 @@ Passwords are made once and kept in files that only you can read.`;
       asked: {
         masters: flags.masters,
         replicas: flags.replicas,
+        sharded: flags.sharded,
         basePort: portChoice('--base-port', flags['base-port']),
         proxyPort: portChoice('--proxy-port', flags['proxy-port']),
         adminPort: portChoice('--admin-port', flags['admin-port']),
@@ -80,7 +88,8 @@ Passwords are made once and kept in files that only you can read.`;
     }
     output.data(`  Password   in ${result.passwordFile}`);
     output.data(`  Try it     ${tryLine(result, first)}`);
-    output.data(`  Nodes      127.0.0.1:${first} to ${last}, data in ${result.directory}`);
+    const what = result.sharded ? 'Servers' : 'Nodes  ';
+    output.data(`  ${what}    127.0.0.1:${first} to ${last}, data in ${result.directory}`);
     if (result.admin !== null) output.data(`  Admin      http://${result.admin.host}:${result.admin.port}/stats`);
     output.data(`  Look       ${this.program} status${which}`);
     output.data(`  Stop       ${this.program} down${which} ${dim('(keeps the data)')}`);

@@ -43,6 +43,7 @@ export async function nodeInstance(
     replicationUser: 'replication',
     nodeTimeoutMs: NODE_TIMEOUT_MS,
     hasReplicas: state.replicas > 0,
+    clustered: !state.sharded,
   });
 }
 

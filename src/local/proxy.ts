@@ -22,6 +22,7 @@ const POLL_MS = 50;
 /** More threads than this serve nobody on a developer's machine, where the nodes want cores too. */
 const WORKERS_MAX = 4;
 
+type LocalNodes = Pick<ClusterState, 'nodePorts' | 'sharded'>;
 type ProxyPorts = NonNullable<ClusterState['proxy']>;
 
 export function localProxyRef(paths: ClusterPaths): InstanceRef {
@@ -37,13 +38,14 @@ export async function inspectLocalProxy(paths: ClusterPaths): Promise<InstanceSt
 }
 
 /** The proxy's configuration: every node as an endpoint, passwords by the files that hold them. */
-export async function renderProxyConfig(paths: ClusterPaths, nodePorts: number[], ports: ProxyPorts): Promise<string> {
+export async function renderProxyConfig(paths: ClusterPaths, state: LocalNodes, ports: ProxyPorts): Promise<string> {
   // A JSON text is a YAML text: whatever a path holds is quoted right.
   return renderTemplate(await readTemplate('proxy.yaml'), {
     adminAddress: JSON.stringify(`${LOOPBACK}:${ports.adminPort}`),
     address: JSON.stringify(`${LOOPBACK}:${ports.port}`),
     endpointPasswordFile: JSON.stringify(secretFile(paths, 'endpoint')),
-    endpoints: JSON.stringify(nodePorts.map((port) => `${LOOPBACK}:${port}`)),
+    type: state.sharded ? 'sharded' : 'redis_cluster',
+    endpoints: JSON.stringify(state.nodePorts.map((port) => `${LOOPBACK}:${port}`)),
     user: 'app',
     userPasswordFile: JSON.stringify(secretFile(paths, 'app')),
     workers: Math.min(WORKERS_MAX, availableParallelism()),
@@ -53,12 +55,12 @@ export async function renderProxyConfig(paths: ClusterPaths, nodePorts: number[]
 /** Renders the configuration and starts the proxy. @throws ForgeError as `startDetached` */
 export async function startLocalProxy(
   paths: ClusterPaths,
-  nodePorts: number[],
+  state: LocalNodes,
   ports: ProxyPorts,
   signal?: AbortSignal,
 ): Promise<DetachedProxy> {
   await makePrivateDirectory(paths.proxy);
-  await writeFileAtomic(paths.proxyConfig, await renderProxyConfig(paths, nodePorts, ports), 0o600);
+  await writeFileAtomic(paths.proxyConfig, await renderProxyConfig(paths, state, ports), 0o600);
   return await startDetached(
     { config: paths.proxyConfig, pidFile: paths.proxyPid, logFile: proxyLogFile(paths), env: plainEnvironment() },
     signal,

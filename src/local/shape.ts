@@ -9,6 +9,8 @@ export type PortChoice = number | 'auto';
 /** What `forge up` was told. Undefined is "not said": the default for a new cluster, what there is for an old one. */
 export interface AskedShape {
   masters?: number;
+  /** So many independent servers in place of a cluster. */
+  sharded?: number;
   /** Per master. */
   replicas?: number;
   runtime?: RuntimeKind;
@@ -21,6 +23,8 @@ export interface AskedShape {
 }
 
 export interface NewShape {
+  /** Independent servers. */
+  sharded?: true;
   masters: number;
   replicas: number;
   runtime: RuntimeKind;
@@ -39,9 +43,14 @@ export const NODES_MAX = 100;
 
 /** The shape of a cluster that does not exist yet. @throws ForgeError `usage` for one that cannot be */
 export function newShape(asked: AskedShape): NewShape {
-  const masters = asked.masters ?? 3;
-  const replicas = asked.replicas ?? 1;
-  if (!Number.isInteger(masters) || masters < 3) {
+  const sharded = asked.sharded !== undefined;
+  if (sharded) refuseClusterFlags(asked);
+  const masters = asked.sharded ?? asked.masters ?? 3;
+  const replicas = sharded ? 0 : (asked.replicas ?? 1);
+  if (sharded && (!Number.isInteger(masters) || masters < 1)) {
+    throw new ForgeError('usage', `--sharded ${masters}: give the number of servers, 1 or more.`);
+  }
+  if (!sharded && (!Number.isInteger(masters) || masters < 3)) {
     throw new ForgeError('usage', `--masters ${masters}: a cluster needs at least 3 masters to agree on a failure.`);
   }
   if (!Number.isInteger(replicas) || replicas < 0) {
@@ -49,11 +58,14 @@ export function newShape(asked: AskedShape): NewShape {
   }
   if (masters * (1 + replicas) > NODES_MAX) {
     throw new ForgeError('usage', `${masters * (1 + replicas)} nodes are more than ${NODES_MAX} on one host.`, {
-      next: 'Take fewer --masters or --replicas (replicas are counted per master).',
+      next: sharded
+        ? 'Take fewer --sharded servers.'
+        : 'Take fewer --masters or --replicas (replicas are counted per master).',
     });
   }
   const automatic = asked.basePort === 'auto';
   return {
+    ...(sharded ? { sharded } : {}),
     masters,
     replicas,
     runtime: asked.runtime ?? 'process',
@@ -68,6 +80,19 @@ export function newShape(asked: AskedShape): NewShape {
   };
 }
 
+/** What only a Redis Cluster has, or can go without. */
+function refuseClusterFlags(asked: AskedShape): void {
+  const given = [
+    ...(asked.masters === undefined ? [] : ['--masters']),
+    ...(asked.replicas === undefined ? [] : ['--replicas']),
+    ...(asked.proxy === false ? ['--no-proxy'] : []),
+  ];
+  if (given.length === 0) return;
+  throw new ForgeError('usage', `--sharded and ${given.join(' and ')} exclude each other.`, {
+    next: '--sharded N starts N servers that know nothing of each other, and the proxy that divides keys among them.',
+  });
+}
+
 /**
  * Sees to it that an existing cluster is what was asked for.
  * @throws ForgeError `refused`, naming each difference and the ways out
@@ -76,8 +101,9 @@ export function checkSameShape(asked: AskedShape, state: ClusterState, name: str
   const differs = (flag: string, want: PortChoice | undefined, is: number | undefined) =>
     want === undefined || want === 'auto' || want === is ? [] : [`${flag} ${want}, but it has ${is ?? 'none'}`];
   const differences = [
-    ...differs('--masters', asked.masters, state.masters),
-    ...differs('--replicas', asked.replicas, state.replicas),
+    ...differs('--sharded', asked.sharded, state.sharded ? state.masters : undefined),
+    ...differs('--masters', asked.masters, state.sharded ? undefined : state.masters),
+    ...differs('--replicas', asked.replicas, state.sharded ? undefined : state.replicas),
     ...differs('--base-port', asked.basePort, state.nodePorts[0]),
     ...(state.proxy === null ? [] : differs('--proxy-port', asked.proxyPort, state.proxy.port)),
     ...(state.proxy === null ? [] : differs('--admin-port', asked.adminPort, state.proxy.adminPort)),

@@ -11,6 +11,8 @@ const stateSchema = z.strictObject({
   version: z.literal(1),
   createdAt: z.iso.datetime(),
   runtime: z.enum(['process', 'docker']),
+  /** Independent servers, one a master, among which the proxy hashes keys; otherwise a Redis Cluster. */
+  sharded: z.optional(z.boolean()),
   masters: z.int().min(1),
   /** Per master. */
   replicas: z.int().min(0),

@@ -55,6 +55,8 @@ export interface ClusterStatus {
   name: string;
   directory: string;
   health: Health;
+  /** Independent servers among which the proxy hashes keys: no slots, no replicas. */
+  sharded: boolean;
   masters: number;
   replicas: number;
   /** Of 16,384: those that a reachable master serves. */
@@ -85,6 +87,7 @@ export async function clusterStatus(home: string, name: string, signal?: AbortSi
     name,
     directory: paths.directory,
     health: health(nodes, proxy),
+    sharded: state.sharded === true,
     masters: state.masters,
     replicas: state.replicas,
     // For a moment after a failover two masters may hold themselves for the owner: a slot counts once.
@@ -139,7 +142,7 @@ async function nodeStatus(
     host: LOOPBACK,
     port,
     ...processStatus(instance),
-    role: myself?.role ?? null,
+    role: view.independent ? 'master' : (myself?.role ?? null),
     id: myself?.id ?? null,
     masterId: myself?.masterId ?? null,
     slots: myself?.role === 'master' ? myself.slots : [],

@@ -36,6 +36,8 @@ export interface UpResult {
   /** `node 7001`, `proxy`: what was started now. */
   started: string[];
   nodes: { host: string; port: number }[];
+  /** The nodes are independent servers. */
+  sharded: boolean;
   /** Null without a proxy. */
   endpoint: { host: string; port: number } | null;
   admin: { host: string; port: number } | null;
@@ -94,11 +96,12 @@ async function prepareNew(request: UpRequest, paths: ClusterPaths): Promise<UpRu
   // Before anything is written: without a server there is no cluster to plan.
   await findRedisServer();
   const ports = await planPorts(shape, paths.directory);
-  const { masters, replicas } = shape;
+  const { masters, replicas, sharded } = shape;
   const state: ClusterState = {
     version: 1,
     createdAt: new Date().toISOString(),
     runtime: shape.runtime,
+    ...(sharded ? { sharded } : {}),
     masters,
     replicas,
     ...ports,
@@ -127,7 +130,7 @@ function upSteps(run: UpRun): Step[] {
   const nodes = state.nodePorts.length;
   const steps: Step[] = [
     { title: `Start ${nodes} Redis nodes`, run: (_, report) => startNodes(run, report) },
-    state.formed
+    state.formed || state.sharded
       ? { title: 'Check the cluster', run: (_, report) => checkCluster(run, report) }
       : { title: 'Form the cluster', run: (_, report) => form(run, report) },
   ];
@@ -204,8 +207,11 @@ async function form(run: UpRun, report: StepReporter): Promise<void> {
 }
 
 async function checkCluster(run: UpRun, report: StepReporter): Promise<void> {
-  await waitUntilHealthy({ state: run.state, adminPassword: run.secrets.admin, report, signal: run.signal });
-  report.title('All nodes agree and are in sync');
+  const { state, paths } = run;
+  await waitUntilHealthy({ state, adminPassword: run.secrets.admin, report, signal: run.signal });
+  // Servers that know nothing of each other have nothing to agree on.
+  if (state.sharded && !state.formed) await saveState(paths, { ...state, formed: true });
+  report.title(state.sharded ? 'All servers answer' : 'All nodes agree and are in sync');
 }
 
 async function startProxy(run: UpRun, ports: NonNullable<ClusterState['proxy']>, report: StepReporter): Promise<void> {
@@ -216,7 +222,7 @@ async function startProxy(run: UpRun, ports: NonNullable<ClusterState['proxy']>,
       await runtime.stop(localProxyRef(paths), { graceMs: HANDOVER_GRACE_MS });
     }
     await refuseBusyPorts(portsOf(state, [], ports), FOR_AN_OLD_CLUSTER);
-    await startLocalProxy(paths, state.nodePorts, ports, signal);
+    await startLocalProxy(paths, state, ports, signal);
     run.started.push('proxy');
   }
   await waitUntilProxyReady(paths, ports, signal);
@@ -232,6 +238,7 @@ function describe(run: UpRun, elapsedMs: number): UpResult {
     alreadyUp: started.length === 0 && state.formed,
     started,
     nodes: state.nodePorts.map(at),
+    sharded: state.sharded === true,
     endpoint: state.proxy && at(state.proxy.port),
     admin: state.proxy && at(state.proxy.adminPort),
     passwordFile: secretFile(paths, state.proxy === null ? 'app' : 'endpoint'),

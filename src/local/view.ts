@@ -17,6 +17,8 @@ export interface NodeView {
   fault?: string;
   /** 0 to 100 while it loads its data; then nothing below is known either. */
   loadingPercent?: number;
+  /** It belongs to no cluster; then nothing below but the memory is known. */
+  independent?: boolean;
   /** The node's own line of CLUSTER NODES. */
   myself?: ClusterNode;
   /** `ok` or `fail`, by the node's own judgement. */
@@ -45,11 +47,13 @@ export async function viewNode(port: number, adminPassword: string, signal?: Abo
     });
     try {
       // INFO first: it is what a node answers while it loads.
-      const info = parseInfo(await connection.callText('INFO', 'memory', 'persistence', 'replication'));
+      const info = parseInfo(await connection.callText('INFO', 'memory', 'persistence', 'replication', 'cluster'));
       const usedMemoryBytes = infoNumber(info, 'used_memory');
       if (info.get('loading') === '1') {
         return { reachable: true, loadingPercent: Math.floor(Number(info.get('loading_loaded_perc') ?? 0)) };
       }
+      const memory = usedMemoryBytes === undefined ? {} : { usedMemoryBytes };
+      if (info.get('cluster_enabled') === '0') return { reachable: true, independent: true, ...memory };
       const [nodes, cluster] = await Promise.all([
         connection.callText('CLUSTER', 'NODES'),
         connection.callText('CLUSTER', 'INFO'),
@@ -61,7 +65,7 @@ export async function viewNode(port: number, adminPassword: string, signal?: Abo
         clusterState: state,
         knownNodes,
         inSync: info.get('role') !== 'slave' || info.get('master_link_status') === 'up',
-        ...(usedMemoryBytes === undefined ? {} : { usedMemoryBytes }),
+        ...memory,
       };
     } finally {
       connection.close();
@@ -77,6 +81,7 @@ export async function viewNode(port: number, adminPassword: string, signal?: Abo
 export function nodeFault(view: NodeView, nodes: number): string | undefined {
   if (!view.reachable) return view.fault ?? 'it does not answer';
   if (view.loadingPercent !== undefined) return `it loads its data (${view.loadingPercent} %)`;
+  if (view.independent) return undefined;
   if ((view.knownNodes ?? 0) < nodes) return `it knows ${view.knownNodes ?? 0} of ${nodes} nodes`;
   if (view.clusterState !== 'ok') return `its cluster state is "${view.clusterState}"`;
   if (view.inSync === false) return 'it is not in sync with its master';

@@ -84,6 +84,8 @@ export interface RedisNodeOptions {
   nodeTimeoutMs: number;
   /** Whether replicas exist that can take over; decides how soon a crashed node is restarted. */
   hasReplicas: boolean;
+  /** False for a server that belongs to no cluster; true when not given. */
+  clustered?: boolean;
 }
 
 /** The files of a node inside its folder. */
@@ -121,7 +123,8 @@ export async function redisInstance(options: RedisNodeOptions): Promise<Instance
     name: 'redis',
     directory: options.directory,
     program: options.program,
-    args: [file('config')],
+    // The command line wins over the file.
+    args: [file('config'), ...(options.clustered === false ? ['--cluster-enabled', 'no'] : [])],
     env: plainEnvironment(),
     files: [
       { path: file('config'), content: config, mode: 0o600 },

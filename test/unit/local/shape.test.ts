@@ -18,6 +18,17 @@ describe('the shape of a new cluster', () => {
     expect(newShape({ basePort: 'auto', proxyPort: 6380 }).proxy).toEqual({ port: 6380, adminPort: 'auto' });
   });
 
+  it('is so many servers without replicas with --sharded', () => {
+    expect(newShape({ sharded: 1, basePort: 'auto' })).toEqual({
+      sharded: true,
+      masters: 1,
+      replicas: 0,
+      runtime: 'process',
+      basePort: 'auto',
+      proxy: { port: 'auto', adminPort: 'auto' },
+    });
+  });
+
   it('has no proxy with --no-proxy', () => {
     expect(newShape({ proxy: false }).proxy).toBeNull();
   });
@@ -25,6 +36,10 @@ describe('the shape of a new cluster', () => {
   it.each([
     [{ masters: 2 }, /at least 3 masters/],
     [{ replicas: -1 }, /0 or more/],
+    [{ sharded: 0 }, /1 or more/],
+    [{ sharded: 101 }, /101 nodes are more than 100/],
+    [{ sharded: 3, masters: 3 }, /--sharded and --masters exclude each other/],
+    [{ sharded: 3, replicas: 1, proxy: false }, /--sharded and --replicas and --no-proxy exclude/],
     [{ masters: 50, replicas: 2 }, /150 nodes are more than 100/],
   ])('cannot be %j', (asked, message) => {
     expect(() => newShape(asked)).toThrow(message);
