@@ -1,6 +1,6 @@
+import { unblock } from '../blocking/waits.js';
 import type { Client } from '../core/client.js';
 import type { Core } from '../core/core.js';
-import { unblock } from './blocked.js';
 import { describe } from './describe.js';
 import { type ClientFilter, matches } from './filter.js';
 
