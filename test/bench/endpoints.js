@@ -81,6 +81,32 @@ export async function startForge(program, nodes, folder) {
   return { name: 'forge', port, pid: child.pid, backends: nodes.map(({ pid }) => pid), stop: () => stop(child) };
 }
 
+/** The same before independent servers, as nutcracker has them; it takes part only where that makes a difference. */
+export async function startForgeSharded(program, servers, folder) {
+  const [port, admin] = [await freePort(), await freePort()];
+  const config = path.join(folder, `sharded-${port}.yaml`);
+  writeFileSync(
+    config,
+    [
+      'workers: 1',
+      `admin: { address: 127.0.0.1:${admin} }`,
+      `listeners: [{ address: 127.0.0.1:${port}, cluster: servers }]`,
+      'clusters:',
+      '  - name: servers',
+      '    type: sharded',
+      `    endpoints: [${servers.map((server) => `127.0.0.1:${server.port}`).join(', ')}]`,
+      '',
+    ].join('\n'),
+  );
+  const child = start(program, ['--config', config, '--pid-file', path.join(folder, `forge-${port}.pid`)]);
+  const ready = () => fetch(`http://127.0.0.1:${admin}/ready`).then(({ status }) => status === 200);
+  await until('forge-proxy in sharded mode', ready, { child });
+  return {
+    ...{ name: 'forge sharded', port, pid: child.pid, backends: servers.map(({ pid }) => pid), cases: ['mget'] },
+    stop: () => stop(child),
+  };
+}
+
 /** nutcracker with Debian's defaults, connected before the first client comes. */
 export async function startNutcracker(servers, folder) {
   const [port, stats] = [await freePort(), await freePort()];

@@ -66,7 +66,9 @@ export async function measureThroughput(endpoints, { rounds, scale, only, log })
     const requests = Math.max(REQUESTS_MIN, Math.round(one.requests * scale));
     for (const command of one.commands ?? COMMANDS) {
       // A client that knows the cluster would have to split an MGET itself.
-      const tested = one.commands === undefined ? endpoints : endpoints.filter(({ cluster }) => !cluster);
+      const tested = endpoints.filter(
+        ({ cluster, cases }) => !(cluster && one.commands) && (cases === undefined || cases.includes(one.name)),
+      );
       const runs = new Map(tested.map(({ name }) => [name, []]));
       for (let round = 0; round < rounds + (one.moreRounds ?? 0); round++) {
         for (const endpoint of tested) {

@@ -60,11 +60,16 @@ export class Fanout {
       for (let g = first; g < last; g++) this.take(g, bytes, part.replyStart, part.replyEnd);
       return;
     }
+    if (replies === 1) {
+      // It came as one whole reply.
+      this.take(first, bytes, part.replyStart, part.replyEnd);
+      return;
+    }
     let at = part.replyStart;
     for (let g = first; g < last; g++) {
       const end = replyEndAt(bytes, at, part.replyEnd);
       this.take(g, bytes, at, end);
-      if (bytes[at] === 45 && replies > 1 && readRedirect(bytes, at, end) !== null) this.sendAgain(core, part, g);
+      if (bytes[at] === 45 && readRedirect(bytes, at, end) !== null) this.sendAgain(core, part, g);
       at = end;
     }
   }
@@ -238,14 +243,13 @@ function mergeValues(core: Core, fanout: Fanout, output: Output | null): MergedR
     let line = fanout.startOf(g);
     total += fanout.endOf(g) - line;
     if (fanout.isError(g)) continue;
-    // The element count's line is passed over: the group was asked for as many keys as it serves.
-    if (bytes[line] !== 42) return { pieces: [core.texts.upstreamProtocolError], failed: true };
+    // What is in the output cannot be taken back: a group must bring as many values as it was asked for.
+    const values = line;
     while (bytes[line] !== 10) line++;
-    at[g] = line + 1;
-    // What is in the output cannot be taken back: the values are counted first.
-    if (keysOfGroup[g] > 1 && !holds(bytes, line + 1, fanout.endOf(g), keysOfGroup[g])) {
+    if (bytes[values] !== 42 || parseDecimal(bytes, values + 1, line - 1) !== keysOfGroup[g]) {
       return { pieces: [core.texts.upstreamProtocolError], failed: true };
     }
+    at[g] = line + 1;
   }
   let failed = false;
   const gather = output === null ? new Gather(core, total) : null;
@@ -267,14 +271,4 @@ function mergeValues(core: Core, fanout: Fanout, output: Output | null): MergedR
   }
   gather?.close();
   return { pieces: gather?.pieces ?? [], failed };
-}
-
-/** True when so many whole replies stand in the range. */
-function holds(bytes: Bytes, start: number, end: number, replies: number): boolean {
-  let at = start;
-  for (let i = 0; i < replies; i++) {
-    if (at >= end) return false;
-    at = replyEndAt(bytes, at, end);
-  }
-  return true;
 }

@@ -1,5 +1,12 @@
 import type { Bytes } from '../bytes.js';
-import { flatReplyEnd, REPLY_INCOMPLETE, REPLY_MALFORMED, ReplyFramer, shortReplyEnd } from '../resp/reply-framer.js';
+import {
+  flatArrayEnd,
+  flatReplyEnd,
+  REPLY_INCOMPLETE,
+  REPLY_MALFORMED,
+  ReplyFramer,
+  shortReplyEnd,
+} from '../resp/reply-framer.js';
 import type { Client } from './client.js';
 import type { Core } from './core.js';
 import type { RequestFifo } from './fifo.js';
@@ -10,6 +17,7 @@ import type { Request } from './request.js';
 const ERROR_BYTES_MAX = 1024 * 1024;
 
 const PUSH = 62;
+const ARRAY = 42;
 
 /**
  * A reply is passed on before it is whole once this much of it has come. What is passed on cannot be taken back: when
@@ -54,7 +62,10 @@ export class ReplyReader {
       const fresh = framer.idle && this.errorCarry === null;
       if (fresh) {
         next = flatReplyEnd(bytes, at, end);
-        if (next < 0) this.inPush = bytes[at] === PUSH;
+        if (next < 0) {
+          if (bytes[at] === ARRAY) next = flatArrayEnd(bytes, at, end);
+          else this.inPush = bytes[at] === PUSH;
+        }
       }
       if (next < 0) {
         next = framer.feed(bytes, at, end);

@@ -53,6 +53,31 @@ export function shortReplyEnd(bytes: Uint8Array, at: number, end: number): numbe
     : flatReplyEnd(bytes, at, end);
 }
 
+/** Elements of an array that are looked at by `flatArrayEnd`; a longer one takes the general way. */
+const FLAT_ARRAY_LENGTH_MAX = 65536;
+
+/**
+ * The offset after the array at `at` when all of its elements are of the kinds that `flatReplyEnd` knows and it is wholly
+ * in `bytes[at, end)`; else `REPLY_INCOMPLETE`: `ReplyFramer` has to look.
+ */
+export function flatArrayEnd(bytes: Uint8Array, at: number, end: number): number {
+  let length = 0;
+  let i = at + 1;
+  for (; i < end; i++) {
+    const digit = bytes[i] - 48;
+    if (digit < 0 || digit > 9) break;
+    length = length * 10 + digit;
+    if (length > FLAT_ARRAY_LENGTH_MAX) return REPLY_INCOMPLETE;
+  }
+  if (i === at + 1 || i + 1 >= end || bytes[i] !== 13 || bytes[i + 1] !== LF) return REPLY_INCOMPLETE;
+  let next = i + 2;
+  for (; length > 0; length--) {
+    next = next < end ? flatReplyEnd(bytes, next, end) : REPLY_INCOMPLETE;
+    if (next < 0) return REPLY_INCOMPLETE;
+  }
+  return next;
+}
+
 /**
  * Finds where a reply ends, without looking at what it says, copying or recursing: nested aggregates only add to a
  * count of values still to come, so any depth costs the same. Keeps its place between chunks.

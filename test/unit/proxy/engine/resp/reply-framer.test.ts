@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  flatArrayEnd,
   flatReplyEnd,
   REPLY_INCOMPLETE,
   REPLY_MALFORMED,
   ReplyFramer,
+  shortReplyEnd,
 } from '../../../../../src/proxy/engine/resp/reply-framer.js';
 import { decodeValue } from '../support/resp.js';
 
@@ -129,6 +131,26 @@ describe('framing replies', () => {
         const part = bytes.subarray(0, length);
         const flat = flatReplyEnd(part, 0, part.length);
         if (flat !== REPLY_INCOMPLETE) expect(flat).toBe(referenceEnds(bytes)[0]);
+        const short = shortReplyEnd(part, 0, part.length);
+        if (short !== REPLY_INCOMPLETE) expect(short).toBe(referenceEnds(bytes)[0]);
+        const array = part[0] === 42 ? flatArrayEnd(part, 0, part.length) : REPLY_INCOMPLETE;
+        if (array !== REPLY_INCOMPLETE) expect(array).toBe(referenceEnds(bytes)[0]);
+      }),
+    );
+  });
+
+  it('sees the end of an array of plain values at a glance, and of no part of one', () => {
+    const values = fc.array(
+      fc.oneof(
+        binary.map((bytes) => bulk('$', bytes)),
+        fc.constant(Buffer.from(':7\r\n')),
+      ),
+    );
+    fc.assert(
+      fc.property(values, (elements) => {
+        const whole = Buffer.concat([Buffer.from(`*${elements.length}\r\n`), ...elements]);
+        expect(flatArrayEnd(Buffer.concat([whole, Buffer.from('+OK\r\n')]), 0, whole.length + 5)).toBe(whole.length);
+        for (let cut = 0; cut < whole.length; cut++) expect(flatArrayEnd(whole, 0, cut)).toBe(REPLY_INCOMPLETE);
       }),
     );
   });
