@@ -33,6 +33,8 @@ const AGGREGATES: Readonly<Record<string, (n: number) => number>> = {
   '~': (n) => n,
   '>': (n) => n,
   '%': (n) => 2 * n,
+  // An attribute stands before the value that it is about.
+  '|': (n) => 2 * n + 1,
 };
 
 /** Offset after the reply at `at`; when it is not whole, the negated number of bytes it has at least. */
@@ -138,6 +140,9 @@ function decodeAt(raw: Buffer, cursor: { at: number }): Value {
     case '*':
     case '>':
       return Number(line) < 0 ? null : many(Number(line));
+    case '|':
+      many(2 * Number(line));
+      return decodeAt(raw, cursor);
     case '~':
       return new Set(many(Number(line)));
     case '%': {
