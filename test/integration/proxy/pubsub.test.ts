@@ -4,8 +4,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { moveSlot } from '../../support/migrate.js';
 import { type RunningProxy, startProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
-import { poll, type RedisCluster, type RedisServer, startCluster } from '../../support/redis.js';
-import { decode, ErrorReply, type Value } from '../../support/resp.js';
+import { poll, type RedisCluster, type RedisServer, startCluster, startServers } from '../../support/redis.js';
+import { command, decode, ErrorReply, type Value } from '../../support/resp.js';
 
 const WORKERS = 2;
 const SOON_MS = 10_000;
@@ -360,6 +360,102 @@ describe('real clients', () => {
       expect(await subscriber.get('node:none')).toBeNull();
     } finally {
       await Promise.all([subscriber.close(), publisher.close()]);
+    }
+  });
+});
+
+describe('what a client may do beside', () => {
+  it('RESET ends its subscriptions without a word, and leaving does', async () => {
+    const [client, other, asker] = [await connect(), await connect(3), await connect()];
+    for (const each of [client, other]) {
+      await each.call('SUBSCRIBE', 'reset');
+      await each.call('PSUBSCRIBE', 'reset*');
+      await each.call('SSUBSCRIBE', 'reset:s');
+    }
+    expect(await asker.ask('CLIENT', 'LIST', 'TYPE', 'pubsub')).toMatch(
+      / sub=1 psub=1 ssub=1 .*\n.* sub=1 psub=1 ssub=1 /,
+    );
+    expect(await asker.ask('PUBSUB', 'NUMSUB', 'reset')).toEqual(['reset', 2]);
+    expect(await client.ask('RESET')).toBe('RESET');
+    expect(await client.ask('PING')).toBe('PONG');
+    expect(await asker.ask('PUBSUB', 'NUMSUB', 'reset')).toEqual(['reset', 1]);
+    other.close();
+    await poll('the other one is gone', SOON_MS, async () => (await asker.ask('PUBLISH', 'reset', 'x')) === 0);
+    expect(client.unread.replies).toBe(0);
+    await client.call('SUBSCRIBE', 'reset');
+    expect(await client.ask('QUIT')).toBe('OK');
+    await client.untilClosed();
+  });
+
+  it('RESP3 clients use everything; with replies off, messages come all the same', async () => {
+    const [client, publisher] = [await connect(3), await connect()];
+    await client.call('SUBSCRIBE', 'beside');
+    expect(await client.ask('SET', 'beside:key', 'v')).toBe('OK');
+    expect(await client.ask('GET', 'beside:key')).toBe('v');
+    client.send('*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$3\r\nOFF\r\n');
+    client.send('*2\r\n$3\r\nGET\r\n$10\r\nbeside:key\r\n');
+    client.send('*2\r\n$9\r\nSUBSCRIBE\r\n$8\r\nbeside:2\r\n');
+    expect(await next(client)).toEqual([['subscribe', 'beside:2', 2]]);
+    expect(await publisher.ask('PUBLISH', 'beside:2', 'x')).toBe(1);
+    expect(await next(client)).toEqual([['message', 'beside:2', 'x']]);
+  });
+});
+
+describe('in sharded mode', () => {
+  it('channels are where PUBLISH goes, and patterns at every server', async () => {
+    const servers = await startServers(3, { requirepass: 'secret' });
+    const sharded = await startProxy({
+      env: { PUBSUB_TEST_PASSWORD: 'secret' },
+      config: {
+        workers: 2,
+        listeners: [{ cluster: 'main' }],
+        clusters: [
+          {
+            name: 'main',
+            type: 'sharded',
+            endpoints: servers.map((server) => server.address),
+            auth_password: { environment: 'PUBSUB_TEST_PASSWORD' },
+          },
+        ],
+      },
+    });
+    try {
+      const channels = Array.from({ length: 30 }, (_, i) => `sharded:${i}`);
+      const open = async () => {
+        const client = await RawClient.connect({ port: sharded.port });
+        clients.push(client);
+        return client;
+      };
+      const subscribers = await Promise.all(Array.from({ length: 6 }, open));
+      const publisher = await open();
+      for (const client of subscribers) {
+        client.send(command('SUBSCRIBE', ...channels));
+        await client.raw(channels.length);
+        await client.call('PSUBSCRIBE', 'sharded:1*');
+        client.send(command('SSUBSCRIBE', ...channels));
+        await client.raw(channels.length);
+      }
+      let expected = 0;
+      for (const channel of channels) {
+        const both = channel.startsWith('sharded:1');
+        expected += both ? 2 : 1;
+        expect(await publisher.ask('PUBLISH', channel, channel)).toBe(both ? 12 : 6);
+        expect(await publisher.ask('SPUBLISH', channel, channel)).toBe(6);
+        expected++;
+      }
+      for (const client of subscribers) {
+        const heard = (await next(client, expected)) as string[][];
+        for (const channel of channels) {
+          expect(heard).toContainEqual(['message', channel, channel]);
+          expect(heard).toContainEqual(['smessage', channel, channel]);
+        }
+        expect(client.unread.replies).toBe(0);
+      }
+      expect(await publisher.ask('PUBSUB', 'NUMSUB', 'sharded:1')).toEqual(['sharded:1', 6]);
+      expect(await publisher.ask('PUBSUB', 'NUMPAT')).toBe(1);
+    } finally {
+      await sharded.stop();
+      await Promise.all(servers.map((server) => server.stop()));
     }
   });
 });

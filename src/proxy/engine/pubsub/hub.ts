@@ -314,10 +314,4 @@ export class Hub {
   streamed(client: Client): void {
     this.subscribers.of(client)?.release();
   }
-
-  /** Channels, patterns and shard channels that a client is subscribed to. */
-  counts(client: Client): { sub: number; psub: number; ssub: number } {
-    const [sub, psub, ssub] = this.subscribers.of(client)?.topics.map((topics) => topics.size) ?? [0, 0, 0];
-    return { sub, psub, ssub };
-  }
 }

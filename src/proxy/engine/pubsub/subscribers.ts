@@ -154,6 +154,10 @@ export class Subscribers {
     const { client } = subscriber;
     const { core } = this.hub;
     core.stats[Counter.downstream_pubsub_subscriptions_active] = this.total;
+    const [channels, patterns, shards] = subscriber.topics;
+    client.details.channels = channels.size;
+    client.details.patterns = patterns.size;
+    client.details.shardChannels = shards.size;
     const busy = subscriber.total > 0 || subscriber.queue.length > 0;
     const wanted = busy && client.proto === 2;
     if (wanted && client.mode === null) client.mode = subscribedMode;
