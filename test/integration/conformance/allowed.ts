@@ -9,10 +9,15 @@ export const INFO_OF_ONE_NODE: ReadonlySet<string> = new Set([
   // Of newer releases:
   ...['listener0', 'availability_zone', 'pubsub_clients', 'watching_clients', 'total_watched_keys'],
   ...['total_blocking_keys', 'total_blocking_keys_on_nokey', 'paused_reason', 'paused_actions'],
-  ...['paused_timeout_milliseconds'],
+  ...['paused_timeout_milliseconds', 'replicas_waiting_psync'],
   ...['master_replid', 'master_replid2', 'master_repl_offset', 'second_repl_offset', 'repl_backlog_active'],
   ...['repl_backlog_size', 'repl_backlog_first_byte_offset', 'repl_backlog_histlen'],
 ]);
+
+/** Fields of CLIENT LIST, all of newer releases, that are about a connection to a node. */
+export const CLIENT_FIELDS_OF_A_NODE: ReadonlySet<string> = new Set(
+  'capa tot-net-in tot-net-out tot-cmds io-thread'.split(' '),
+);
 
 /**
  * Differences between one server and the proxy that are meant: why, and what the proxy has to answer instead. A case

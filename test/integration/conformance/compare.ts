@@ -1,5 +1,5 @@
 /** What of a reply is compared. Without a mark: every byte. */
-import { INFO_OF_ONE_NODE } from './allowed.js';
+import { CLIENT_FIELDS_OF_A_NODE, INFO_OF_ONE_NODE } from './allowed.js';
 import type { Marks } from './script.js';
 
 /** A reply with its types kept, so that RESP2 and RESP3 can be told apart. */
@@ -99,10 +99,7 @@ export function missingInfo(server: Buffer, proxy: Buffer): string {
 
 /** Fields of CLIENT LIST that are a moment's, an address or an amount. */
 const OF_A_CLIENT = new Set(
-  (
-    'id addr laddr fd age idle events qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem tot-net-in tot-net-out ' +
-    'tot-cmds io-thread'
-  ).split(' '),
+  'id addr laddr fd age idle events qbuf qbuf-free argv-mem multi-mem rbs rbp obl oll omem tot-mem'.split(' '),
 );
 
 function clientFields(raw: Buffer): Map<string, string> {
@@ -114,6 +111,7 @@ function clientFields(raw: Buffer): Map<string, string> {
 export function otherClientFields(server: Buffer, proxy: Buffer): string {
   const found = clientFields(proxy);
   return [...clientFields(server)]
+    .filter(([name]) => !CLIENT_FIELDS_OF_A_NODE.has(name))
     .filter(([name, value]) => (OF_A_CLIENT.has(name) ? !found.has(name) : found.get(name) !== value))
     .map(([name, value]) => `${name}=${value}`)
     .join(' ');

@@ -21,6 +21,8 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   asking: 'is how the proxy itself follows a redirection',
   readonly: 'chooses replicas, which is the read policy of the proxy',
   readwrite: 'chooses masters, which is the read policy of the proxy',
+  'client|capa': 'tells a node what redirections the client can follow; there are none here',
+  'client|import-source': 'belongs to a node that takes in data from another',
   'script|debug': 'stops a server for a debugger',
   'acl|deluser': "is about the servers' users, who are not the proxy's",
   'acl|dryrun': "is about the servers' users, who are not the proxy's",

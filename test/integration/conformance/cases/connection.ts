@@ -51,7 +51,6 @@ export const CONNECTION = script(
   CLIENT ID extra
   CLIENT GETREDIR
   CLIENT TRACKINGINFO
-  CLIENT CAPA redirect
   @allowed:help CLIENT HELP
   CLIENT KILL 127.0.0.1:1
   CLIENT KILL ID 999999999
@@ -77,7 +76,6 @@ export const CONNECTION = script(
   CLIENT TRACKING BOGUS
   CLIENT CACHING YES
   CLIENT CACHING BOGUS
-  CLIENT IMPORT-SOURCE ON
   AUTH secret
   # Alone: in a pipeline, Redis 8.0.6 does not answer this one.
   @alone AUTH someone secret
