@@ -2,10 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { formatInfo, humanBytes, mergeInfo, parseInfo } from '../../../../../src/proxy/engine/broadcast/info-text.js';
 
 const merged = (section: string, ...texts: string[][]) => {
-  const [{ fields }] = mergeInfo(texts.map((lines) => parseInfo(`# ${section}\r\n${lines.join('\r\n')}\r\n`))) as [
-    { fields: Map<string, string> },
-  ];
-  return Object.fromEntries(fields);
+  const [first] = mergeInfo(texts.map((lines) => parseInfo(`# ${section}\r\n${lines.join('\r\n')}\r\n`)));
+  return Object.fromEntries(first!.fields);
 };
 
 describe('INFO of several masters', () => {

@@ -154,7 +154,7 @@ describe('a reply as a tree', () => {
       const bytes = Buffer.from(reply, 'latin1');
       const tree = parseTree(bytes, 0, bytes.length);
       expect(tree, reply).not.toBeNull();
-      expect(encodeTree(tree!, core.runtime.allocate).toString('latin1')).toBe(reply);
+      expect(Buffer.from(encodeTree(tree!, core.runtime.allocate)).toString('latin1')).toBe(reply);
     }
   });
 
