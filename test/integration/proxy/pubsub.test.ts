@@ -4,7 +4,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { moveSlot } from '../../support/migrate.js';
 import { type RunningProxy, startProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
-import { poll, type RedisCluster, type RedisServer, startCluster, startServers } from '../../support/redis.js';
+import {
+  poll,
+  type RedisCluster,
+  type RedisServer,
+  startCluster,
+  startRedis,
+  startServers,
+} from '../../support/redis.js';
 import { command, decode, ErrorReply, type Value } from '../../support/resp.js';
 
 const WORKERS = 2;
@@ -26,6 +33,7 @@ afterEach(() => {
 
 afterAll(async () => {
   await proxy?.stop();
+  await Promise.all(revived.map((node) => node.stop()));
   await cluster?.stop();
 });
 
@@ -41,6 +49,20 @@ const next = async (client: RawClient, count = 1): Promise<Value[]> => (await cl
 
 const alive = () => cluster.nodes.filter((node) => !killed.has(node));
 const killed = new Set<RedisServer>();
+/** Started again in the place of killed ones. */
+const revived: RedisServer[] = [];
+
+/** Waits until all nodes that live see all slots served. */
+async function whole(): Promise<void> {
+  await poll('the cluster is whole', FAILOVER_MS, async () => {
+    const states = await Promise.all([...alive(), ...revived].map((node) => node.call('CLUSTER', 'INFO')));
+    return states.every((state) =>
+      ['cluster_state:ok', 'cluster_slots_pfail:0', 'cluster_slots_fail:0'].every((line) =>
+        String(state).includes(line),
+      ),
+    );
+  });
+}
 
 /** The connections to all nodes that have subscriptions. */
 async function upstreamSubscribers(): Promise<string[]> {
@@ -382,7 +404,7 @@ describe('what a client may do beside', () => {
     other.close();
     await poll('the other one is gone', SOON_MS, async () => (await asker.ask('PUBLISH', 'reset', 'x')) === 0);
     expect(client.unread.replies).toBe(0);
-    await client.call('SUBSCRIBE', 'reset');
+    await client.call('SUBSCRIBE', 'quit');
     expect(await client.ask('QUIT')).toBe('OK');
     await client.untilClosed();
   });
@@ -509,14 +531,58 @@ describe('a failover', () => {
     await poll('the old master is a replica', FAILOVER_MS, async () => (await roleOf(master))[0] === 'slave');
   });
 
+  it('is not needed to leave a node that hangs', async () => {
+    // On both workers; each has its subscriptions at another node.
+    const subscribers = await Promise.all([2, 3, 2, 3, 2, 3, 2, 3].map(connect));
+    for (const client of subscribers) await client.call('SUBSCRIBE', 'hangs');
+    const holders: RedisServer[] = [];
+    for (const node of alive()) {
+      const [, count] = (await node.call('PUBSUB', 'NUMSUB', 'hangs')) as [string, number];
+      if (count > 0) holders.push(node);
+    }
+    const shard = await connect(3);
+    await shard.call('SSUBSCRIBE', 'hangs:shard');
+    const [victim] = holders;
+    const other = alive().find((node) => node !== victim)!;
+    await victim!.kill('SIGSTOP');
+    try {
+      const began = performance.now();
+      await poll('messages come again', SOON_MS, async () => {
+        await other.call('PUBLISH', 'hangs', 'x');
+        return subscribers.every((client) => client.unread.replies > 0);
+      });
+      // One second of silence, two to answer, and what a busy machine takes.
+      expect(performance.now() - began).toBeLessThan(9000);
+    } finally {
+      await victim!.kill('SIGCONT');
+    }
+    await whole();
+    await untilHeard(await connect(), 'SPUBLISH', 'hangs:shard', shard);
+  });
+
+  it('of a master brings its shard channels to the new one', async () => {
+    const channel = 'dies:shard';
+    const slot = await slotOf(channel);
+    const subscribers = await Promise.all([2, 3, 2].map(connect));
+    for (const client of subscribers) await client.call('SSUBSCRIBE', channel);
+    const master = await masterOf(slot);
+    killed.add(master);
+    await master.kill();
+    for (const client of subscribers) await untilHeard(await connect(), 'SPUBLISH', channel, client);
+    expect(subscribers.some((client) => client.closed)).toBe(false);
+    const { dir } = master;
+    revived.push(await startRedis({ cluster: true, port: master.port, args: ['--dir', dir] }));
+    await whole();
+  });
+
   it('of the node that the subscriptions are at costs the messages of a moment, and no connection', async () => {
     const subscribers = await Promise.all([2, 3, 2, 3, 2, 3].map(connect));
     const publisher = await connect();
     for (const client of subscribers) await client.call('SUBSCRIBE', 'killed');
-    // Any node with a subscription of the proxy will do.
     let victim: RedisServer | undefined;
     for (const node of alive()) {
-      if (String(await node.call('CLIENT', 'LIST', 'TYPE', 'pubsub')) !== '') victim = node;
+      const [, count] = (await node.call('PUBSUB', 'NUMSUB', 'killed')) as [string, number];
+      if (count > 0) victim = node;
     }
     killed.add(victim!);
     await victim!.kill();
