@@ -32,7 +32,7 @@ beforeAll(async () => {
     ['LPUSH', 'admin:1', 'x'],
     ['MGET', 'admin:1', 'admin:2', 'admin:3'],
     ['OBJECT', 'ENCODING', 'admin:1'],
-    ['SUBSCRIBE', 'channel'],
+    ['SHUTDOWN'],
     ['GET'],
   ]);
   // Nodes list a replica once its offset has come round.

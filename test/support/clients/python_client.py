@@ -83,7 +83,7 @@ def pipelines():
 
 def errors():
     fails(redis.ResponseError, "WRONGTYPE", r.lpush, "py:s", "x")
-    fails(redis.ResponseError, "unsupported command 'subscribe'", r.execute_command, "SUBSCRIBE", "channel")
+    fails(redis.ResponseError, "unsupported command 'shutdown'", r.execute_command, "SHUTDOWN")
     fails(redis.ResponseError, "wrong number of arguments", r.execute_command, "GET")
     same(r.get("py:s"), b"value")
 
