@@ -299,10 +299,10 @@ export class Router {
   }
 
   private routeAgain(request: Request): void {
-    // What an ASK sent elsewhere is not where the map says; it goes back and asks again.
+    // What an ASK sent elsewhere is not where the map says; it asks again. What is for one node is for no other.
     request.asking = false;
     if (request.client === null && request.parent === null) releaseRequest(request);
-    else if (hasHost(request, this)) this.route(request);
+    else if (hasHost(request, this) && !(request.pinned && request.slot < 0)) this.route(request);
     else this.failNoUpstream(request);
   }
 
