@@ -11,7 +11,6 @@ import type { Core } from './core.js';
 import { Fanout } from './fanout.js';
 import { refuseArity } from './refuse.js';
 import { acquireRequest } from './request.js';
-import { send } from './send.js';
 
 /** Slots and node indices of one cluster are below this. */
 const MARKS = 65536;
@@ -41,7 +40,9 @@ export function split(client: Client, entry: CommandEntry, bytes: Bytes, start: 
     return true;
   }
   reserve(keys);
-  if (core.routing !== null) return splitRouted(core.routing, client, entry, bytes, start, frame, keys);
+  const { routing } = core;
+  if (routing !== null && routing.only === null) return splitRouted(routing, client, entry, bytes, start, frame, keys);
+  const read = routing !== null && entry.replicaSafe ? (routing.only as Way).read : 0;
   core.countRequest(entry);
   const { keySpace } = router;
   let same = true;
@@ -49,8 +50,8 @@ export function split(client: Client, entry: CommandEntry, bytes: Bytes, start: 
     slotOfKey[i] = keySpace.slotOf(bytes, frame.starts[arg], frame.ends[arg]);
     if (slotOfKey[i] !== slotOfKey[0]) same = false;
   }
-  if (same) send(client, entry, bytes, start, frame.end, router, slotOfKey[0]);
-  else fanOut(client, entry, bytes, frame, keys, null);
+  if (same) sendRead(client, entry, bytes, start, frame.end, router, slotOfKey[0], read);
+  else fanOut(client, entry, bytes, frame, keys, null, read);
   return true;
 }
 
@@ -105,11 +106,11 @@ function splitRouted(
   if (mirrored) mirrorSplit(core, entry, bytes, start, frame, ways);
   const [{ router, read }] = ways;
   if (same) sendRead(client, entry, bytes, start, frame.end, router, slotOfKey[0], entry.replicaSafe ? read : 0);
-  else fanOut(client, entry, bytes, frame, keys, ways);
+  else fanOut(client, entry, bytes, frame, keys, ways, 0);
   return true;
 }
 
-/** Sends a command as several; the keys' slots are in `slotOfKey`. @param ways of each key; null: all as always */
+/** Sends a command as several; the keys' slots are in `slotOfKey`. @param ways of each key; null: the only one, with `read` */
 function fanOut(
   client: Client,
   entry: CommandEntry,
@@ -117,6 +118,7 @@ function fanOut(
   frame: RequestFrame,
   keys: number,
   ways: readonly Way[] | null,
+  read: number,
 ): void {
   const { core } = client;
   const fanout = group(entry, core, keys, ways);
@@ -137,7 +139,7 @@ function fanOut(
     part.end = fanout.commandAt[fanout.firstOfBatch[b + 1]];
     const way = ways === null ? null : ways[keyOfBatch[b]];
     part.router = way === null ? core.router : way.router;
-    part.read = way !== null && entry.replicaSafe ? way.read : 0;
+    part.read = way === null ? read : entry.replicaSafe ? way.read : 0;
     part.slot = fanout.slots[first];
     part.replies = fanout.firstOfBatch[b + 1] - first;
     part.proto = client.proto;

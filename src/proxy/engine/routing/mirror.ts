@@ -19,7 +19,8 @@ export function mirrorCommand(
 ): void {
   for (const mirror of way.mirrors) {
     if (!chosen(core, mirror, entry)) continue;
-    sendCopy(core, mirror.router, mirror.router.keySpace.slotOf(bytes, keyStart, keyEnd), entry, bytes, start, end);
+    const { router } = mirror;
+    sendCopy(core, router, router.keySpace.slotOf(bytes, keyStart, keyEnd), entry, bytes, start, end);
   }
 }
 

@@ -58,6 +58,8 @@ export class Way {
 export class Routing {
   /** Of keys without a prefix of the table; null: they have no upstream. */
   readonly catchAll: Way | null;
+  /** The way of all keys, when there is only one and it has no mirrors: most is easier then. */
+  readonly only: Way | null;
   private readonly prefixes: Prefixes | null;
   private readonly ways: readonly Way[];
 
@@ -66,6 +68,7 @@ export class Routing {
     this.ways = table.routes.map((route) => new Way(route, routers, allocate));
     const prefixes = table.routes.map(({ prefix }) => utf8Bytes(prefix, allocate));
     this.prefixes = prefixes.length === 0 ? null : new Prefixes(prefixes, table.caseInsensitive);
+    this.only = this.ways.length === 0 && this.catchAll?.mirrors.length === 0 ? this.catchAll : null;
     for (const way of this.all()) if (way.read !== Read.master) way.router.reads.use();
   }
 
@@ -83,13 +86,7 @@ export class Routing {
 
   /** True when a Redis Cluster gets every command unchanged, and only its masters do: nothing has to be looked at. */
   get plain(): boolean {
-    const { catchAll } = this;
-    return (
-      catchAll !== null &&
-      this.ways.length === 0 &&
-      catchAll.mirrors.length === 0 &&
-      catchAll.read === Read.master &&
-      catchAll.router.keySpace.clustered
-    );
+    const { only } = this;
+    return only !== null && only.read === Read.master && only.router.keySpace.clustered;
   }
 }

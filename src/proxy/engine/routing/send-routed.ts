@@ -17,6 +17,16 @@ export function sendRouted(
   frame: RequestFrame,
 ): boolean {
   const { core } = client;
+  const only = entry.manyKeys ? null : (core.routing?.only ?? null);
+  const first = only === null ? 0 : entry.firstKey(bytes, frame);
+  if (only !== null && first > 0) {
+    // One cluster for all keys, and one key: the ordinary case of sharded mode.
+    core.countRequest(entry);
+    const { router: all, read } = only;
+    const slot = all.keySpace.slotOf(bytes, frame.starts[first], frame.ends[first]);
+    sendRead(client, entry, bytes, start, frame.end, all, slot, entry.replicaSafe ? read : Read.master);
+    return true;
+  }
   const resolved = resolve(client, entry, bytes, start, frame);
   if (resolved === null) return true;
   core.countRequest(entry);
