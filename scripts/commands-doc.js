@@ -21,6 +21,10 @@ const BY_ROUTE = {
 /** Where the kind of route does not say it. */
 const BY_NAME = {
   'acl|whoami': { served: 'local', notes: "the proxy's user" },
+  'client|caching': { served: 'refused', notes: 'there is no [tracking](clients.md#client-tracking)' },
+  'client|capa': { served: 'refused', notes: 'has no meaning for the proxy' },
+  'client|import-source': { served: 'refused', notes: 'has no meaning for the proxy' },
+  'client|tracking': { served: 'refused', notes: '`ON`; [why](clients.md#client-tracking)' },
   'config|get': { served: 'any master', notes: 'nodes may differ' },
   discard: { served: 'local' },
   info: { served: 'all masters', merge: 'one text', notes: '[as one server](#info)' },
@@ -30,6 +34,7 @@ const BY_NAME = {
   randomkey: { served: 'one master after another', merge: 'the first key; null when all are empty' },
   role: { served: 'local', notes: 'a master without replicas' },
   swapdb: { served: 'refused', notes: 'as in a cluster: there is one database' },
+  monitor: { notes: "[the proxy's clients](clients.md#monitor)" },
   select: { notes: 'database 0 only' },
   time: { notes: "the proxy's clock" },
   wait: { served: 'all masters that this client wrote to', merge: 'smallest' },

@@ -150,13 +150,15 @@ class InfoTask implements Task {
           ['uptime_in_seconds', uptime],
           ['uptime_in_days', Math.floor(uptime / 86400)],
         ];
-      case 'clients':
-        // The masters' clients are proxies.
+      case 'clients': {
+        // The masters' clients are proxies; but whoever blocks, blocks at one of them.
+        const blocked = fields.get('blocked_clients') ?? 0;
         fields.clear();
         return [
           ['connected_clients', total(Counter.downstream_cx_active)],
-          ['blocked_clients', 0],
+          ['blocked_clients', blocked],
         ];
+      }
       case 'persistence':
         // Commands for a master that loads wait for it; the endpoint serves.
         return [['loading', 0]];

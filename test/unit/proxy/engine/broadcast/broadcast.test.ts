@@ -145,6 +145,24 @@ describe('a command for all nodes', () => {
   });
 });
 
+describe('a command for all nodes whose connection is not made yet', () => {
+  it('does not go to another node when the topology changes meanwhile', () => {
+    const { fake, client, say, answer, sent } = start(2);
+    const nodes = [0, 1].map((index) => ({ index, host: `node${index}`, port: 7000 }));
+    fake.core.router.applyNodes([...nodes, { index: 2, host: 'node2', port: 7000, masterIndex: 0 }]);
+    fake.turn();
+    fake.core.beginEvent();
+    client.client.received(Buffer.from(command('CONFIG', 'RESETSTAT')));
+    fake.core.router.slotMap.assign(3, 1);
+    fake.core.router.mapChanged();
+    fake.turn();
+    for (const node of [0, 1]) expect(sent(node)).toBe(command('CONFIG', 'RESETSTAT'));
+    answer(0, '+OK\r\n');
+    expect(answer(1, '+OK\r\n')).toBe('-finished with 1 error(s)\r\n');
+    expect(say('PING')).toBe('+PONG\r\n');
+  });
+});
+
 describe('RANDOMKEY', () => {
   it('asks one shard after another until one has a key', () => {
     const { fake, client, say } = start();
