@@ -279,6 +279,40 @@ describe('SCAN while slots move', () => {
   });
 });
 
+describe.runIf(canHaveNewerServers())('SCAN while Valkey moves a slot at one stroke', () => {
+  it('says so: no slot is open, and the keys are elsewhere all the same', async () => {
+    const cluster = await startCluster({ executable: newerServers().valkey9 });
+    const proxy = await startProxy({ cluster: cluster.addresses });
+    const client = await RawClient.connect({ port: proxy.port });
+    try {
+      const all = Array.from({ length: 3000 }, (_, i) => `key:${i}`);
+      await fill(client, all);
+      const [first, , third] = cluster.masters as [RedisServer, RedisServer, RedisServer];
+      const target = String(await first.call('CLUSTER', 'MYID'));
+      const owns = async () =>
+        /^\S+ \S+ \S*myself\S* .* 16000-16383/m.test(String(await first.call('CLUSTER', 'NODES')));
+      const scan = scanAll(
+        () => client,
+        ['COUNT', 100],
+        async (steps) => {
+          if (steps !== 12) return;
+          await third.call('CLUSTER', 'MIGRATESLOTS', 'SLOTSRANGE', 16_000, 16_383, 'NODE', target);
+          await poll('the slots are at the other master', 20_000, owns);
+        },
+      );
+      await expect(scan).rejects.toThrow('ERR slots have moved between shards since this scan began');
+      await poll('a scan begun anew finds all', 10_000, async () => {
+        const found = await scanAll(() => client, ['COUNT', 100]).catch(() => null);
+        return found !== null && missing(all, found.keys).length === 0;
+      });
+    } finally {
+      client.close();
+      await proxy.stop();
+      await cluster.stop();
+    }
+  });
+});
+
 describe('SCAN over independent servers', () => {
   it('goes from one to the next', async () => {
     const servers = await startServers(3);
