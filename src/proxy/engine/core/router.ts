@@ -12,7 +12,7 @@ import { type Request, RequestState, releaseRequest } from './request.js';
 import type { RefreshReason } from './runtime.js';
 import type { ClusterSettings } from './settings.js';
 import type { SlotMap } from './slot-map.js';
-import { TokenBucket } from './token-bucket.js';
+import { connectBucket, type TokenBucket } from './token-bucket.js';
 import { formatAddress, UpstreamNode } from './upstream-node.js';
 
 /** A node as the main thread announces it; `index` is what the slot map holds. */
@@ -73,7 +73,7 @@ export class Router {
     this.settings = cluster.settings;
     this.keySpace = cluster.keySpace;
     this.slotMap = cluster.slotMap;
-    this.connects = new TokenBucket(core.limits.connectRatePerSecond, core.limits.connectBurst, core.nowMs);
+    this.connects = connectBucket(cluster.settings, core.limits, core.nowMs);
   }
 
   // ---------------------------------------------------------------- small things
@@ -219,7 +219,7 @@ export class Router {
     const address = formatAddress(host, redirect.port);
     let node = this.byAddress.get(address);
     if (node === undefined) {
-      if (this.unknown >= this.core.limits.upstreamUnknownMax) {
+      if (this.unknown >= (this.settings.unknownMax ?? this.core.limits.upstreamUnknownMax)) {
         this.count(Counter.max_upstream_unknown_connections_reached);
         return null;
       }
@@ -227,7 +227,7 @@ export class Router {
       this.byAddress.set(address, node);
       this.unknown++;
     }
-    if (redirect.type === 'moved') {
+    if (redirect.type === 'moved' && this.keySpace.clustered) {
       const index = this.indexOf.get(node);
       if (index !== undefined) this.slotMap.assign(redirect.slot, index);
     }

@@ -26,6 +26,11 @@ export interface ClusterSettings {
   readonly connectTimeoutMs: number;
   readonly upstreamUsername: string;
   readonly upstreamPassword: string;
+  /** Connections that are one client's own for a while, per worker; `dedicatedMax` of the limits when not given. */
+  readonly dedicatedMax?: number;
+  /** In place of `Limits.connectRatePerSecond` and `upstreamUnknownMax`. */
+  readonly connectRatePerSecond?: number;
+  readonly unknownMax?: number;
   /** MASTER when not given. */
   readonly readPolicy?: ReadPolicy;
   /** Replicas are not read from before the main thread has said how far behind they are. */

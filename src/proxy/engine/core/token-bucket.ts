@@ -1,3 +1,20 @@
+import type { Limits } from './limits.js';
+import type { ClusterSettings } from './settings.js';
+
+/** Of a rate that is given for a cluster, so many seconds' worth may come at once. */
+const BURST_SECONDS = 2;
+
+/** Bounds the attempts to connect to one cluster. */
+export function connectBucket(
+  { connectRatePerSecond: rate }: ClusterSettings,
+  limits: Limits,
+  nowMs: number,
+): TokenBucket {
+  return rate === undefined
+    ? new TokenBucket(limits.connectRatePerSecond, limits.connectBurst, nowMs)
+    : new TokenBucket(rate, rate * BURST_SECONDS, nowMs);
+}
+
 /** Allows `ratePerSecond` in the long run and `burst` at once. */
 export class TokenBucket {
   private tokens: number;
