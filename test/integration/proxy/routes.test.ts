@@ -144,6 +144,34 @@ describe('prefix routes', () => {
     expect(((await client.ask('RENAME', 'a', 'b')) as ErrorReply).message).toMatch(/^CROSSSLOT/);
   });
 
+  it('lead transactions, blocking commands and scripts, all with the upstream names of keys', async () => {
+    const key = 'user:session:tx';
+    const other = await RawClient.connect({ port: proxy.port });
+    expect(await client.call('WATCH', key)).toBe('OK');
+    expect(await client.call('MULTI')).toBe('OK');
+    expect(await client.call('SET', key, '1')).toBe('QUEUED');
+    expect(await client.call('INCR', key)).toBe('QUEUED');
+    expect(await client.call('EXEC')).toEqual(['OK', 2]);
+    expect(await client.call('WATCH', key)).toBe('OK');
+    await other.call('SET', key, '5');
+    expect(await client.call('MULTI')).toBe('OK');
+    expect(await client.call('INCR', key)).toBe('QUEUED');
+    expect(await client.call('EXEC')).toBeNull();
+    expect(await client.call('MULTI')).toBe('OK');
+    expect(await client.call('SET', 'user:1', '1')).toBe('QUEUED');
+    expect(((await client.ask('SET', 'other', '1')) as ErrorReply).message).toMatch(/^CROSSSLOT/);
+    expect(((await client.ask('EXEC')) as ErrorReply).message).toMatch(/^EXECABORT/);
+
+    const popped = client.call('BLPOP', 'user:session:list', '5');
+    await other.call('RPUSH', 'user:session:list', 'x');
+    expect(await popped).toEqual(['list', 'x']);
+
+    const sha = String(await client.call('SCRIPT', 'LOAD', "return redis.call('GET', KEYS[1])"));
+    expect(await client.call('EVALSHA', sha, '1', key)).toBe('5');
+    expect(await client.call('EVALSHA', sha, '1', 'other')).toBeNull();
+    other.close();
+  });
+
   it('keep the order of a pipeline over clusters', async () => {
     const commands = Array.from({ length: 300 }, (_, i) => {
       const key = [`user:${i % 3}`, `user:session:${i % 3}`, `plain${i % 3}`, `tagged:${i % 3}`][i % 4]!;
