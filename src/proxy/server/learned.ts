@@ -5,9 +5,12 @@ import type { CommandSpec } from '../engine/commands/spec.js';
 import { COMMANDS } from '../engine/commands/table.generated.js';
 import type { NodeEntry } from '../engine/core/router.js';
 import { formatAddress } from '../engine/core/upstream-node.js';
+import type { Reply } from '../engine/resp/decode.js';
+import { type Library, readLibraries } from '../engine/scripting/library-store.js';
+import { Ask } from '../engine/scripting/scripting.js';
 import { LEARNED_COMMANDS_MAX } from '../engine/stats.js';
 import type { Logger } from './logger.js';
-import type { CommandsMessage } from './messages.js';
+import type { AskedMessage, CommandsMessage } from './messages.js';
 import { type Credentials, UpstreamClient } from './upstream-client.js';
 
 /** A cluster is asked again after this time: a module may have been loaded. */
@@ -16,6 +19,8 @@ const INTERVAL_MS = 60_000;
 const CHANGED_DELAY_MS = 100;
 /** Masters that are tried when one does not answer. */
 const TRIED_MAX = 3;
+/** Masters that are asked for their functions when the proxy starts. */
+const OFFERED_MAX = 16;
 
 export interface LearnOptions {
   readonly config: ClusterConfig;
@@ -30,8 +35,13 @@ export class LearnedCommands {
 
   constructor(
     private readonly logger: Logger,
-    private readonly send: (message: CommandsMessage) => void,
+    private readonly send: (message: CommandsMessage | AskedMessage) => void,
   ) {}
+
+  /** Takes the function libraries that a server has when the proxy starts, for the workers to bring where they lack. */
+  offer(libraries: readonly Library[]): void {
+    if (libraries.length > 0) this.send({ type: 'asked', kind: Ask.offer, payload: libraries });
+  }
 
   /** Takes what a server has; the workers are told what is new. */
   learn(specs: readonly CommandSpec[]): void {
@@ -54,6 +64,7 @@ export class Learner {
   private masters: NodeEntry[] = [];
   private timer: ReturnType<typeof setTimeout> | null = null;
   private running = false;
+  private offered = false;
   private stopped = false;
 
   constructor(
@@ -95,16 +106,35 @@ export class Learner {
         });
       }
     }
+    if (!this.offered && asked.length > 0) {
+      this.offered = true;
+      await this.offer();
+    }
     this.running = false;
     this.schedule(this.masters === asked ? INTERVAL_MS : CHANGED_DELAY_MS);
   }
 
-  private async ask({ host, port }: NodeEntry): Promise<void> {
+  private async ask(node: NodeEntry): Promise<void> {
+    this.learned.learn(readCommands(await this.command(node, ['COMMAND'])));
+  }
+
+  /** Once: the functions of the first master that has some. One that was added lately may have none. */
+  private async offer(): Promise<void> {
+    for (const node of this.masters.slice(0, OFFERED_MAX)) {
+      const reply = await this.command(node, ['FUNCTION', 'LIST', 'WITHCODE']).catch(() => null);
+      const libraries = readLibraries(reply);
+      if (libraries.length === 0) continue;
+      this.learned.offer(libraries);
+      return;
+    }
+  }
+
+  private async command({ host, port }: NodeEntry, words: string[]): Promise<Reply> {
     const { config, credentials } = this.options;
     const timeoutMs = config.cluster_refresh_timeout;
     const client = await UpstreamClient.connect(host, port, credentials, Math.min(config.connect_timeout, timeoutMs));
     try {
-      this.learned.learn(readCommands(await client.command(['COMMAND'], timeoutMs)));
+      return await client.command(words, timeoutMs);
     } finally {
       client.close();
     }

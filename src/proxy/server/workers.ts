@@ -2,6 +2,7 @@ import { DEFAULT_WORKER_LIMITS, type Limits } from '../engine/core/limits.js';
 import type { WorkerSettings } from '../engine/core/settings.js';
 import type { Logger } from './logger.js';
 import type {
+  AskedMessage,
   ClusterMessage,
   ClusterStart,
   CommandsMessage,
@@ -125,7 +126,7 @@ export class Workers {
     }
   }
 
-  send(message: ClusterMessage | CommandsMessage): void {
+  send(message: ClusterMessage | CommandsMessage | AskedMessage): void {
     this.broadcast(message);
   }
 

@@ -166,6 +166,31 @@ describe('functions', () => {
     expect(await error('FCALL', 'count', '1', keys[0]!, '1')).toBe('ERR Function not found');
   });
 
+  it('are known to a proxy that starts later, and in RESP3', async () => {
+    const later = await startProxy({ cluster: cluster.addresses, workers: 1 });
+    const client = await RawClient.connect({ port: later.port });
+    try {
+      await client.call('HELLO', 3);
+      expect(await one().call('FUNCTION', 'LOAD', 'REPLACE', LIBRARY)).toBe('counting');
+      for (const master of cluster.masters) await master.call('FUNCTION', 'FLUSH', 'SYNC');
+      expect(await client.call('FUNCTION', 'LOAD', LIBRARY)).toBe('counting');
+      await cluster.masters[2]!.call('FUNCTION', 'FLUSH', 'SYNC');
+      const third = await startProxy({ cluster: cluster.addresses, workers: 2 });
+      const other = await RawClient.connect({ port: third.port });
+      try {
+        await poll('the proxy has read the functions', FAILOVER_MS, async () => {
+          return !((await other.ask('FCALL', 'count', 1, keys[2]!, 1)) instanceof ErrorReply);
+        });
+      } finally {
+        other.close();
+        await third.stop();
+      }
+    } finally {
+      client.close();
+      await later.stop();
+    }
+  });
+
   it('are dumped and restored', async () => {
     await one().call('FUNCTION', 'LOAD', 'REPLACE', LIBRARY);
     const dump = await one().exchange('FUNCTION', 'DUMP');

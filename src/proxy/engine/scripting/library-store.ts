@@ -16,18 +16,33 @@ export interface LibraryBounds {
 /** The function libraries that were last loaded through the proxy. Those beyond the bounds are not remembered. */
 export class LibraryStore {
   private readonly byFunction = new Map<string, Library>();
+  private libraries = 0;
+  private characters = 0;
+  private changed = false;
 
   constructor(private readonly bounds: LibraryBounds) {}
 
   /** Every library that there is now. */
   replace(libraries: readonly Library[]): void {
+    this.changed = true;
     this.byFunction.clear();
-    let characters = 0;
-    for (const library of libraries.slice(0, this.bounds.librariesMax)) {
-      characters += library.code.length;
-      if (characters > this.bounds.libraryBytesMax) return;
-      for (const name of library.functions) this.byFunction.set(name.toLowerCase(), library);
-    }
+    this.libraries = this.characters = 0;
+    for (const library of libraries) this.add(library);
+  }
+
+  /** What servers had when the proxy started; of no interest once something has changed through it. */
+  offer(libraries: readonly Library[]): void {
+    if (this.changed) return;
+    for (const library of libraries) this.add(library);
+  }
+
+  private add(library: Library): void {
+    const { librariesMax, libraryBytesMax } = this.bounds;
+    const characters = this.characters + library.code.length;
+    if (this.libraries >= librariesMax || characters > libraryBytesMax) return;
+    this.libraries++;
+    this.characters = characters;
+    for (const name of library.functions) this.byFunction.set(name.toLowerCase(), library);
   }
 
   withFunction(name: string): Library | null {

@@ -20,6 +20,7 @@ export const Ask = {
   known: 'scripting.known',
   forget: 'scripting.forget',
   libraries: 'scripting.libraries',
+  offer: 'scripting.offer',
 } as const;
 
 const frame = new RequestFrame();
@@ -39,6 +40,7 @@ export class Scripting {
     core.relay.on(Ask.script, (sha) => this.scripts.get(sha as string));
     core.relay.on(Ask.known, (shas) => (shas as string[]).map((sha) => this.scripts.get(sha) !== null));
     core.relay.on(Ask.forget, () => this.scripts.clear());
+    core.relay.on(Ask.offer, (libraries) => this.libraries.offer(libraries as Library[]));
     core.relay.on(Ask.libraries, (libraries) => this.libraries.replace(libraries as Library[]));
   }
 

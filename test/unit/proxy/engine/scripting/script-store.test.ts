@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Bytes } from '../../../../../src/proxy/engine/bytes.js';
+import { LibraryStore } from '../../../../../src/proxy/engine/scripting/library-store.js';
 import { ScriptStore } from '../../../../../src/proxy/engine/scripting/script-store.js';
 import { sha1 } from '../../../../../src/proxy/engine/scripting/sha1.js';
 
@@ -56,5 +57,26 @@ describe('the scripts that a worker remembers', () => {
     expect(scripts.get(sha1(bytes('return 1')))).toBeNull();
     scripts.sawEval(bytes('return 1'), 0, 8);
     expect(scripts.get(sha1(bytes('return 1')))).not.toBeNull();
+  });
+});
+
+describe('the libraries that a worker remembers', () => {
+  const library = (name: string, code = 'code') => ({ name, code, functions: [`${name}1`, `${name}2`] });
+  const names = (libraries: LibraryStore, all: string[]) => all.filter((name) => libraries.withFunction(name) !== null);
+
+  it('are those of the last change; what servers had before is offered', () => {
+    const libraries = new LibraryStore({ librariesMax: 10, libraryBytesMax: 1000 });
+    libraries.offer([library('a')]);
+    libraries.offer([library('b')]);
+    expect(names(libraries, ['a1', 'A2', 'b1', 'c1'])).toEqual(['a1', 'A2', 'b1']);
+    libraries.replace([library('c')]);
+    libraries.offer([library('a')]);
+    expect(names(libraries, ['a1', 'b1', 'c1'])).toEqual(['c1']);
+  });
+
+  it('are bounded', () => {
+    const libraries = new LibraryStore({ librariesMax: 2, libraryBytesMax: 100 });
+    libraries.replace([library('a'), library('b', 'x'.repeat(97)), library('c'), library('d')]);
+    expect(names(libraries, ['a1', 'b1', 'c1', 'd1'])).toEqual(['a1', 'c1']);
   });
 });
