@@ -1,8 +1,10 @@
-import { latin1, parseDecimal } from '../bytes.js';
+import { type Bytes, equalsIgnoreCase, latin1, parseDecimal } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
+import type { Client } from '../core/client.js';
 import type { Handler } from '../core/handlers.js';
 import { printable, refuseArity, refuseUnsupported, replyError } from '../core/refuse.js';
 import { send, sendAnywhere, sendKeyed } from '../core/send.js';
+import type { RequestFrame } from '../resp/request-framer.js';
 import { broadcast, planOf } from './handler.js';
 
 /** They turn a connection into a replication link. Upstream connections are shared, so nothing can allow these. */
@@ -10,6 +12,18 @@ const TAKE_THE_CONNECTION = new Set(['sync', 'psync', 'replconf', 'cluster|syncs
 
 /** Their third argument is a slot: only its master knows the answer. */
 const OF_A_SLOT = new Set(['cluster|countkeysinslot', 'cluster|getkeysinslot']);
+
+/** The slot that a command names in a way of its own; NaN for others. */
+function slotOf(client: Client, command: CommandEntry, bytes: Bytes, frame: RequestFrame): number {
+  if (OF_A_SLOT.has(command.name)) return parseDecimal(bytes, frame.starts[2], frame.ends[2]);
+  // MIGRATE's key is its third argument; when that is empty, the keys stand behind KEYS.
+  if (command.name !== 'migrate' || frame.starts[3] !== frame.ends[3]) return Number.NaN;
+  for (let i = 6; i + 1 < frame.count; i++) {
+    if (!equalsIgnoreCase(bytes, frame.starts[i], frame.ends[i], 'keys')) continue;
+    return client.core.router.keySpace.slotOf(bytes, frame.starts[i + 1], frame.ends[i + 1]);
+  }
+  return Number.NaN;
+}
 
 /**
  * Commands that administer a node. Refused, unless `admin_commands` names them, or their container; then a command with
@@ -40,8 +54,8 @@ export const admin: Handler = (client, entry, bytes, start, frame) => {
     refuseArity(client, command);
     return true;
   }
-  if (command.spec.keys.length > 0) return sendKeyed(client, command, bytes, start, frame);
-  const slot = OF_A_SLOT.has(command.name) ? parseDecimal(bytes, frame.starts[2], frame.ends[2]) : Number.NaN;
+  const slot = slotOf(client, command, bytes, frame);
+  if (command.spec.keys.length > 0 && Number.isNaN(slot)) return sendKeyed(client, command, bytes, start, frame);
   if (slot >= 0 && slot < core.router.keySpace.slots) {
     core.countRequest(command);
     send(client, command, bytes, start, frame.end, core.router, slot);

@@ -218,10 +218,13 @@ describe('administration', () => {
   });
 
   it('routes by key, or by slot, what has one', () => {
-    const { say, sent } = start(3, { adminCommands: ['restore-asking', 'cluster'] });
+    const { say, sent } = start(3, { adminCommands: ['restore-asking', 'cluster', 'migrate'] });
     say('RESTORE-ASKING', 'foo', '0', 'x');
     // foo is in slot 12182.
     expect(sent(2)).toContain('RESTORE-ASKING');
+    say('MIGRATE', '10.0.0.1', '6379', 'foo', '0', '1000');
+    say('MIGRATE', '10.0.0.1', '6379', '', '0', '1000', 'COPY', 'KEYS', '{foo}1', '{foo}2');
+    expect(sent(2).match(/MIGRATE/g)).toHaveLength(2);
     for (let i = 0; i < 3; i++) say('CLUSTER', 'COUNTKEYSINSLOT', '6000');
     expect(sent(1)).toBe(command('CLUSTER', 'COUNTKEYSINSLOT', '6000').repeat(3));
   });
