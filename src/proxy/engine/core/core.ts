@@ -13,7 +13,7 @@ import { Scripting } from '../scripting/scripting.js';
 import { Counter, clusterStatsOffset, commandStatAt, LEARNED_COMMANDS_MAX } from '../stats.js';
 import { Client } from './client.js';
 import type { Lane } from './lane.js';
-import type { Limits } from './limits.js';
+import { FLUSHES_PER_TURN, type Limits } from './limits.js';
 import { BufferPool } from './output.js';
 import { Relay } from './relay.js';
 import { Replies } from './replies.js';
@@ -29,6 +29,8 @@ const CLIENT_BUFFER_BYTES = 64 * 1024;
 const UPSTREAM_BUFFER_BYTES = 128 * 1024;
 const POOLED_BUFFERS_MAX = 64;
 const GAUGE_INTERVAL_MS = 100;
+/** Clients that have been flushed are taken out of the list at this number. */
+const FLUSHED_KEPT_MAX = 4096;
 
 /** Facts about the cluster that clients ask for. */
 export interface ClusterFacts {
@@ -68,6 +70,13 @@ export class Core {
   nowMs: number;
 
   private readonly dirtyClients: Client[] = [];
+  /** How many of them have been flushed. */
+  private flushedClients = 0;
+  /**
+   * Many clients get the same message. They are written to in portions, between which others are read: they must not
+   * wait for a thousand writes, and what comes meanwhile goes out with what has not been written yet.
+   */
+  fanOut = false;
   private readonly dirtyLanes: Lane[] = [];
   private laterClients: Client[] = [];
   private deferred = false;
@@ -153,11 +162,27 @@ export class Core {
     const lanes = this.dirtyLanes;
     for (let i = 0; i < lanes.length; i++) lanes[i].flush();
     lanes.length = 0;
-    const clients = this.dirtyClients;
-    for (let i = 0; i < clients.length; i++) clients[i].flush();
-    clients.length = 0;
+    this.flushClients();
     if (this.laterClients.length > 0) this.deferTurn();
   };
+
+  /** Writes to all clients that have something to get; when they are the receivers of one message, to some of them. */
+  private flushClients(): void {
+    const clients = this.dirtyClients;
+    const last = this.fanOut ? this.flushedClients + FLUSHES_PER_TURN : Number.POSITIVE_INFINITY;
+    let at = this.flushedClients;
+    for (; at < clients.length && at < last; at++) clients[at].flush();
+    if (at < clients.length) {
+      // Under a steady stream of messages there is always one left.
+      if (at >= FLUSHED_KEPT_MAX) clients.splice(0, at);
+      this.flushedClients = at >= FLUSHED_KEPT_MAX ? 0 : at;
+      this.deferTurn();
+      return;
+    }
+    clients.length = 0;
+    this.flushedClients = 0;
+    this.fanOut = false;
+  }
 
   /** Looks after time: delayed commands, time-outs, reconnections, clients that do not read. Called every 20 ms or so. */
   tick(): void {

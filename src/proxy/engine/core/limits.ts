@@ -57,6 +57,9 @@ export interface Limits {
   /** Commands in flight, and unsent bytes, on one upstream connection above which copies for a mirror are dropped. */
   readonly mirrorInFlightMax: number;
   readonly mirrorOutputBytesMax: number;
+  /** Commands of one transaction, and their bytes; all clients' together count towards `requestBytesMax`. */
+  readonly transactionCommandsMax: number;
+  readonly transactionBytesMax: number;
   /** Connections that are one client's own for a while (`max_dedicated_connections`). */
   readonly dedicatedMax: number;
   /** Those that nobody needs, kept for each node and RESP version. */
@@ -106,6 +109,8 @@ export const DEFAULT_WORKER_LIMITS: Limits = {
   waitingBytesMax: 128 * 1024 * 1024,
   mirrorInFlightMax: 16_384,
   mirrorOutputBytesMax: 4 * 1024 * 1024,
+  transactionCommandsMax: 1024 * 1024,
+  transactionBytesMax: 513 * 1024 * 1024,
   dedicatedMax: 4096,
   dedicatedIdleMax: 64,
   dedicatedIdleMs: 30_000,
@@ -120,3 +125,6 @@ export const DEFAULT_WORKER_LIMITS: Limits = {
 
 /** At one in so many of `waitingMax`, clients that send more to a connection are not read. */
 export const WAITING_HOLD_SHARE = 8;
+
+/** Receivers of one message that are written to before other sockets are read again: half a millisecond or so. */
+export const FLUSHES_PER_TURN = 128;

@@ -1,5 +1,6 @@
 import type { Bytes } from '../bytes.js';
 import type { Core } from '../core/core.js';
+import { FLUSHES_PER_TURN } from '../core/limits.js';
 import { Counter } from '../stats.js';
 import type { Subscriber } from './subscriber.js';
 import type { Topic } from './topic.js';
@@ -25,6 +26,7 @@ export class Delivery {
     let pushes: Bytes | null = null;
     core.stats[Counter.upstream_pubsub_messages_total + core.router.statsOffset] += starts.length;
     core.stats[Counter.downstream_pubsub_messages_total] += starts.length * subscribers.length;
+    if (subscribers.length > FLUSHES_PER_TURN) core.fanOut = true;
     // Backwards: one that has to go is replaced by the last.
     for (let i = subscribers.length - 1; i >= 0; i--) {
       const subscriber = subscribers[i];

@@ -191,6 +191,23 @@ describe('messages', () => {
     expect(socket.take()).toBe(message('news', '3').replace('*', '>'));
   });
 
+  it('go to many in portions: what comes meanwhile goes out with them, and nobody else waits for all', () => {
+    const fake = cluster();
+    const many = Array.from({ length: 300 }, () => subscriber(fake));
+    const hub = fake.upstream(HUB);
+    hub.events.received(Buffer.from(message('news', '1')));
+    const written = () => many.filter(({ socket }) => socket.sent.length > 0).length;
+    fake.endTurn();
+    const first = written();
+    expect(first).toBeGreaterThan(0);
+    expect(first).toBeLessThan(300);
+    hub.events.received(Buffer.from(message('news', '2')));
+    fake.turn();
+    for (const { socket } of many) expect(socket.take()).toBe(message('news', '1') + message('news', '2'));
+    // Those that had not been written to got both at once.
+    expect(fake.counter('downstream_pubsub_messages_total')).toBe(600);
+  });
+
   it('disconnect who does not take them, and nobody else; the node is read all the same', () => {
     const fake = cluster({ pubsubOutputBytesMax: 100_000 });
     const slow = subscriber(fake);

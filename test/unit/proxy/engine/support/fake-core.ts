@@ -149,6 +149,11 @@ export class FakeCore implements Runtime {
     }
   }
 
+  /** Ends one turn; what is left to do is done in the next. */
+  endTurn(): void {
+    for (const callback of this.deferred.splice(0)) callback();
+  }
+
   /** Lets time go on in ticks of 20 ms. */
   pass(ms: number): void {
     for (let passed = 0; passed < ms; passed += 20) {
