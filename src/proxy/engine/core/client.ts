@@ -165,7 +165,10 @@ export class Client {
 
   private keep(bytes: Bytes, at: number, end: number): void {
     if (at >= end) return;
-    if (this.hold & Hold.blocked && (this.carry?.length ?? 0) + end - at > this.core.limits.blockedInputBytesMax) {
+    if (
+      this.hold & (Hold.blocked | Hold.pause) &&
+      (this.carry?.length ?? 0) + end - at > this.core.limits.blockedInputBytesMax
+    ) {
       this.pauseInput();
     }
     const carry = this.carry;
@@ -225,7 +228,7 @@ export class Client {
 
   setHold(reason: number): void {
     this.hold |= reason;
-    if (reason !== Hold.blocked) this.pauseInput();
+    if (reason !== Hold.blocked && (this.hold & Hold.pause) === 0) this.pauseInput();
   }
 
   private pauseInput(): void {
@@ -354,7 +357,7 @@ export class Client {
     }
     if (output.bytes === 0) {
       // While it is not paused, what is left of its input is a command that it will never finish.
-      if (this.head === null && (this.closing || (this.finished && !this.paused))) {
+      if (this.head === null && (this.closing || (this.finished && !this.paused && this.hold === 0))) {
         this.transport.end();
         return;
       }

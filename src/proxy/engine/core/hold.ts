@@ -13,6 +13,6 @@ export const Hold = {
    * so is it noticed when it leaves.
    */
   blocked: 16,
-  /** CLIENT PAUSE. */
+  /** CLIENT PAUSE. Its socket is read in the same way. */
   pause: 32,
 } as const;

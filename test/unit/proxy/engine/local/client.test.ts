@@ -162,6 +162,27 @@ describe('CLIENT PAUSE', () => {
     expect(first.upstream('node0:7000').socket.take()).toBe(command('SET', 'a', '1') + command('GET', 'b'));
   });
 
+  it('notices who leaves meanwhile, whose commands are not run then; who has only said all gets its replies', () => {
+    const { first, one } = workers();
+    const [leaver, finisher] = [first.client(), first.client()];
+    one.say(command('CLIENT', 'PAUSE', '60000', 'WRITE'));
+    leaver.say(command('SET', 'a', '1'));
+    finisher.say(command('SET', 'b', '1'));
+    expect([leaver, finisher].map(({ socket }) => socket.paused)).toEqual([false, false]);
+    finisher.say(command('SET', 'c', 'x'.repeat(100_000)));
+    expect(finisher.socket.paused).toBe(true);
+    first.core.left(leaver.client);
+    finisher.client.ended();
+    first.turn();
+    expect(finisher.socket.ended).toBe(false);
+    one.say(command('CLIENT', 'UNPAUSE'));
+    const sent = first.upstream('node0:7000').socket.take();
+    expect(sent).toBe(command('SET', 'b', '1') + command('SET', 'c', 'x'.repeat(100_000)));
+    first.answer('node0:7000', '+OK\r\n+OK\r\n');
+    expect(finisher.socket.take()).toBe('+OK\r\n+OK\r\n');
+    expect(finisher.socket.ended).toBe(true);
+  });
+
   it('is ended by UNPAUSE from another worker, also when it holds everything', () => {
     const { first, one, two } = workers();
     one.say(command('CLIENT', 'PAUSE', '100000'));
