@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { canHaveNewerServers, newerServers } from '../../../scripts/newer-servers.js';
 import { type RunningProxy, startProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
 import { poll, type RedisCluster, type RedisServer, startCluster, startRedis } from '../../support/redis.js';
@@ -251,5 +252,39 @@ describe('replicas in trouble', () => {
     for (const replica of [near, far]) await replica.call('CONFIG', 'SET', 'masterauth', '');
     await poll('they are read from again', WAIT_MS, async () => (await spread('bound:1', 10)).master === 0);
     expect(proxy.stderr()).toContain('too far behind');
+  });
+});
+
+describe.runIf(canHaveNewerServers())('zones that nodes say themselves', () => {
+  it('are read from Valkey', async () => {
+    const valkey = await startCluster({ masters: 1, replicasPerMaster: 2, executable: newerServers().valkey9 });
+    const [, first, second] = valkey.nodes as [RedisServer, RedisServer, RedisServer];
+    await first.call('CONFIG', 'SET', 'availability-zone', 'there');
+    await second.call('CONFIG', 'SET', 'availability-zone', 'here');
+    const zoned = await startProxy({
+      config: {
+        listeners: [{ cluster: 'main' }],
+        clusters: [
+          {
+            name: 'main',
+            endpoints: [valkey.masters[0]!.address],
+            settings: { read_policy: 'LOCAL_ZONE_AFFINITY', zone: 'here' },
+          },
+        ],
+      },
+    });
+    const reader = await RawClient.connect({ port: zoned.port });
+    try {
+      await poll('reads go to the zone', WAIT_MS, async () => {
+        const before = await calls(second, 'get');
+        for (let i = 0; i < 20; i++) await reader.call('GET', 'x');
+        return (await calls(second, 'get')) === before + 20;
+      });
+      expect(await calls(first, 'get')).toBeLessThanOrEqual(20);
+    } finally {
+      reader.close();
+      await zoned.stop();
+      await valkey.stop();
+    }
   });
 });

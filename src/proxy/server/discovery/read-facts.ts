@@ -2,9 +2,12 @@ import { type ClusterConfig, formatAddress } from '../../config/schema.js';
 import type { NodeEntry } from '../../engine/core/router.js';
 import type { Logger } from '../logger.js';
 import { type Credentials, UpstreamClient } from '../upstream-client.js';
+import { isLagging, lagBytes, type ReplicationInfo } from './lag.js';
 
 /** How often the nodes are asked how far they are. */
 const LAG_INTERVAL_MS = 1000;
+/** How often nodes that have said no zone are asked again. */
+const ZONE_INTERVAL_MS = 10_000;
 /** A replica says within this time how far it is, or is not read from. */
 const REPLY_MS = 1000;
 
@@ -36,6 +39,7 @@ export class ReadFacts {
   private stopped = false;
   private told = '';
   private readonly lagging = new Map<string, boolean>();
+  private zonesDueMs = 0;
 
   constructor(private readonly options: ReadFactsOptions) {}
 
@@ -43,6 +47,7 @@ export class ReadFacts {
   changed(): void {
     // Workers have new nodes: what they were told of the old ones is told again.
     this.told = '';
+    this.zonesDueMs = 0;
     this.tell();
     if (this.running) this.again = true;
     else this.schedule(0);
@@ -64,13 +69,14 @@ export class ReadFacts {
     this.running = true;
     this.again = false;
     const { max_replica_lag_bytes: bound, zone } = this.options.cluster.settings;
-    if (zone !== undefined) await this.readZones();
+    if (zone !== undefined && performance.now() >= this.zonesDueMs) await this.readZones();
     if (bound !== undefined) await this.readLags(bound);
     this.forget();
     this.tell();
     this.running = false;
     if (this.again) this.schedule(0);
     else if (bound !== undefined) this.schedule(LAG_INTERVAL_MS);
+    else if (zone !== undefined) this.schedule(ZONE_INTERVAL_MS);
   }
 
   private tell(): void {
@@ -92,6 +98,7 @@ export class ReadFacts {
   // ---------------------------------------------------------------- asking
 
   private async readZones(): Promise<void> {
+    this.zonesDueMs = performance.now() + ZONE_INTERVAL_MS / 2;
     const { zones } = this.options.cluster.settings;
     await Promise.all(
       this.options.entries().map(async (entry) => {
@@ -106,25 +113,21 @@ export class ReadFacts {
   private async readLags(bound: number): Promise<void> {
     const entries = this.options.entries();
     const masters = new Map(entries.filter((entry) => !isReplica(entry)).map((entry) => [entry.index, entry]));
-    const offsets = new Map<number, Promise<number>>();
-    const offsetOf = (index: number): Promise<number> => {
-      let offset = offsets.get(index);
-      if (offset === undefined) {
+    const infos = new Map<number, Promise<ReplicationInfo | null>>();
+    const masterOf = (index: number): Promise<ReplicationInfo | null> => {
+      let info = infos.get(index);
+      if (info === undefined) {
         const master = masters.get(index);
-        offset =
-          master === undefined
-            ? Promise.resolve(Number.NaN)
-            : this.info(master, 'replication').then((info) => Number(info?.get('master_repl_offset')));
-        offsets.set(index, offset);
+        info = master === undefined ? Promise.resolve(null) : this.info(master, 'replication');
+        infos.set(index, info);
       }
-      return offset;
+      return info;
     };
     await Promise.all(
       entries.filter(isReplica).map(async (entry) => {
-        const [info, master] = await Promise.all([this.info(entry, 'replication'), offsetOf(entry.masterIndex ?? -1)]);
-        const own = Number(info?.get('slave_repl_offset'));
-        const linked = info?.get('master_link_status') === 'up';
-        this.note(formatAddress(entry), !linked || !(master - own <= bound), master - own);
+        const [own, master] = await Promise.all([this.info(entry, 'replication'), masterOf(entry.masterIndex ?? -1)]);
+        const bytes = lagBytes(master, own);
+        this.note(formatAddress(entry), isLagging(bytes, bound), bytes);
       }),
     );
   }
