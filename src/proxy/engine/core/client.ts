@@ -2,21 +2,18 @@ import type { Bytes } from '../bytes.js';
 import { ClientDetails, Muted, silenced } from '../clients/details.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import {
-  DEFAULT_LIMITS,
   FRAME_COMPLETE,
   FRAME_EMPTY,
   FRAME_INCOMPLETE,
   frameRequest,
-  PREAUTH_LIMITS,
   RequestFrame,
-  type RequestLimits,
   resumeRequest,
 } from '../resp/request-framer.js';
 import { Counter } from '../stats.js';
 import type { Core } from './core.js';
 import { dispatch } from './dispatch.js';
 import { Hold } from './hold.js';
-import { detach, join, LARGE_REQUEST_BYTES, LargeRequest } from './input.js';
+import { detach, join, LARGE_REQUEST_BYTES, LargeRequest, requestLimits } from './input.js';
 import type { Mode } from './mode.js';
 import { Output } from './output.js';
 import { acquireRequest, type Request, RequestState, releaseRequest } from './request.js';
@@ -110,7 +107,7 @@ export class Client {
         this.keep(bytes, at, end);
         break;
       }
-      const verdict = frameRequest(bytes, at, end, frame, this.requestLimits());
+      const verdict = frameRequest(bytes, at, end, frame, requestLimits(this.authenticated));
       if (verdict === FRAME_COMPLETE) {
         if (!dispatch(this, bytes, at, frame)) {
           this.setHold(Hold.order);
@@ -130,10 +127,6 @@ export class Client {
       if (this.pending >= this.core.limits.clientPendingMax) this.setHold(Hold.pending);
       if (this.output.bytes >= this.core.limits.clientOutputBytesHigh) this.setHold(Hold.output);
     }
-  }
-
-  private requestLimits(): RequestLimits {
-    return this.authenticated ? DEFAULT_LIMITS : PREAUTH_LIMITS;
   }
 
   /** The client has said all that it will say; it still gets its replies. */
@@ -194,7 +187,7 @@ export class Client {
         this.refuse('the proxy holds too many large requests already; try again later');
         return end;
       }
-      const verdict = resumeRequest(large.buffer, 0, large.length, large.frame, this.requestLimits());
+      const verdict = resumeRequest(large.buffer, 0, large.length, large.frame, requestLimits(this.authenticated));
       if (verdict === FRAME_INCOMPLETE) continue;
       const surplus = large.length - large.frame.end;
       this.dropLarge(large);

@@ -1,8 +1,13 @@
 import type { Allocate, Bytes } from '../bytes.js';
-import { RequestFrame } from '../resp/request-framer.js';
+import { DEFAULT_LIMITS, PREAUTH_LIMITS, RequestFrame, type RequestLimits } from '../resp/request-framer.js';
 
 /** An unfinished command above this size is collected in a buffer of its own. */
 export const LARGE_REQUEST_BYTES = 64 * 1024;
+
+/** What a client may send: little, before it has logged in. */
+export function requestLimits(authenticated: boolean): RequestLimits {
+  return authenticated ? DEFAULT_LIMITS : PREAUTH_LIMITS;
+}
 
 /**
  * Collects one command that is too large to be cut from received chunks. The buffer has the command's size as soon as
