@@ -198,6 +198,8 @@ describe('replicas in trouble', () => {
       });
       expect(loading).toBeLessThanOrEqual(20);
     }
+    const keys = Array.from({ length: 50 }, (_, i) => `re:${i}`);
+    for (let i = 0; i < 10; i++) expect(await client.call('MGET', ...keys)).toEqual(keys.map(() => 'x'.repeat(1000)));
     await near.call('CONFIG', 'SET', 'key-load-delay', '0').catch(() => {});
     await reload;
     await ready();

@@ -91,6 +91,8 @@ export class Fanout {
   private sendAgain(core: Core, part: Request, group: number): void {
     const parent = part.parent as Request;
     if (parent.client === null) return;
+    const lane = core.readingLane;
+    if (lane?.readonly) lane.router.reads.turnedAway(lane.node);
     // What the client sends from now on must not overtake it.
     parent.client.setHold(Hold.order);
     const again = acquireRequest();
