@@ -48,7 +48,7 @@ class NodeShelf {
 /**
  * Connections to the nodes of one upstream cluster that are one client's own for a while: it blocks there, or has state
  * there (WATCH). They do not reconnect by themselves: when one is lost, what was sent over it fails, and whoever has it
- * gives it back and asks for another. Each worker has at most `dedicatedMax` of them.
+ * gives it back and asks for another. Each worker has at most `max_dedicated_connections` of them.
  *
  * Attempts to connect are not bound by the rate of the shared connections' (`connectRatePerSecond`): a thousand clients
  * may block within a moment, each is served by a connection of its own, and none brings more than one. What protects a
@@ -95,7 +95,8 @@ export class DedicatedPool {
   }
 
   private create(node: UpstreamNode, proto: number): Lane | null {
-    if (this.users.size + this.idleCount >= this.core.limits.dedicatedMax && !this.closeOneIdle()) return null;
+    const most = this.router.settings.dedicatedMax ?? this.core.limits.dedicatedMax;
+    if (this.users.size + this.idleCount >= most && !this.closeOneIdle()) return null;
     this.router.count(Counter.upstream_cx_dedicated_total);
     return new Lane(this.core, node, proto, false, this);
   }

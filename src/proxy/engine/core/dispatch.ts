@@ -50,7 +50,7 @@ function mayRunBeforeLogin(entry: CommandEntry | null): boolean {
 
 function run(client: Client, entry: CommandEntry, bytes: Bytes, start: number, frame: RequestFrame): boolean {
   if (!entry.accepts(frame.count)) {
-    client.mode?.refused?.(client);
+    client.mode?.refused?.(client, entry);
     refuseArity(client, entry);
     return true;
   }

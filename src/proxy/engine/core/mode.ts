@@ -14,6 +14,6 @@ export const ADMIT_WAIT = 2;
 export interface Mode {
   /** Looks at a known command with a right number of arguments, before it is served. */
   admit(client: Client, entry: CommandEntry, bytes: Bytes, start: number, frame: RequestFrame): number;
-  /** A command was refused before it came here: unknown, or with a wrong number of arguments. */
-  refused?(client: Client): void;
+  /** A command was refused before it came here: it is unknown, or (then with `entry`) has a wrong number of arguments. */
+  refused?(client: Client, entry?: CommandEntry): void;
 }

@@ -14,7 +14,9 @@ export function refuse(client: Client, entry: CommandEntry, text: string): void 
 /** `wrong number of arguments`, in Redis's words. */
 export function refuseArity(client: Client, entry: CommandEntry): void {
   client.core.count(Counter.splitter_invalid_request);
-  refuse(client, entry, `ERR wrong number of arguments for '${entry.name}' command`);
+  // Redis has this form for whatever it refuses an EXEC for.
+  const kind = entry.name === 'exec' ? 'EXECABORT Transaction discarded because of:' : 'ERR';
+  refuse(client, entry, `${kind} wrong number of arguments for '${entry.name}' command`);
 }
 
 /** A command that the proxy does not serve, with the reason. */

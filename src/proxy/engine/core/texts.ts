@@ -9,6 +9,7 @@ export class Texts {
   readonly upstreamFailure: Bytes;
   readonly upstreamProtocolError: Bytes;
   readonly noUpstreamHost: Bytes;
+  readonly queued: Bytes;
   readonly tooManyDedicated: Bytes;
   readonly asking: Bytes;
 
@@ -21,6 +22,7 @@ export class Texts {
     this.upstreamFailure = encode('-upstream failure\r\n');
     this.upstreamProtocolError = encode('-upstream protocol error\r\n');
     this.noUpstreamHost = encode('-no upstream host\r\n');
+    this.queued = encode('+QUEUED\r\n');
     this.tooManyDedicated = encode(
       '-ERR max number of dedicated connections reached; clients that block or WATCH need one each\r\n',
     );
