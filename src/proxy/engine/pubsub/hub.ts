@@ -124,8 +124,8 @@ export class Hub {
     const feeds = this.placement.nodesOf(topic).map((node) => this.feedOf(node));
     const { links } = topic;
     if (feeds.length === links.length && feeds.every((feed, i) => links[i].feed === feed)) {
-      if (topic.live) this.unsettled.delete(topic);
-      else this.unsettled.add(topic);
+      if (!topic.live) this.unsettled.add(topic);
+      else if (this.unsettled.delete(topic)) this.answer(topic);
       return;
     }
     this.unsettled.add(topic);

@@ -317,6 +317,29 @@ describe('subscriptions at the nodes', () => {
     fake.answer('node2:7000', event);
     expect(socket.take()).toBe(event);
   });
+
+  it('are confirmed when a master that owes its answer leaves, and follow new ones', () => {
+    const fake = cluster();
+    const { say, socket } = fake.client();
+    say(command('SUBSCRIBE', '__keyevent@0__:del'));
+    const confirm = confirmed('subscribe', '__keyevent@0__:del', 1);
+    fake.answer('node0:7000', confirm);
+    fake.answer('node1:7000', confirm);
+    expect(socket.take()).toBe('');
+    const { router } = fake.core;
+    const among = (count: number) => {
+      router.slotMap.replace(Uint16Array.from({ length: 16_384 }, (_, slot) => slot % count));
+      router.applyNodes(Array.from({ length: count }, (_, index) => ({ index, host: `node${index}`, port: 7000 })));
+    };
+    among(2);
+    fake.pass(200);
+    expect(socket.take()).toBe(confirm);
+    among(4);
+    fake.pass(200);
+    expect(fake.upstream('node3:7000').socket.take()).toBe(command('SUBSCRIBE', '__keyevent@0__:del'));
+    fake.answer('node3:7000', confirm + message('__keyevent@0__:del', 'k'));
+    expect(socket.take()).toBe(message('__keyevent@0__:del', 'k'));
+  });
 });
 
 describe('PUBLISH', () => {
