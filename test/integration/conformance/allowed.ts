@@ -50,6 +50,14 @@ export const ALLOWED: Readonly<Record<string, Allowed>> = {
     because: 'there is no client-side caching through the proxy; docs/proxy.md says so',
     proxy: /^-ERR CLIENT TRACKING is not supported by the proxy/,
   },
+  inside: {
+    because: 'a transaction runs on one server, where the connection is not the client’s and the other shards are not',
+    proxy: /^(-ERR unsupported command '[a-z|]+' inside MULTI: |-EXECABORT )/,
+  },
+  nested: {
+    because: 'Valkey 9 gives up a transaction in which MULTI or WATCH came; the proxy goes on with it, as Redis does',
+    proxy: /^\*/,
+  },
   slots: {
     because: 'keys of one command have to be in one slot, unless the proxy splits the command',
     proxy: /^-CROSSSLOT /,

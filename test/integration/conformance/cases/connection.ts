@@ -152,7 +152,8 @@ export const SERVER = script(
   CONFIG SET slowlog-log-slower-than 0
   GET some
   CONFIG SET slowlog-log-slower-than 10000
-  @shape SLOWLOG GET 1
+  # Which entry is the newest depends on what the proxy itself asks of a node in that moment.
+  @kind SLOWLOG GET 1
   SLOWLOG GET -2
   SLOWLOG GET x
   SLOWLOG HELP

@@ -52,10 +52,7 @@ export const TRANSACTIONS = [
     EXEC
     MULTI
     @shape TIME
-    CLIENT SETNAME inside
-    CLIENT GETNAME
-    EXEC
-    CLIENT GETNAME
+    @shape EXEC
     MULTI
     SELECT 0
     PING
@@ -67,12 +64,13 @@ export const TRANSACTIONS = [
     `
     EXEC
     DISCARD
+    # Valkey words the two in its own way.
     MULTI
-    MULTI
+    @class MULTI
     SET {t}a 1
-    WATCH {t}a
+    @class WATCH {t}a
     UNWATCH
-    EXEC
+    @allowed:nested EXEC
     MULTI
     SET {t}b 1
     DISCARD
@@ -167,7 +165,7 @@ export const TRANSACTIONS = [
   `,
   ),
   script(
-    'inside a transaction, commands that block or subscribe',
+    'inside a transaction, commands that block do not',
     `
     MULTI
     BLPOP {t}none 0
@@ -177,15 +175,32 @@ export const TRANSACTIONS = [
     WAIT 1 0
     EXEC
     MULTI
-    SUBSCRIBE transaction:channel
-    EXEC
-    UNSUBSCRIBE
-    MULTI
-    MONITOR
-    EXEC
-    MULTI
     QUIT
     ax
+  `,
+  ),
+  script(
+    'what concerns the connection or all shards is not taken into a transaction',
+    `
+    MULTI
+    SET {t}k v
+    @allowed:inside SUBSCRIBE transaction:channel
+    @allowed:inside EXEC
+    RESET
+    b: GET nothing
+    b: MULTI
+    b: @allowed:inside MONITOR
+    b: @allowed:inside EXEC
+    c: MULTI
+    c: @allowed:inside CLIENT SETNAME inside
+    c: @allowed:inside EXEC
+    d: MULTI
+    d: @allowed:inside INFO bogus
+    d: @allowed:inside ACL WHOAMI
+    d: @allowed:inside EXEC
+    e: MULTI
+    e: @allowed:inside HELLO 2 SETNAME inside
+    e: @allowed:inside EXEC
   `,
   ),
   script(
@@ -562,13 +577,8 @@ export const STATE = [
   `,
   ),
   script(
-    'HELLO during a subscription and inside a transaction',
+    'HELLO during a subscription',
     `
-    MULTI
-    HELLO 3
-    PING
-    @mask:id EXEC
-    HGETALL missing
     HELLO 2 AUTH
     @mask:id HELLO 2
     SUBSCRIBE st1:c
@@ -653,11 +663,6 @@ export const STATE = [
     PING
     ECHO x
     CLIENT ID extra
-    EXEC
-    MULTI
-    CLIENT REPLY BOGUS
-    ACL WHOAMI
-    INFO bogus
     EXEC
   `,
   ),
