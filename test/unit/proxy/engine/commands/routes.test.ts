@@ -9,7 +9,6 @@ const named = (kind: RouteKind) => [...kinds].filter(([, route]) => route.kind =
 /** These reach an upstream connection that all clients share. */
 const SHARED: ReadonlySet<RouteKind> = new Set([
   Route.keyed,
-  Route.keyedUnlessBlock,
   Route.splitValues,
   Route.splitOk,
   Route.splitSum,
@@ -69,33 +68,18 @@ describe('the routes of commands', () => {
       if (only.includes(spec.name)) expect(spec.flags & CommandFlag.write, spec.name).toBe(0);
   });
 
-  it('let nothing that blocks reach a shared connection, but XREAD and XREADGROUP without BLOCK', () => {
-    expect(shared.filter(({ flags }) => flags & CommandFlag.blocking).map(({ name }) => name)).toEqual([
-      'xread',
-      'xreadgroup',
-    ]);
-    expect(named(Route.keyedUnlessBlock)).toEqual(['xread', 'xreadgroup']);
-    for (const name of [
-      'blpop',
-      'brpop',
-      'blmove',
-      'brpoplpush',
-      'blmpop',
-      'bzpopmin',
-      'bzpopmax',
-      'bzmpop',
-      'wait',
-      'waitaof',
-    ]) {
-      expect(kinds.get(name)?.kind, name).toBe(Route.refused);
-    }
+  it('let nothing that blocks reach a shared connection unseen', () => {
+    expect(shared.filter(({ flags }) => flags & CommandFlag.blocking).map(({ name }) => name)).toEqual([]);
+    const blocking = COMMANDS.filter(({ flags }) => flags & CommandFlag.blocking).map(({ name }) => name);
+    expect(blocking).toEqual(expect.arrayContaining(['blpop', 'bzmpop', 'xread', 'xreadgroup']));
+    for (const name of [...blocking, 'wait', 'waitaof']) expect(kinds.get(name)?.kind, name).toBe(Route.blocking);
   });
 
   it('let nothing that subscribes reach one', () => {
     const pubsub = 1 << ACL_CATEGORIES.indexOf('pubsub');
     expect(shared.filter(({ flags, acl }) => flags & CommandFlag.pubsub || acl & pubsub)).toEqual([]);
     for (const name of ['subscribe', 'psubscribe', 'ssubscribe', 'unsubscribe', 'punsubscribe', 'sunsubscribe']) {
-      expect(kinds.get(name)?.kind, name).toBe(Route.refused);
+      expect(kinds.get(name)?.kind, name).toBe(Route.pubsub);
     }
   });
 
