@@ -18,6 +18,8 @@ const SWEEP_INTERVAL_MS = 100;
 const FEED_IDLE_MS = 5000;
 /** A subscription that a node refused for the moment is asked for again after this time. */
 const REFUSED_RETRY_MS = 100;
+/** … and one that it refused for another reason after this time, while there are clients who have had it. */
+const FORBIDDEN_RETRY_MS = 1000;
 
 /** The map is shared memory and may be there before the nodes in it are known: it is looked at once more then. */
 const PLACE_AGAIN_MS = 500;
@@ -215,7 +217,8 @@ export class Hub {
     link.retryAtMs = this.core.nowMs + REFUSED_RETRY_MS;
     this.unsettled.add(topic);
     if (redirect === null) {
-      // Nothing that passes, such as a missing permission: those who wait are told.
+      // Nothing that passes soon, such as a missing permission: those who wait are told.
+      link.retryAtMs = this.core.nowMs + FORBIDDEN_RETRY_MS;
       this.fail(topic, line);
       return;
     }
