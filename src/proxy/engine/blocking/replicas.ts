@@ -77,7 +77,8 @@ class ReplicaWait implements Task, DedicatedUser, Blocked {
   }
 
   private ask({ router, node }: Target, number: number, command: KeptCommand, mark: boolean): void {
-    const lane = router.dedicated.acquire(node, PROTO, this);
+    // A connection remembers what was written over it, by whomever.
+    const lane = router.dedicated.acquire(node, PROTO, this, !mark);
     if (lane === null) {
       this.error ??= this.core.texts.tooManyDedicated;
       return;

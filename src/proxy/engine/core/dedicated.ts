@@ -80,10 +80,12 @@ export class DedicatedPool {
 
   /**
    * Lends a connection to a node, for replies of a RESP version: an idle one, or a new one which connects when something
-   * is sent over it. Null when the worker has as many as it may (`dedicatedMax`), which is counted.
+   * is sent over it. Null when the worker has as many as it may (`max_dedicated_connections`), which is counted.
+   * @param fresh it must be new: what others have done on it makes a difference
    */
-  acquire(node: UpstreamNode, proto: number, user: DedicatedUser | null = null): Lane | null {
-    const lane = this.shelf(node).idle[proto - 2].pop()?.lane ?? this.create(node, proto);
+  acquire(node: UpstreamNode, proto: number, user: DedicatedUser | null = null, fresh = false): Lane | null {
+    const idle = fresh ? undefined : this.shelf(node).idle[proto - 2].pop();
+    const lane = idle?.lane ?? this.create(node, proto);
     if (lane === null) {
       this.router.count(Counter.upstream_cx_dedicated_overflow);
       return null;

@@ -54,11 +54,9 @@ describe('serving commands', () => {
     [['OBJECT'], "ERR wrong number of arguments for 'object' command"],
     [['OBJECT', 'NOSUCH', 'k'], "ERR unknown subcommand 'NOSUCH'. Try OBJECT HELP."],
     [['object|encoding', 'x', 'k'], "ERR unknown command 'object|encoding', with args beginning with: 'x' 'k' "],
-    [['MULTI'], "ERR unsupported command 'multi': it belongs to transactions, which is not supported by the proxy yet"],
-    [
-      ['BLPOP', 'a', '0'],
-      "ERR unsupported command 'blpop': it blocks its connection, which is not supported by the proxy yet",
-    ],
+    [['EXEC'], 'ERR EXEC without MULTI'],
+    [['DISCARD'], 'ERR DISCARD without MULTI'],
+    [['EXEC', 'a'], "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"],
     [
       ['SHUTDOWN'],
       "ERR unsupported command 'shutdown': it is refused by the proxy: it administers a node, not the cluster",
@@ -75,12 +73,10 @@ describe('serving commands', () => {
     [['XREADGROUP', 'GROUP', 'g', 'c', 'BLOCK', '0', 'STREAMS', 'k', '>']],
     [['XREADGROUP', 'GROUP', 'streams', 'streams', 'BLOCK', '0', 'STREAMS', 'k', '>']],
     [['XREADGROUP', 'NOACK', 'COUNT', '1', 'GROUP', 'streams', 'c', 'BLOCK', '0', 'STREAMS', 'k', '>']],
-  ])('refuses %j, which would block everyone', (args) => {
-    expect(
-      single()
-        .client()
-        .say(command(...args)),
-    ).toMatch(/^-ERR unsupported command 'xread(group)?': it with BLOCK/);
+  ])('sends %j over a connection of its own: it would block everyone', (args) => {
+    const fake = single();
+    expect(fake.client().say(command(...args))).toBe('');
+    expect(fake.upstreams.map(({ socket }) => socket.take())).toEqual(['', command(...args)]);
   });
 
   it.each([
