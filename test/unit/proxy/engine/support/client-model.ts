@@ -116,6 +116,7 @@ export class ClientModel implements Peer {
       'mset',
       'del',
       'exists',
+      'multi',
     ];
     const kind = random.pick([...kinds, 'ping', 'echo', 'hello', 'refused', 'unknown', 'big']);
     const padding = random.chance(0.05) ? '.'.repeat(random.int(1, random.chance(0.2) ? 90_000 : 3000)) : '';
@@ -173,8 +174,12 @@ export class ClientModel implements Peer {
         this.expect(['PING'], (reply) => exactly(reply, '+PONG'));
         return random.chance(0.5) ? Buffer.from('PING\r\n') : encodeCommandText(['PING']);
       case 'refused':
-        this.expect(['BLPOP'], (reply) => (isError(reply, "-ERR unsupported command 'blpop'") ? null : 'not refused'));
-        return encodeCommandText(['BLPOP', key, '0']);
+        this.expect(['SHUTDOWN'], (reply) =>
+          isError(reply, "-ERR unsupported command 'shutdown'") ? null : 'not refused',
+        );
+        return encodeCommandText(['SHUTDOWN']);
+      case 'multi':
+        return this.transaction(key);
       case 'unknown':
         this.expect([token], (reply) => (isError(reply, `-ERR unknown command '${token}'`) ? null : 'not unknown'));
         return encodeCommandText([token, 'a']);
@@ -221,6 +226,29 @@ export class ClientModel implements Peer {
       return null;
     });
     return encodeCommandText(['INCR', key]);
+  }
+
+  /** MULTI, some writes to one key, EXEC: all of them or none. */
+  private transaction(key: string): Buffer {
+    const sentMs = this.witness.now();
+    const commands: string[][] = [];
+    const tokens: string[] = [];
+    for (let i = this.random.int(0, 4); i > 0; i--) {
+      const token = `c${this.id}n${this.sequence++};`;
+      tokens.push(token);
+      getOr(this.sent, key, () => []).push(token);
+      commands.push(['APPEND', key, token]);
+    }
+    this.expect(['MULTI'], (reply) => exactly(reply, '+OK'));
+    for (const args of commands) this.expect(args, (reply) => exactly(reply, '+QUEUED'));
+    this.expect(['EXEC', ...tokens], (reply) => {
+      if (isError(reply)) return this.checkFailure(commands[0] as string[], reply, sentMs, true);
+      if (!Array.isArray(reply) || reply.length !== commands.length) return 'not as many replies as commands';
+      if (reply.some((each) => typeof each !== 'string' || !/^:\d+$/.test(each))) return 'not lengths';
+      for (const token of tokens) getOr(this.succeeded, key, () => []).push(token);
+      return null;
+    });
+    return Buffer.concat([['MULTI'], ...commands, ['EXEC']].map((args) => encodeCommandText(args)));
   }
 
   private read(args: string[], check: (reply: Value) => string | null): Buffer {

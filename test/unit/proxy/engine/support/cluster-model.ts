@@ -186,6 +186,9 @@ export class NodeLink implements Peer {
   socket: FakeSocket | null = null;
   private input = Buffer.alloc(0);
   private asking = false;
+  /** Commands of a transaction; null outside of one. */
+  private queue: string[][] | null = null;
+  private broken = false;
   private proto: 2 | 3 = 2;
   private loggedIn: boolean;
 
@@ -236,8 +239,42 @@ export class NodeLink implements Peer {
       this.asking = true;
       return '+OK\r\n';
     }
+    if (name === 'MULTI') {
+      this.queue = [];
+      this.broken = false;
+      return '+OK\r\n';
+    }
+    if (this.queue !== null) return this.inTransaction(this.queue, args);
     const asking = this.asking;
     this.asking = false;
+    return this.serve(args, asking);
+  }
+
+  /** Redis keeps the ASKING of before MULTI until EXEC. */
+  private inTransaction(queue: string[][], args: string[]): string {
+    if (args[0] !== 'EXEC') {
+      const refusal = this.refusal(args, this.asking);
+      if (refusal !== null) this.broken = true;
+      else queue.push(args);
+      return refusal ?? '+QUEUED\r\n';
+    }
+    const { asking } = this;
+    this.queue = null;
+    this.asking = false;
+    if (this.broken) return '-EXECABORT Transaction discarded because of previous errors.\r\n';
+    for (const each of queue) {
+      const refusal = this.refusal(each, asking);
+      if (refusal !== null) return refusal;
+    }
+    return `*${queue.length}\r\n${queue.map((each) => this.run(each)).join('')}`;
+  }
+
+  private serve(args: string[], asking: boolean): string {
+    return this.refusal(args, asking) ?? this.run(args);
+  }
+
+  private refusal(args: string[], asking: boolean): string | null {
+    const { cluster } = this.node;
     const turnedAway = this.turnAway(args, asking);
     cluster.moments++;
     if (turnedAway !== null) {
@@ -249,7 +286,7 @@ export class NodeLink implements Peer {
       return turnedAway;
     }
     for (const key of keysOf(args)) getOr(cluster.servedBy, key, () => new Map()).set(this.node, cluster.moments);
-    return this.run(args);
+    return null;
   }
 
   /** The redirection or refusal, when it is not this node's to answer. */
