@@ -109,7 +109,8 @@ describe.each(wanted)('through the proxy and directly, %s', (_, name) => {
 });
 
 describe('the allowed differences', () => {
-  it('all exist', () => {
+  // Some are met on newer servers only.
+  it.runIf(wanted.length > 1)('all exist', () => {
     expect(Object.keys(ALLOWED).filter((name) => !met.has(name))).toEqual([]);
   });
 });
