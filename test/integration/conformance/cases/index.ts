@@ -1,10 +1,13 @@
 import type { Script } from '../script.js';
+import { BLOCKING } from './blocking.js';
 import { HASHES, LISTS, SETS, SORTED_SETS, STREAMS } from './collections.js';
 import { CONNECTION, SERVER } from './connection.js';
 import { KEYS, KEYSPACE } from './keyspace.js';
+import { PUB_SUB } from './pubsub.js';
 import { FUNCTIONS, SCRIPTS } from './scripting.js';
-import { BLOCKING, PUB_SUB, STATE, TRANSACTIONS } from './sessions.js';
+import { STATE } from './state.js';
 import { BITMAPS, GEO, HYPERLOGLOGS, STRINGS } from './strings.js';
+import { TRANSACTIONS } from './transactions.js';
 import { VECTOR_SETS } from './vectors.js';
 
 /** Commands upon keys that every release has. */
