@@ -108,6 +108,27 @@ export function acquireRequest(): Request {
   return numbered(request);
 }
 
+/** A request for the command in `bytes[start, end)`. */
+export function requestFor(
+  entry: CommandEntry,
+  bytes: Bytes,
+  start: number,
+  end: number,
+  router: Router,
+  slot: number,
+  startedMs: number,
+): Request {
+  const request = acquireRequest();
+  request.entry = entry;
+  request.bytes = bytes;
+  request.start = start;
+  request.end = end;
+  request.router = router;
+  request.slot = slot;
+  request.startedMs = startedMs;
+  return request;
+}
+
 function numbered(request: Request): Request {
   request.order = ++orders;
   return request;

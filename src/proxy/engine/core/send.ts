@@ -4,7 +4,7 @@ import type { RequestFrame } from '../resp/request-framer.js';
 import { sendRouted } from '../routing/send-routed.js';
 import type { Client } from './client.js';
 import { refuseArity } from './refuse.js';
-import { acquireRequest } from './request.js';
+import { requestFor } from './request.js';
 import type { Router } from './router.js';
 
 /** Sends one command on, in the client's order. A slot below 0: to any master. */
@@ -17,15 +17,8 @@ export function send(
   router: Router,
   slot: number,
 ): void {
-  const request = acquireRequest();
-  request.entry = entry;
-  request.bytes = bytes;
-  request.start = start;
-  request.end = end;
-  request.router = router;
-  request.slot = slot;
+  const request = requestFor(entry, bytes, start, end, router, slot, client.core.nowMs);
   request.proto = client.proto;
-  request.startedMs = client.core.nowMs;
   client.push(request);
   router.route(request);
 }

@@ -1,7 +1,7 @@
 import type { Bytes } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { Core } from '../core/core.js';
-import { acquireRequest } from '../core/request.js';
+import { requestFor } from '../core/request.js';
 import type { Router } from '../core/router.js';
 import { Counter } from '../stats.js';
 import type { Mirror, Way } from './routing.js';
@@ -56,14 +56,7 @@ export function sendCopy(
     lane?.connect();
     return;
   }
-  const request = acquireRequest();
-  request.entry = entry;
-  request.bytes = bytes;
-  request.start = start;
-  request.end = end;
-  request.router = router;
-  request.slot = slot;
-  request.startedMs = core.nowMs;
+  const request = requestFor(entry, bytes, start, end, router, slot, core.nowMs);
   router.count(Counter.upstream_rq_mirror);
   lane.send(request);
   // It is never sent again: what it was received in need not be kept for it.

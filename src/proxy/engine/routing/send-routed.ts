@@ -1,7 +1,7 @@
 import type { Bytes } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from '../core/client.js';
-import { acquireRequest } from '../core/request.js';
+import { requestFor } from '../core/request.js';
 import type { Router } from '../core/router.js';
 import type { RequestFrame } from '../resp/request-framer.js';
 import { mirrorCommand } from './mirror.js';
@@ -51,16 +51,9 @@ export function sendRead(
   slot: number,
   read: number,
 ): void {
-  const request = acquireRequest();
-  request.entry = entry;
-  request.bytes = bytes;
-  request.start = start;
-  request.end = end;
-  request.router = router;
-  request.slot = slot;
+  const request = requestFor(entry, bytes, start, end, router, slot, client.core.nowMs);
   request.read = read;
   request.proto = client.proto;
-  request.startedMs = client.core.nowMs;
   client.push(request);
   router.route(request);
 }

@@ -49,13 +49,14 @@ export interface PrefixRoute extends CatchAll {
   /** Compared as UTF-8 bytes; in small letters already when `caseInsensitive`. */
   readonly prefix: string;
   readonly removePrefix: boolean;
-  /** The upstream's key is `keyFormatter.join(key)`. */
+  /** The upstream's key is `keyFormatter.join(key)`, with the key as `removePrefix` left it; null: the key stays. */
   readonly keyFormatter: readonly string[] | null;
 }
 
 export interface RouteTable {
-  /** The letters A to Z of a key are taken for small ones when it is compared with a prefix. */
+  /** The letters A to Z of a key are taken for small ones when it is compared with a prefix; the key itself stays. */
   readonly caseInsensitive: boolean;
+  /** The longest prefix (in bytes) first, so the first that matches is the right one. */
   readonly routes: readonly PrefixRoute[];
   /** null: a key without a route has no upstream host. */
   readonly catchAll: CatchAll | null;
