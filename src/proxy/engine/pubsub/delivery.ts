@@ -2,10 +2,13 @@ import type { Bytes } from '../bytes.js';
 import type { Core } from '../core/core.js';
 import { FLUSHES_PER_TURN } from '../core/limits.js';
 import { Counter } from '../stats.js';
+import { MessageLog } from './message-log.js';
 import type { Subscriber } from './subscriber.js';
 import type { Topic } from './topic.js';
 
 const PUSH = 62;
+/** With fewer, the copy is not worth it. */
+const LOGGED_SUBSCRIBERS_MIN = 32;
 
 /** Gives messages to subscribers. The bytes are those that were received; nothing is made per delivery. */
 export class Delivery {
@@ -24,6 +27,14 @@ export class Delivery {
     const { subscribers } = topic;
     const limit = core.limits.pubsubOutputBytesMax;
     let pushes: Bytes | null = null;
+    const log = this.logOf(topic, end - start);
+    const from = start;
+    if (log !== null) {
+      end -= start;
+      start = log.take(bytes, start, from + end);
+      end += start;
+      bytes = log.bytes;
+    }
     core.stats[Counter.upstream_pubsub_messages_total + core.router.statsOffset] += starts.length;
     core.stats[Counter.downstream_pubsub_messages_total] += starts.length * subscribers.length;
     if (subscribers.length > FLUSHES_PER_TURN) core.fanOut = true;
@@ -34,7 +45,7 @@ export class Delivery {
       if (client.closing) continue;
       let source = bytes;
       if (client.proto === 3) {
-        pushes ??= this.asPushes(bytes, starts);
+        pushes ??= log === null ? this.asPushes(bytes, starts) : log.asPushes(start, starts, from);
         source = pushes;
       }
       if (subscriber.waits || client.head?.streaming === true) subscriber.postpone(source, start, end);
@@ -44,6 +55,16 @@ export class Delivery {
       }
       if (subscriber.unsentBytes > limit) this.relieve(subscriber);
     }
+  }
+
+  /** Where messages of a topic with many subscribers are put together; null for others, and for large ones. */
+  private logOf(topic: Topic, size: number): MessageLog | null {
+    if (topic.subscribers.length < LOGGED_SUBSCRIBERS_MIN || size > MessageLog.messageBytesMax) {
+      topic.log = null;
+      return null;
+    }
+    topic.log ??= new MessageLog(this.core.runtime.allocate);
+    return topic.log;
   }
 
   /** No more of the received buffer is to be delivered. */

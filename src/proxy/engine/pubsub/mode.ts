@@ -3,7 +3,7 @@ import type { CommandEntry } from '../commands/catalog.js';
 import { Route } from '../commands/routes.js';
 import type { Client } from '../core/client.js';
 import { ADMIT_DONE, ADMIT_PASS, ADMIT_WAIT, type Mode } from '../core/mode.js';
-import { refuse } from '../core/refuse.js';
+import { refusalKind, refuse } from '../core/refuse.js';
 import type { RequestFrame } from '../resp/request-framer.js';
 
 const CONTEXT = 'only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context';
@@ -28,7 +28,7 @@ class SubscribedMode implements Mode {
       frame.count < 2 ? null : client.core.catalog.findSubcommand(entry, bytes, frame.starts[1], frame.ends[1]);
     // Redis looks for an unknown subcommand first.
     if (entry.spec.container && sub === null && !entry.subcommand) return ADMIT_PASS;
-    refuse(client, entry, `ERR Can't execute '${sub?.name ?? name}': ${CONTEXT}`);
+    refuse(client, entry, `${refusalKind(entry)} Can't execute '${sub?.name ?? name}': ${CONTEXT}`);
     return ADMIT_DONE;
   }
 }

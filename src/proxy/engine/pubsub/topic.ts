@@ -1,4 +1,5 @@
 import type { Feed } from './feed.js';
+import type { MessageLog } from './message-log.js';
 import type { Subscriber } from './subscriber.js';
 import type { Subscribing } from './subscribing.js';
 
@@ -42,6 +43,8 @@ export class Topic {
   holds = 0;
   /** Its subscriptions upstream: one, or one at every master. */
   readonly links: Link[] = [];
+  /** Of a topic with many subscribers: its newest messages. */
+  log: MessageLog | null = null;
   /** When the last subscriber left. */
   idleSinceMs = 0;
   /** A redirection has named this node, which the topology does not know. */
