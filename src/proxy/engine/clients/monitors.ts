@@ -90,9 +90,8 @@ export class Monitors {
   /** A command has been served. Those that administer a server are not shown, as in Redis. */
   feed(client: Client, entry: CommandEntry, bytes: Bytes, frame: RequestFrame): void {
     if (entry.route === Route.refused) return;
-    const { catalog, limits } = this.core;
-    const sub = entry.name === 'client' ? catalog.findSubcommand(entry, bytes, frame.starts[1], frame.ends[1]) : null;
-    if ((sub ?? entry).spec.flags & CommandFlag.admin) return;
+    const { limits } = this.core;
+    if (entry.spec.flags & CommandFlag.admin) return;
     const line = monitorLine(performance.timeOrigin + performance.now(), client.address, entry.name, bytes, frame);
     if (this.relayedBytes + this.lineBytes + line.length > limits.monitorOutputBytesMax) {
       this.core.count(Counter.downstream_monitor_dropped);

@@ -42,7 +42,7 @@ export class Pause {
     if (!this.active || client.details.monitor) return false;
     if (this.writesOnly && !mayWrite(entry)) return false;
     // A pause of everything could not be ended otherwise.
-    if (entry.name === 'client' || entry.name.startsWith('client|')) return false;
+    if (entry.name.startsWith('client|')) return false;
     client.setHold(Hold.pause);
     this.waiting.add(client);
     return true;

@@ -38,7 +38,7 @@ export class CommandEntry {
     this.refusal = refusal;
     this.arity = spec.arity;
     this.repeatable = (spec.flags & CommandFlag.readonly) !== 0;
-    this.container = spec.container && kind !== Route.local && kind !== Route.refused && kind !== Route.admin;
+    this.container = spec.container && kind !== Route.refused && kind !== Route.admin;
     const changed = KeyFlag.RW | KeyFlag.OW | KeyFlag.RM;
     this.replicaSafe =
       (spec.flags & (CommandFlag.readonly | CommandFlag.blocking | CommandFlag.write)) === CommandFlag.readonly &&

@@ -11,12 +11,20 @@ export function refuse(client: Client, entry: CommandEntry, text: string): void 
   replyError(client, text);
 }
 
-/** `wrong number of arguments`, in Redis's words. */
-export function refuseArity(client: Client, entry: CommandEntry): void {
+/** How an error begins: Redis has a form of its own for whatever it refuses an EXEC for. */
+export function refusalKind({ name }: CommandEntry): string {
+  return name === 'exec' ? 'EXECABORT Transaction discarded because of:' : 'ERR';
+}
+
+/**
+ * `wrong number of arguments`, in Redis's words. With `bytes` and `frame`, a command that takes any number (only
+ * modules have such: they count for themselves) is named as the client wrote it, which is how modules name theirs.
+ */
+export function refuseArity(client: Client, entry: CommandEntry, bytes?: Bytes, frame?: RequestFrame): void {
   client.core.count(Counter.splitter_invalid_request);
-  // Redis has this form for whatever it refuses an EXEC for.
-  const kind = entry.name === 'exec' ? 'EXECABORT Transaction discarded because of:' : 'ERR';
-  refuse(client, entry, `${kind} wrong number of arguments for '${entry.name}' command`);
+  const asWritten = entry.arity === -1 && bytes !== undefined && frame !== undefined;
+  const name = asWritten ? printable(bytes, frame.starts[0], frame.ends[0]) : entry.name;
+  refuse(client, entry, `${refusalKind(entry)} wrong number of arguments for '${name}' command`);
 }
 
 /** A command that the proxy does not serve, with the reason. */

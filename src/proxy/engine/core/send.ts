@@ -35,7 +35,7 @@ export function sendKeyed(
   if (core.routing !== null) return sendRouted(client, entry, bytes, start, frame);
   const key = entry.firstKey(bytes, frame);
   if (key < 0) {
-    refuseArity(client, entry);
+    refuseArity(client, entry, bytes, frame);
     return true;
   }
   core.countRequest(entry);

@@ -35,20 +35,13 @@ const SUBCOMMANDS: ReadonlyMap<string, readonly [number, number, Subcommand]> = 
   ['help', [2, 2, help]],
 ]);
 
-/** CLIENT …: about the connections to the proxy, of all its workers. */
+/** CLIENT …, a subcommand of the table: about the connections to the proxy, of all its workers. */
 export function clientCommand(client: Client, entry: CommandEntry, args: Arguments): void {
   const { core } = client;
   const name = args.word(1);
   const found = SUBCOMMANDS.get(name);
   if (found === undefined) {
-    const known = core.catalog.entries.some((each) => each.name === `client|${name}`);
-    client.reply(
-      core.text(
-        known
-          ? `-ERR unsupported command 'client|${name}': it has no meaning for the proxy\r\n`
-          : `-ERR unknown subcommand '${args.text(1).replace(/[\r\n]/g, ' ')}'. Try CLIENT HELP.\r\n`,
-      ),
-    );
+    client.reply(core.text(`-ERR unsupported command 'client|${name}': it has no meaning for the proxy\r\n`));
     return;
   }
   const [least, most, serve] = found;

@@ -33,7 +33,7 @@ export function setInfo(client: Client, args: Arguments): void {
   if (attribute !== 'lib-name' && attribute !== 'lib-ver') {
     client.reply(core.text(`-ERR Unrecognized option '${args.text(2).replace(/[\r\n]/g, ' ')}'\r\n`));
   } else if (!validName(value)) {
-    client.reply(core.text(`-ERR ${attribute} cannot contain spaces, newlines or special characters.\r\n`));
+    client.reply(core.text(`-ERR ${args.text(2)} cannot contain spaces, newlines or special characters.\r\n`));
   } else {
     if (attribute === 'lib-name') details.libName = value;
     else details.libVersion = value;

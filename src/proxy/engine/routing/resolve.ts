@@ -41,7 +41,7 @@ export function resolve(
   const { core } = client;
   const key = entry.firstKey(bytes, frame);
   if (key < 0) {
-    refuseArity(client, entry);
+    refuseArity(client, entry, bytes, frame);
     return null;
   }
   RESOLVED.bytes = bytes;

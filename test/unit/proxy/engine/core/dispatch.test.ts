@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { subscribedMode } from '../../../../../src/proxy/engine/pubsub/mode.js';
 import { FakeCore } from '../support/fake-core.js';
 import { encodeCommandText } from '../support/resp.js';
 
@@ -54,6 +55,11 @@ describe('serving commands', () => {
     [['OBJECT'], "ERR wrong number of arguments for 'object' command"],
     [['OBJECT', 'NOSUCH', 'k'], "ERR unknown subcommand 'NOSUCH'. Try OBJECT HELP."],
     [['object|encoding', 'x', 'k'], "ERR unknown command 'object|encoding', with args beginning with: 'x' 'k' "],
+    [['CLIENT'], "ERR wrong number of arguments for 'client' command"],
+    [['CLIENT', 'ID', 'a'], "ERR wrong number of arguments for 'client|id' command"],
+    [['CLIENT', 'NOSUCH'], "ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP."],
+    // A module counts for itself, and names the command as it was written.
+    [['VCard'], "ERR wrong number of arguments for 'VCard' command"],
     [['EXEC'], 'ERR EXEC without MULTI'],
     [['DISCARD'], 'ERR DISCARD without MULTI'],
     [['EXEC', 'a'], "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"],
@@ -66,6 +72,22 @@ describe('serving commands', () => {
     expect(fake.client().say(command(...args))).toBe(`-${error}\r\n`);
     expect(fake.upstream('node0:7000').socket.take()).toBe('');
   });
+
+  it.each(['MULTI', 'SUBSCRIBE'])(
+    'looks at subcommands and numbers of arguments before the mode of %s does',
+    (mode) => {
+      const { client, say } = single().client();
+      if (mode === 'MULTI') say(command('MULTI'));
+      else client.mode = subscribedMode;
+      expect(say(command('CLIENT', 'ID', 'a'))).toBe("-ERR wrong number of arguments for 'client|id' command\r\n");
+      expect(say(command('CLIENT', 'NOSUCH'))).toBe("-ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP.\r\n");
+      expect(say(command('EXEC'))).toMatch(
+        mode === 'MULTI'
+          ? /^-EXECABORT Transaction discarded because of previous errors/
+          : /^-EXECABORT Transaction discarded because of: Can't execute 'exec': only /,
+      );
+    },
+  );
 
   it.each([
     [['XREAD', 'BLOCK', '0', 'STREAMS', 'k', '0']],

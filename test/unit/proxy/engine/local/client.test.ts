@@ -24,7 +24,7 @@ describe('CLIENT LIST', () => {
     expect(lines.map((line) => /^id=(\d+) /.exec(line)?.[1])).toEqual(['1', '2']);
     expect(lines[0]).toBe(
       'id=1 addr=192.0.2.1:1234 laddr= fd=-1 name= age=0 idle=0 flags=N db=0 sub=0 psub=0 ssub=0 multi=-1 watch=0 ' +
-        'qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=client ' +
+        'qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0 events=r cmd=client|list ' +
         'user=default redir=-1 resp=2 lib-name= lib-ver= worker=0',
     );
     expect(lines[1]).toContain(' name=second ');

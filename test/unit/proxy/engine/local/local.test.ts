@@ -25,6 +25,7 @@ describe('commands that the proxy answers', () => {
     [['CLIENT', 'GETNAME'], null],
     [['CLIENT', 'SETNAME', 'a b'], '-ERR Client names cannot contain spaces, newlines or special characters.'],
     [['CLIENT', 'SETINFO', 'lib-name', 'x y'], '-ERR lib-name cannot contain spaces, newlines or special characters.'],
+    [['CLIENT', 'SETINFO', 'LIB-Ver', 'x y'], '-ERR LIB-Ver cannot contain spaces, newlines or special characters.'],
     [['CLIENT', 'SETINFO', 'what', 'x'], "-ERR Unrecognized option 'what'"],
     [['CLIENT', 'NO-EVICT', 'on'], '+OK'],
     [['CLIENT', 'NO-TOUCH', 'maybe'], '-ERR syntax error'],
