@@ -12,7 +12,7 @@ import {
 import { Counter } from '../stats.js';
 import type { Core } from './core.js';
 import { dispatch } from './dispatch.js';
-import { Hold } from './hold.js';
+import { Hold, isRead, WATCHED } from './hold.js';
 import { detach, join, LARGE_REQUEST_BYTES, LargeRequest, requestLimits } from './input.js';
 import type { Mode } from './mode.js';
 import { Output } from './output.js';
@@ -45,7 +45,7 @@ export class Client {
   closing = false;
   closed = false;
   /** Its side of the connection is closed. */
-  private finished = false;
+  finished = false;
   /** Upstream connections that are not read because of this client. */
   holdsUpstream = 0;
   /** Unsent bytes above which it does; grows while it reads. */
@@ -158,10 +158,7 @@ export class Client {
 
   private keep(bytes: Bytes, at: number, end: number): void {
     if (at >= end) return;
-    if (
-      this.hold & (Hold.blocked | Hold.pause) &&
-      (this.carry?.length ?? 0) + end - at > this.core.limits.blockedInputBytesMax
-    ) {
+    if (this.hold & WATCHED && (this.carry?.length ?? 0) + end - at > this.core.limits.blockedInputBytesMax) {
       this.pauseInput();
     }
     const carry = this.carry;
@@ -234,18 +231,18 @@ export class Client {
   liftHold(reason: number): void {
     if ((this.hold & reason) === 0) return;
     this.hold &= ~reason;
-    if (this.hold === 0 && !this.closed) this.core.later(this);
+    if ((this.hold === 0 || this.hold & WATCHED) && !this.closed) this.core.later(this);
   }
 
   /** Called by the core, outside of any other work on this client. */
   proceed(): void {
-    if (this.closed || this.hold !== 0) return;
+    if (this.closed) return;
     const carry = this.carry;
-    if (carry !== null && !this.closing) {
+    if (carry !== null && !this.closing && this.hold === 0) {
       this.carry = null;
       this.read(carry, 0, carry.length);
     }
-    if (this.hold === 0 && this.paused && !this.closed) {
+    if (this.paused && !this.closed && isRead(this.hold, this.carry, this.core.limits)) {
       this.paused = false;
       this.transport.resume();
     }

@@ -12,6 +12,7 @@ import { FIRST_CLUSTER } from '../routing/table.js';
 import { Scripting } from '../scripting/scripting.js';
 import { Counter, clusterStatsOffset, commandStatAt, LEARNED_COMMANDS_MAX } from '../stats.js';
 import { Client } from './client.js';
+import { Hold } from './hold.js';
 import type { Lane } from './lane.js';
 import { FLUSHES_PER_TURN, type Limits } from './limits.js';
 import { BufferPool } from './output.js';
@@ -29,6 +30,8 @@ const CLIENT_BUFFER_BYTES = 64 * 1024;
 const UPSTREAM_BUFFER_BYTES = 128 * 1024;
 const POOLED_BUFFERS_MAX = 64;
 const GAUGE_INTERVAL_MS = 100;
+/** A client that closes its side and then waits for what may take for ever is let go after this time. */
+const FAREWELL_MS = 100;
 /** Clients that have been flushed are taken out of the list at this number. */
 const FLUSHED_KEPT_MAX = 4096;
 
@@ -198,12 +201,19 @@ export class Core {
 
   private gaugedMs = 0;
 
-  /** Sets the gauge that would cost too much to keep with every command. */
+  /** Sets the gauge that would cost too much to keep with every command, and lets those go that have left. */
   private gauge(): void {
     if (this.nowMs - this.gaugedMs < GAUGE_INTERVAL_MS) return;
     this.gaugedMs = this.nowMs;
     let pending = 0;
-    for (const client of this.clients) pending += client.pending;
+    for (const client of this.clients) {
+      pending += client.pending;
+      // It had closed its side before it came to wait: what was there for it has had time to come.
+      if (!client.finished || (client.hold & Hold.blocked) === 0) continue;
+      if (this.nowMs - client.lastActiveMs < FAREWELL_MS) continue;
+      client.transport.terminate();
+      this.left(client);
+    }
     this.stats[Counter.downstream_rq_active] = pending;
   }
 

@@ -1,3 +1,5 @@
+import type { Limits } from './limits.js';
+
 /** Why a client's commands are not read at the moment. A bit set. */
 export const Hold = {
   /** It does not take its replies. */
@@ -16,3 +18,13 @@ export const Hold = {
   /** CLIENT PAUSE. Its socket is read in the same way. */
   pause: 32,
 } as const;
+
+/** With one of these the socket is read all the same. */
+export const WATCHED = Hold.blocked | Hold.pause;
+
+/** True when a client's socket is to be read: for its commands, or only so that its leaving is noticed. */
+export function isRead(hold: number, kept: { readonly length: number } | null, limits: Limits): boolean {
+  if (hold === 0) return true;
+  if ((hold & WATCHED) === 0 || hold & (Hold.output | Hold.pending | Hold.upstream)) return false;
+  return (kept?.length ?? 0) <= limits.blockedInputBytesMax;
+}

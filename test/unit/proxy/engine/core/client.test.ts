@@ -56,6 +56,51 @@ describe('a client that closes its sending side', () => {
     expect(socket.take()).toBe('$1\r\na\r\n$1\r\nb\r\n+PONG\r\n');
     expect(socket.ended).toBe(true);
   });
+
+  it('is let go when it comes to wait for what may take for ever', () => {
+    const fake = single();
+    const { say, client, socket } = fake.client();
+    say(command('GET', 'a') + command('BLPOP', 'b', '0'));
+    client.ended();
+    fake.turn();
+    fake.answer('node0:7000', '$1\r\na\r\n');
+    expect(socket.take()).toBe('$1\r\na\r\n');
+    expect(fake.core.clients.size).toBe(1);
+    fake.pass(300);
+    expect(fake.core.clients.size).toBe(0);
+    expect(fake.counter('upstream_cx_dedicated_active')).toBe(0);
+  });
+
+  it('still gets what is there at once', () => {
+    const fake = single();
+    const { say, client, socket } = fake.client();
+    say(command('GET', 'a') + command('BLPOP', 'b', '0'));
+    client.ended();
+    fake.turn();
+    fake.answer('node0:7000', '$1\r\na\r\n');
+    fake.answer('node0:7000', '*2\r\n$1\r\nb\r\n$1\r\nv\r\n');
+    expect(socket.take()).toBe('$1\r\na\r\n*2\r\n$1\r\nb\r\n$1\r\nv\r\n');
+    expect(socket.ended).toBe(true);
+  });
+});
+
+describe('a client that waits for what may take for ever', () => {
+  it('is read, whatever held it before, so that its leaving is noticed', () => {
+    const fake = single();
+    const { say, socket } = fake.client();
+    say(command('GET', 'a') + command('BLPOP', 'b', '0') + command('PING'));
+    expect(socket.paused).toBe(true);
+    fake.answer('node0:7000', '$1\r\na\r\n');
+    expect(socket.paused).toBe(false);
+  });
+
+  it('is not read when it has sent too much meanwhile', () => {
+    const fake = single({ blockedInputBytesMax: 100 });
+    const { say, socket } = fake.client();
+    say(command('GET', 'a') + command('BLPOP', 'b', '0') + command('SET', 'c', 'x'.repeat(200)));
+    fake.answer('node0:7000', '$1\r\na\r\n');
+    expect(socket.paused).toBe(true);
+  });
 });
 
 describe('what a client sends', () => {
