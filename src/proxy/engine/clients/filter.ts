@@ -3,7 +3,7 @@ import { isSubscriber } from './describe.js';
 
 /** Which clients CLIENT LIST and CLIENT KILL mean: those for which everything that is given holds. Plain data. */
 export interface ClientFilter {
-  ids?: number[];
+  ids?: Set<number>;
   type?: ClientType;
   user?: string;
   address?: string;
@@ -91,18 +91,19 @@ const OPTIONS: ReadonlyMap<string, ReadOption> = new Map<string, ReadOption>([
 const killId: ReadOption = (filter, words, at) => {
   const id = words.integer(at + 1);
   if (!(id > 0)) return 'client-id should be greater than 0';
-  filter.ids = [...(filter.ids ?? []), id];
+  filter.ids ??= new Set();
+  filter.ids.add(id);
   return at + 2;
 };
 
 /** CLIENT LIST takes all that follow ID, up to a word that is another option. */
 const listIds: ReadOption = (filter, words, at) => {
-  const ids: number[] = [];
+  const ids = new Set<number>();
   let next = at + 1;
   for (; next < words.count && !OPTIONS.has(words.word(next)); next++) {
     const id = words.integer(next);
     if (!(id > 0)) return 'Invalid client ID';
-    ids.push(id);
+    ids.add(id);
   }
   filter.ids = ids;
   return next;
@@ -125,7 +126,7 @@ export function readFilter(words: Words, at: number, command: 'list' | 'kill'): 
 /** True when the filter means this client; `me` is the id of the one that asks. */
 export function matches(filter: ClientFilter, client: Client, me: number): boolean {
   const { ids, type, user, address, localAddress, maxAgeSeconds, skipMe } = filter;
-  if (ids !== undefined && !ids.includes(client.id)) return false;
+  if (ids !== undefined && !ids.has(client.id)) return false;
   if (type !== undefined && type !== (isSubscriber(client) ? 'pubsub' : 'normal')) return false;
   if (user !== undefined && user !== client.user) return false;
   if (address !== undefined && address !== client.address) return false;
