@@ -144,7 +144,7 @@ function describeCluster({ config, topologies }: AdminState, index: number, lane
     name: config.clusters[index].name,
     type: config.clusters[index].type,
     last_error: topology.lastError,
-    redis_version: topology.redisVersion,
+    redis_version: topology.facts?.redisVersion ?? '',
     hosts: topology.hosts().map((host) => ({ ...host, ...summary(own, host.address) })),
   };
 }

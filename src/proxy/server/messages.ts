@@ -1,4 +1,5 @@
 import type { CommandSpec } from '../engine/commands/spec.js';
+import type { ClusterFacts } from '../engine/core/facts.js';
 import type { Limits } from '../engine/core/limits.js';
 import type { NodeEntry } from '../engine/core/router.js';
 import type { RefreshReason } from '../engine/core/runtime.js';
@@ -30,7 +31,8 @@ export interface NodesMessage {
   readonly type: 'nodes';
   readonly cluster: number;
   readonly nodes: readonly NodeEntry[];
-  readonly redisVersion: string;
+  /** Null as long as no node has said them. */
+  readonly facts: ClusterFacts | null;
 }
 
 /** The slot map has changed. */
@@ -47,7 +49,8 @@ export interface TableMessage {
   /** One more than the highest number of a host. */
   readonly slots: number;
   readonly nodes: readonly NodeEntry[];
-  readonly redisVersion: string;
+  /** Null as long as no node has said them. */
+  readonly facts: ClusterFacts | null;
 }
 
 /** What decides whether a node is read from, by the indices of nodes. */

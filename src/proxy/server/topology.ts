@@ -1,9 +1,11 @@
 import type { ClusterConfig } from '../config/schema.js';
 import { formatAddress } from '../config/schema.js';
 import { readClusterSlots, type SlotRange } from '../engine/cluster/slots-reply.js';
+import type { ClusterFacts } from '../engine/core/facts.js';
 import type { NodeEntry } from '../engine/core/router.js';
 import { NO_NODE, type SlotMap } from '../engine/core/slot-map.js';
 import { SLOT_COUNT } from '../engine/hash/crc16.js';
+import { askFacts, equalFacts, FACTS_INTERVAL_MS } from './discovery/cluster-facts.js';
 import type { Discovery, DiscoveryEvents, HostView } from './discovery/discovery.js';
 import { slotHosts } from './discovery/slot-hosts.js';
 import type { Logger } from './logger.js';
@@ -37,7 +39,7 @@ interface Known {
  */
 export class Topology implements Discovery {
   ranges: SlotRange[] = [];
-  redisVersion = '';
+  facts: ClusterFacts | null = null;
   /** When the topology was last read; 0 when never. */
   readMs = 0;
   refreshes = 0;
@@ -46,6 +48,9 @@ export class Topology implements Discovery {
 
   private readonly known = new Map<string, Known>();
   private readonly connections = new Map<string, UpstreamClient>();
+  private factsReadMs = Number.NEGATIVE_INFINITY;
+  /** The workers do not know `facts` yet. */
+  private factsChanged = false;
   private running = false;
   private wanted = false;
   private lastDurationMs = 0;
@@ -161,14 +166,17 @@ export class Topology implements Discovery {
     const connection = await this.connection(address, Math.min(this.config.connect_timeout, timeoutMs));
     const ranges = readClusterSlots(await connection.command(['CLUSTER', 'SLOTS'], timeoutMs), address.host);
     if (ranges.length === 0) throw new Error('the node knows no slots: no cluster is formed');
-    if (this.redisVersion === '') await this.readVersion(connection, timeoutMs);
+    if (performance.now() - this.factsReadMs >= FACTS_INTERVAL_MS) await this.readFacts(connection, timeoutMs);
     return ranges;
   }
 
-  private async readVersion(connection: UpstreamClient, timeoutMs: number): Promise<void> {
-    const info = await connection.command(['INFO', 'server'], timeoutMs);
-    const version = typeof info === 'string' ? /^redis_version:(\S+)/m.exec(info)?.[1] : undefined;
-    if (version !== undefined) this.redisVersion = version;
+  private async readFacts(connection: UpstreamClient, timeoutMs: number): Promise<void> {
+    const facts = await askFacts(connection, timeoutMs);
+    if (facts === null) return;
+    this.factsReadMs = performance.now();
+    if (equalFacts(facts, this.facts)) return;
+    this.facts = facts;
+    this.factsChanged = true;
   }
 
   private async connection({ host, port }: { host: string; port: number }, timeoutMs: number): Promise<UpstreamClient> {
@@ -193,7 +201,9 @@ export class Topology implements Discovery {
     this.refreshes++;
     this.readMs = now;
     this.ranges = ranges;
-    let nodesChanged = false;
+    // The workers hear of both in one message.
+    let nodesChanged = this.factsChanged;
+    this.factsChanged = false;
     const seen = (host: string, port: number): Known => {
       const key = formatAddress({ host, port });
       let node = this.known.get(key);
@@ -227,7 +237,7 @@ export class Topology implements Discovery {
       this.resting.push({ index: node.index, sinceMs: now });
       nodesChanged = true;
     }
-    if (nodesChanged) this.events.nodes(this.entries(), this.redisVersion);
+    if (nodesChanged) this.events.nodes(this.entries(), this.facts);
     if (this.slotMap.replace(slots)) this.events.map();
   }
 

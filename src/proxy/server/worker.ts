@@ -46,12 +46,12 @@ self.onmessage = ({ data: message }) => {
       start(message);
       break;
     case 'nodes':
-      if (message.cluster === core.router.index) core.facts = { redisVersion: message.redisVersion };
+      if (message.cluster === core.router.index && message.facts !== null) core.facts = message.facts;
       core.beginEvent();
       core.routers[message.cluster].applyNodes(message.nodes);
       break;
     case 'table':
-      if (message.cluster === core.router.index) core.facts = { redisVersion: message.redisVersion };
+      if (message.cluster === core.router.index && message.facts !== null) core.facts = message.facts;
       core.beginEvent();
       core.routers[message.cluster].applyTable(new HostKeySpace(message.table, message.slots), message.nodes);
       break;

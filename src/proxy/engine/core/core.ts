@@ -12,6 +12,7 @@ import { FIRST_CLUSTER } from '../routing/table.js';
 import { Scripting } from '../scripting/scripting.js';
 import { Counter, clusterStatsOffset, commandStatAt, LEARNED_COMMANDS_MAX } from '../stats.js';
 import { Client } from './client.js';
+import { type ClusterFacts, NO_FACTS } from './facts.js';
 import { Hold } from './hold.js';
 import type { Lane } from './lane.js';
 import { FLUSHES_PER_TURN, type Limits } from './limits.js';
@@ -34,12 +35,6 @@ const GAUGE_INTERVAL_MS = 100;
 const FAREWELL_MS = 100;
 /** Clients that have been flushed are taken out of the list at this number. */
 const FLUSHED_KEPT_MAX = 4096;
-
-/** Facts about the cluster that clients ask for. */
-export interface ClusterFacts {
-  /** The upstream servers' version, as INFO says it. */
-  redisVersion: string;
-}
 
 /** One worker: its clients, its upstream connections, and the commands between them. */
 export class Core {
@@ -65,7 +60,7 @@ export class Core {
   /** Subscriptions of this worker's clients. */
   readonly pubsub: Hub;
   readonly clients = new Set<Client>();
-  facts: ClusterFacts = { redisVersion: '7.0.0' };
+  facts: ClusterFacts = NO_FACTS;
   /** Scripts and functions that clients loaded. */
   readonly scripting: Scripting;
   readonly startedMs: number;

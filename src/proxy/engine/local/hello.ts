@@ -1,4 +1,5 @@
 import type { Client } from '../core/client.js';
+import type { ModuleFacts } from '../core/facts.js';
 import { bulk, mapReply } from '../resp/encode.js';
 import { login } from './auth.js';
 import { INVALID_NAME, validName } from './client-set.js';
@@ -52,15 +53,28 @@ export function hello(client: Client, args: Arguments): boolean {
   client.reply(
     core.text(
       mapReply(proto, [
-        ['server', bulk('redis')],
-        ['version', bulk(core.facts.redisVersion)],
+        ['server', bulk(core.facts.server)],
+        ['version', bulk(core.facts.version)],
         ['proto', `:${proto}\r\n`],
         ['id', `:${client.id}\r\n`],
         ['mode', bulk('standalone')],
         ['role', bulk('master')],
-        ['modules', '*0\r\n'],
+        ['modules', modules(proto, core.facts.modules)],
       ]),
     ),
   );
   return true;
+}
+
+function modules(proto: number, all: readonly ModuleFacts[]): string {
+  const list = all.map(({ name, version, path, args }) => {
+    const fields: [string, string][] = [
+      ['name', bulk(name)],
+      ['ver', `:${version}\r\n`],
+    ];
+    if (path !== null) fields.push(['path', bulk(path)]);
+    if (args !== null) fields.push(['args', `*${args.length}\r\n${args.map(bulk).join('')}`]);
+    return mapReply(proto, fields);
+  });
+  return `*${list.length}\r\n${list.join('')}`;
 }

@@ -1,6 +1,7 @@
 import { hasReplicas } from '../../config/cluster.js';
 import type { RouteTable } from '../../config/routes.js';
 import type { ClusterConfig } from '../../config/schema.js';
+import type { ClusterFacts } from '../../engine/core/facts.js';
 import type { NodeEntry } from '../../engine/core/router.js';
 import type { SlotMap } from '../../engine/core/slot-map.js';
 import type { HostTable } from '../../engine/routing/host-table.js';
@@ -28,7 +29,7 @@ export interface DiscoverOptions {
 export function discover(options: DiscoverOptions): Discovery {
   const { cluster, index, password, slotMap, logger, readReplicas, send } = options;
   const credentials = { username: cluster.auth_username ?? '', password };
-  const facts = readReplicas
+  const reads = readReplicas
     ? new ReadFacts({
         cluster,
         credentials,
@@ -38,24 +39,24 @@ export function discover(options: DiscoverOptions): Discovery {
       })
     : null;
   const events = {
-    nodes: (nodes: NodeEntry[], redisVersion: string) => {
-      send({ type: 'nodes', cluster: index, nodes, redisVersion });
-      facts?.changed();
+    nodes: (nodes: NodeEntry[], facts: ClusterFacts | null) => {
+      send({ type: 'nodes', cluster: index, nodes, facts });
+      reads?.changed();
     },
     map: () => send({ type: 'map', cluster: index }),
-    table: (table: HostTable, slots: number, nodes: NodeEntry[], redisVersion: string) => {
-      send({ type: 'table', cluster: index, table, slots, nodes, redisVersion });
-      facts?.changed();
+    table: (table: HostTable, slots: number, nodes: NodeEntry[], facts: ClusterFacts | null) => {
+      send({ type: 'table', cluster: index, table, slots, nodes, facts });
+      reads?.changed();
     },
   };
   const discovery: Discovery =
     cluster.type === 'sharded'
       ? new Sharded(cluster, credentials, options.sentinelPassword, slotMap, events, logger, readReplicas)
       : new Topology(cluster, credentials, slotMap, events, logger);
-  if (facts !== null) {
+  if (reads !== null) {
     const stop = discovery.stop.bind(discovery);
     discovery.stop = () => {
-      facts.stop();
+      reads.stop();
       stop();
     };
   }

@@ -1,14 +1,15 @@
+import type { ClusterFacts } from '../../engine/core/facts.js';
 import type { NodeEntry } from '../../engine/core/router.js';
 import type { HostTable } from '../../engine/routing/host-table.js';
 
 /** What the workers are told about a cluster. */
 export interface DiscoveryEvents {
   /** The table of nodes has changed; called before the map does. */
-  nodes(entries: NodeEntry[], redisVersion: string): void;
+  nodes(entries: NodeEntry[], facts: ClusterFacts | null): void;
   /** The slot map has changed. */
   map(): void;
   /** Independent servers have another table; `slots` is one more than the highest number of a host. */
-  table(table: HostTable, slots: number, entries: NodeEntry[], redisVersion: string): void;
+  table(table: HostTable, slots: number, entries: NodeEntry[], facts: ClusterFacts | null): void;
 }
 
 /** A host as the admin pages show it. */
@@ -31,7 +32,8 @@ export interface Discovery {
   readonly refreshes: number;
   readonly failures: number;
   readonly lastError: string;
-  readonly redisVersion: string;
+  /** Null as long as no node has said them. */
+  readonly facts: ClusterFacts | null;
   start(): void;
   stop(): void;
   /** Asks for a refresh soon. */

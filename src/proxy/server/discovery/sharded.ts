@@ -1,10 +1,12 @@
 import { type ClusterConfig, formatAddress } from '../../config/schema.js';
 import { type ShardedConfig, shardedConfig } from '../../config/sharded.js';
+import type { ClusterFacts } from '../../engine/core/facts.js';
 import type { NodeEntry } from '../../engine/core/router.js';
 import { NO_NODE, type SlotMap } from '../../engine/core/slot-map.js';
 import { HOST_SLOTS } from '../../engine/routing/host-table.js';
 import type { Logger } from '../logger.js';
 import { type Credentials, UpstreamClient } from '../upstream-client.js';
+import { askFacts } from './cluster-facts.js';
 import type { Discovery, DiscoveryEvents, HostView } from './discovery.js';
 import { DnsHosts } from './dns.js';
 import { Numbers } from './numbers.js';
@@ -64,7 +66,7 @@ class StaticHosts implements HostSource {
 
 /** Independent servers: who they are, and the table that divides keys among them. */
 export class Sharded implements Discovery {
-  redisVersion = '';
+  facts: ClusterFacts | null = null;
   private readonly sharding: ShardedConfig;
   private readonly source: HostSource;
   private readonly hostNumbers = new Numbers(NO_NODE);
@@ -150,15 +152,15 @@ export class Sharded implements Discovery {
     });
     const entries = this.entries();
     this.nodeNumbers.keep(new Set(entries.map((entry) => formatAddress(entry))));
-    if (built === null) this.events.nodes(entries, this.redisVersion);
+    if (built === null) this.events.nodes(entries, this.facts);
     else {
       this.tableEntries = built.entries;
-      this.events.table(built.table, this.hostNumbers.end, entries, this.redisVersion);
+      this.events.table(built.table, this.hostNumbers.end, entries, this.facts);
     }
     if (this.slotMap.replace(this.slots)) this.events.map();
     const list = hosts.map((host) => `${host.key}=${formatAddress(host)}`).join(' ');
     this.logger.info(`cluster ${this.config.name}: keys are divided among ${hosts.length} hosts`, { hosts: list });
-    if (this.redisVersion === '') void this.readVersion(hosts);
+    if (this.facts === null) void this.readFacts(hosts);
   }
 
   /** What the table, or the nodes, follow from: equal texts, equal results. */
@@ -168,16 +170,15 @@ export class Sharded implements Discovery {
     );
   }
 
-  private async readVersion(hosts: readonly ShardHost[]): Promise<void> {
+  private async readFacts(hosts: readonly ShardHost[]): Promise<void> {
     for (const { host, port } of hosts) {
       try {
         const client = await UpstreamClient.connect(host, port, this.credentials, this.config.connect_timeout);
-        const info = await client.command(['INFO', 'server'], this.config.cluster_refresh_timeout);
+        const facts = await askFacts(client, this.config.cluster_refresh_timeout);
         client.close();
-        const version = typeof info === 'string' ? /^redis_version:(\S+)/m.exec(info)?.[1] : undefined;
-        if (version === undefined || this.stopped) continue;
-        this.redisVersion = version;
-        this.events.nodes(this.entries(), version);
+        if (facts === null || this.stopped) continue;
+        this.facts = facts;
+        this.events.nodes(this.entries(), facts);
         return;
       } catch {
         // The next one may tell.
