@@ -47,7 +47,7 @@ export const ALLOWED: Readonly<Record<string, Allowed>> = {
     proxy: /^\*\d+\r\n\+CLIENT <subcommand>/,
   },
   tracking: {
-    because: 'there is no client-side caching through the proxy; docs/proxy.md says so',
+    because: 'there is no client-side caching through the proxy; docs/clients.md says why',
     proxy: /^-ERR CLIENT TRACKING is not supported by the proxy/,
   },
   inside: {

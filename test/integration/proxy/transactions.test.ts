@@ -84,6 +84,12 @@ describe('a transaction', () => {
     }
   });
 
+  it('says what its node says of itself', async () => {
+    const client = await connect();
+    const [, , , exec] = await client.pipeline([['MULTI'], ['SET', 'a1', 'x'], ['INFO', 'server'], ['EXEC']]);
+    expect(exec).toEqual(['OK', expect.stringMatching(/^# Server\r\nredis_version:/)]);
+  });
+
   it('does not block', async () => {
     const client = await connect();
     expect(

@@ -4,8 +4,11 @@ import { Route } from '../commands/routes.js';
 import { CommandFlag } from '../commands/spec.js';
 import type { RequestFrame } from '../resp/request-framer.js';
 
-/** Of the commands that name no key, those that any one node answers as all of them would. */
-const ANYWHERE = new Set(['ping', 'echo', 'time', 'publish', 'spublish', 'unwatch', 'wait', 'waitaof']);
+/**
+ * Of the commands that name no key, those that any one node answers as all of them would; and INFO, which applications
+ * read for the version or to see that the server is well: there it is about the transaction's node.
+ */
+const ANYWHERE = new Set(['ping', 'echo', 'time', 'info', 'publish', 'spublish', 'unwatch', 'wait', 'waitaof']);
 
 const KEYED: ReadonlySet<number> = new Set([
   Route.keyed,
@@ -29,11 +32,15 @@ export function refusalInTransaction(entry: CommandEntry, bytes: Bytes, frame: R
     if (index === '0') return null;
     return /^-?\d{1,9}$/.test(index) ? 'ERR DB index is out of range' : 'ERR value is not an integer or out of range';
   }
-  const reason =
-    route === Route.broadcast || route === Route.scan || route === Route.scripting
-      ? 'concerns all shards, and a transaction runs on one'
-      : route === Route.local || route === Route.pubsub
-        ? 'concerns the connection to the proxy, and a transaction runs on a server'
-        : entry.refusal;
-  return `ERR unsupported command '${name}' inside MULTI: it ${reason}`;
+  return `ERR unsupported command '${name}' inside MULTI: it ${reasonOf(entry)}`;
+}
+
+function reasonOf({ name, route, refusal }: CommandEntry): string {
+  if (route === Route.local || route === Route.pubsub || name === 'acl|whoami') {
+    return 'concerns the connection to the proxy, and a transaction runs on a server';
+  }
+  if (route === Route.broadcast || route === Route.scan || route === Route.scripting) {
+    return 'concerns all shards, and a transaction runs on one';
+  }
+  return refusal;
 }

@@ -119,6 +119,18 @@ export const STATE = [
     ECHO x
     CLIENT ID extra
     EXEC
+    MULTI
+    PING
+    PING word
+    ECHO x
+    SELECT 0
+    INFO bogus
+    EXEC
+    MULTI
+    SET {t}k v
+    INFO bogus
+    PING
+    EXEC
   `,
   ),
   script(

@@ -195,7 +195,6 @@ export const TRANSACTIONS = [
     c: @allowed:inside CLIENT SETNAME inside
     c: @allowed:inside EXEC
     d: MULTI
-    d: @allowed:inside INFO bogus
     d: @allowed:inside ACL WHOAMI
     d: @allowed:inside EXEC
     e: MULTI

@@ -26,6 +26,30 @@ describe('a transaction', () => {
     expect(largeBytes(fake)).toBe(0);
   });
 
+  it('takes what any node can answer, and says of the rest what it concerns', () => {
+    const { fake, say } = start();
+    const taken = [['PING'], ['PING', 'x'], ['ECHO', 'x'], ['TIME'], ['INFO', 'server'], ['SELECT', '0'], ['UNWATCH']];
+    say(command('MULTI'));
+    for (const args of taken) expect(say(command(...args)), args.join(' ')).toBe('+QUEUED\r\n');
+    say(command('EXEC'));
+    const block = [['MULTI'], ...taken, ['EXEC']].map((args) => command(...args)).join('');
+    expect(fake.upstream('node0:7000').socket.take()).toBe(block);
+    for (const [name, ...args] of [
+      ['client|id', 'CLIENT', 'ID'],
+      ['acl|whoami', 'ACL', 'WHOAMI'],
+      ['hello', 'HELLO'],
+      ['subscribe', 'SUBSCRIBE', 'c'],
+    ]) {
+      const other = fake.client();
+      other.say(command('MULTI'));
+      expect(other.say(command(...args)), args.join(' ')).toBe(
+        `-ERR unsupported command '${name}' inside MULTI: ` +
+          'it concerns the connection to the proxy, and a transaction runs on a server\r\n',
+      );
+      expect(other.say(command('EXEC'))).toMatch(/^-EXECABORT /);
+    }
+  });
+
   it('is put together from replies that come byte by byte', () => {
     const { fake, say, socket } = start();
     say(BLOCK);
