@@ -12,7 +12,7 @@ import type { InstanceRef, InstanceSpec, InstanceState, Runtime, StopOptions, St
 import { templatePath } from '../template.js';
 import { waitFor } from '../wait.js';
 import { isAlive, type ProcessIdentity, residentBytes, signalProcess } from './identity.js';
-import { readRecord, type SupervisorRecord } from './record.js';
+import { markStopped, readRecord, type SupervisorRecord } from './record.js';
 
 /** How long a supervisor may take to start its program and write the first record, milliseconds. */
 const SUPERVISOR_START_MS = 10_000;
@@ -85,7 +85,10 @@ export class ProcessRuntime implements Runtime {
       const victim = (await this.#look(ref))[part];
       if (victim !== undefined) await signalProcess(victim, 'SIGKILL');
     }
-    if (await this.#wait(ref, KILL_WAIT_MS)) return 'killed';
+    if (await this.#wait(ref, KILL_WAIT_MS)) {
+      await markStopped(recordFile(ref));
+      return 'killed';
+    }
     const left = await this.#look(ref);
     throw new ForgeError('timeout', `${ref.name} (process ${left.child?.pid ?? left.supervisor?.pid}) does not end.`, {
       next: 'A process that survives SIGKILL waits for the kernel, mostly for a disk; look at the disk and try again.',

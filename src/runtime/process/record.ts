@@ -1,5 +1,5 @@
 /** The record that templates/supervise.sh keeps about the program it runs. */
-import { readFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import type { ProcessIdentity } from './identity.js';
 
 export type RecordPhase = 'running' | 'waiting' | 'failed' | 'exited' | 'stopped';
@@ -41,6 +41,14 @@ export async function readRecord(file: string): Promise<SupervisorRecord | undef
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** Says that what the record names has been stopped, where the supervisor could not say it: it had to be killed. */
+export async function markStopped(file: string): Promise<void> {
+  const text = await readFile(file, 'utf8');
+  const whole = `${file}.killed`;
+  await writeFile(whole, text.replace(/^state .*$/m, 'state stopped'), { mode: 0o600 });
+  await rename(whole, file);
 }
 
 function parseIdentity(text: string | undefined): ProcessIdentity | undefined {

@@ -219,7 +219,7 @@ clusters:
     [
       'a bad address',
       good.replace('127.0.0.1:7001', 'localhost'),
-      /proxy\.yaml:7:17: clusters\[0\]\.endpoints\[0\]: host:port/,
+      /proxy\.yaml:7:17: clusters\[0\]\.endpoints\[0\]\.address: host:port/,
     ],
     [
       'a bad duration',

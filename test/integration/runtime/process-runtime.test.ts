@@ -119,6 +119,7 @@ describe('the process runtime', () => {
       ),
     );
     expect(await runtime.stop(spec, { graceMs: 300 })).toBe('killed');
+    expect(await runtime.inspect(spec)).toMatchObject({ phase: 'stopped' });
     expect(await identifyProcess(pid!)).toBeUndefined();
   });
 
