@@ -348,17 +348,19 @@ export class Lane {
     }
     if (this.waiting.length === 0) return;
     const kept: Request[] = [];
+    const late: Request[] = [];
     for (const request of this.waiting) {
-      if (request.client === null && request.parent === null) {
-        this.router.add(Counter.upstream_rq_pending_active, -1);
-        releaseRequest(request);
-      } else if (request.startedMs > startedBeforeMs) kept.push(request);
-      else {
-        this.router.add(Counter.upstream_rq_pending_active, -1);
-        this.core.replies.timedOut(request);
-      }
+      const nobodys = request.client === null && request.parent === null;
+      if (!nobodys && request.startedMs > startedBeforeMs) kept.push(request);
+      else late.push(request);
     }
+    // Before anybody hears of it: whoever does may give this connection back, with all that waits for it then.
     this.waiting = kept;
+    this.router.add(Counter.upstream_rq_pending_active, -late.length);
+    for (const request of late) {
+      if (request.client === null && request.parent === null) releaseRequest(request);
+      else this.core.replies.timedOut(request);
+    }
     this.relieve();
   }
 
