@@ -17,12 +17,13 @@ umask 077
 identify() {
   if [ -r "/proc/$1/stat" ] && [ -r /proc/sys/kernel/random/boot_id ]; then
     IFS= read -r boot </proc/sys/kernel/random/boot_id
-    IFS= read -r stat <"/proc/$1/stat" || stat=
+    { IFS= read -r stat <"/proc/$1/stat"; } 2>/dev/null || stat=
     # The second field is the program's name in parentheses and may hold blanks; the 22nd is the start time.
     fields=${stat##*') '}
     # shellcheck disable=SC2086
     set -- $fields
-    shift 19 2>/dev/null || set -- gone
+    # A `shift` of more than there are would end the script: a program may be gone before it is looked at.
+    if [ $# -gt 19 ]; then shift 19; else set -- gone; fi
     start=${boot%%-*}:$1
   else
     # shellcheck disable=SC2046

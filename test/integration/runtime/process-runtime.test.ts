@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { identifyProcess } from '../../../src/runtime/process/identity.js';
 import { ProcessRuntime } from '../../../src/runtime/process/process-runtime.js';
@@ -121,6 +123,15 @@ describe('the process runtime', () => {
     expect(await runtime.stop(spec, { graceMs: 300 })).toBe('killed');
     expect(await runtime.inspect(spec)).toMatchObject({ phase: 'stopped' });
     expect(await identifyProcess(pid!)).toBeUndefined();
+  });
+
+  it('keeps its supervisor when the program is gone before it is looked at', async () => {
+    const text = await readFile(path.join(import.meta.dirname, '..', '..', '..', 'templates', 'supervise.sh'), 'utf8');
+    const identify = /^identify\(\) \{$[\s\S]*?^\}$/m.exec(text)?.[0];
+    // Nothing can be read of it any more, though its file was there a moment ago.
+    const gone = 'set -u; boot=b; read() { return 1; }';
+    const { stdout } = await promisify(execFile)('sh', ['-c', `${gone}\n${identify}\nidentify $$\necho "$start"`]);
+    expect(stdout).toBe('b:gone\n');
   });
 
   it('finds and stops an instance whose supervisor was killed', async () => {
