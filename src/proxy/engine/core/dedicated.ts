@@ -270,6 +270,13 @@ export class DedicatedPool {
           this.close((lanes.shift() as Idle).lane);
         }
       }
+      // What waits for a node that cannot be reached need not, once another has its slots.
+      if (shelf.failures > 0 && !node.master) {
+        for (const lane of [...shelf.queue]) {
+          shelf.queue.delete(lane);
+          this.failWaiting(lane);
+        }
+      }
       if (shelf.queue.size > 0 && nowMs >= shelf.retryAtMs) this.connectQueued(shelf);
       if (shelf.unused && nowMs >= shelf.retryAtMs) this.shelves.delete(node);
     }
