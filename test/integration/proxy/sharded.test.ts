@@ -126,6 +126,22 @@ describe('a server that is down', () => {
   });
 });
 
+describe('what the servers are', () => {
+  it('is said by HELLO, also when none of them was there at the start', async () => {
+    const [server] = (await servers(1)) as [RedisServer];
+    await server.kill();
+    const proxy = await proxyFor({ endpoints: [server.address], connect_timeout: '0.2s' });
+    const client = await clientOf(proxy);
+    const version = async () => ((await client.call('HELLO')) as string[])[3];
+    expect(await version()).toBe('7.0.0');
+    const again = await startRedis({ port: server.port });
+    cleanup.push(() => again.stop());
+    const [, , , real] = (await again.call('HELLO')) as string[];
+    expect(real).not.toBe('7.0.0');
+    await poll('the version of the server', WAIT_MS, async () => (await version()) === real);
+  });
+});
+
 describe('weights and names', () => {
   it('gives servers shares by weight, and hashes a name in place of an address', async () => {
     const all = await servers(2);

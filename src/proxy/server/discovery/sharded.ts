@@ -6,12 +6,15 @@ import { NO_NODE, type SlotMap } from '../../engine/core/slot-map.js';
 import { HOST_SLOTS } from '../../engine/routing/host-table.js';
 import type { Logger } from '../logger.js';
 import { type Credentials, UpstreamClient } from '../upstream-client.js';
-import { askFacts } from './cluster-facts.js';
+import { askFacts, equalFacts, FACTS_INTERVAL_MS } from './cluster-facts.js';
 import type { Discovery, DiscoveryEvents, HostView } from './discovery.js';
 import { DnsHosts } from './dns.js';
 import { Numbers } from './numbers.js';
 import { SentinelHosts } from './sentinel.js';
 import { buildTable, type NumberedHost } from './table.js';
+
+/** As long as no server has said what it is, they are asked again after this time. */
+const FACTS_RETRY_MS = 2000;
 
 /** A server among which keys are divided. */
 export interface ShardHost {
@@ -76,6 +79,7 @@ export class Sharded implements Discovery {
   private readonly slots = new Uint16Array(HOST_SLOTS).fill(NO_NODE);
   private failure = '';
   private stopped = false;
+  private factsTimer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(
     private readonly config: ClusterConfig,
@@ -114,6 +118,7 @@ export class Sharded implements Discovery {
 
   stop(): void {
     this.stopped = true;
+    if (this.factsTimer !== null) clearTimeout(this.factsTimer);
     this.source.stop();
   }
 
@@ -160,7 +165,7 @@ export class Sharded implements Discovery {
     if (this.slotMap.replace(this.slots)) this.events.map();
     const list = hosts.map((host) => `${host.key}=${formatAddress(host)}`).join(' ');
     this.logger.info(`cluster ${this.config.name}: keys are divided among ${hosts.length} hosts`, { hosts: list });
-    if (this.facts === null) void this.readFacts(hosts);
+    if (this.facts === null) this.askFacts(0);
   }
 
   /** What the table, or the nodes, follow from: equal texts, equal results. */
@@ -170,20 +175,32 @@ export class Sharded implements Discovery {
     );
   }
 
-  private async readFacts(hosts: readonly ShardHost[]): Promise<void> {
-    for (const { host, port } of hosts) {
+  private askFacts(delayMs: number): void {
+    if (this.factsTimer !== null) clearTimeout(this.factsTimer);
+    if (!this.stopped) this.factsTimer = setTimeout(() => void this.readFacts(), delayMs);
+  }
+
+  /** Asks one server after the other until one tells; then, or when none does, again after a while. */
+  private async readFacts(): Promise<void> {
+    for (const { host, port } of this.current) {
+      let client: UpstreamClient | null = null;
       try {
-        const client = await UpstreamClient.connect(host, port, this.credentials, this.config.connect_timeout);
+        client = await UpstreamClient.connect(host, port, this.credentials, this.config.connect_timeout);
         const facts = await askFacts(client, this.config.cluster_refresh_timeout);
-        client.close();
-        if (facts === null || this.stopped) continue;
-        this.facts = facts;
-        this.events.nodes(this.entries(), facts);
-        return;
+        if (this.stopped) return;
+        if (facts === null) continue;
+        if (!equalFacts(facts, this.facts)) {
+          this.facts = facts;
+          this.events.nodes(this.entries(), facts);
+        }
+        break;
       } catch {
         // The next one may tell.
+      } finally {
+        client?.close();
       }
     }
+    this.askFacts(this.facts === null ? FACTS_RETRY_MS : FACTS_INTERVAL_MS);
   }
 
   entries(): NodeEntry[] {
