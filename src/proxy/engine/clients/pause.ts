@@ -9,7 +9,6 @@ import { Attention } from './attention.js';
 export class Pause {
   private untilMs = 0;
   private writesOnly = false;
-  private readonly waiting = new Set<Client>();
 
   constructor(private readonly core: Core) {}
 
@@ -27,10 +26,12 @@ export class Pause {
   end(): void {
     this.untilMs = 0;
     this.core.attention &= ~Attention.pause;
-    const clients = [...this.waiting];
-    this.waiting.clear();
-    // A client without a command on its way has nobody else who would lift the other one.
-    for (const client of clients) client.liftHold(client.head === null ? Hold.pause | Hold.order : Hold.pause);
+    // None are listed here: a pause may last for years, and clients come and go.
+    for (const client of this.core.clients) {
+      if ((client.hold & Hold.pause) === 0) continue;
+      // A client without a command on its way has nobody else who would lift the other one.
+      client.liftHold(client.head === null ? Hold.pause | Hold.order : Hold.pause);
+    }
   }
 
   tick(): void {
@@ -44,7 +45,6 @@ export class Pause {
     // A pause of everything could not be ended otherwise.
     if (entry.name.startsWith('client|')) return false;
     client.setHold(Hold.pause);
-    this.waiting.add(client);
     return true;
   }
 }
