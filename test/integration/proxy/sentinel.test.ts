@@ -11,6 +11,8 @@ import { poll, type RedisServer, startRedis, startServers } from '../../support/
 import { ErrorReply } from '../../support/resp.js';
 
 const WAIT_MS = 20_000;
+/** Sentinels ask a node what it is every 10 s, and look on for 8 s before they make a replica of a master that is back. */
+const DEMOTION_MS = 60_000;
 const NAMES = ['alpha', 'beta'];
 const PASSWORD = 'sentinel-secret';
 
@@ -204,7 +206,7 @@ describe('masters found through Sentinel', () => {
     masters[1] = back;
     await poll(
       'the old master is a replica',
-      WAIT_MS,
+      DEMOTION_MS,
       async () => ((await back.call('ROLE')) as string[])[0] === 'slave',
     );
     await poll('it is in sync', WAIT_MS, async () =>
@@ -219,5 +221,5 @@ describe('masters found through Sentinel', () => {
     await poll('the proxy follows', WAIT_MS, async () => (await masterOf('beta')) === back.address);
     await Promise.all(sentinels.slice(1).map((sentinel) => sentinel.stop()));
     for (const key of keys) expect(await client.ask('SET', key, 'no sentinel')).toBe('OK');
-  });
+  }, 150_000);
 });
