@@ -43,6 +43,16 @@ export class LearnedCommands {
     if (libraries.length > 0) this.send({ type: 'asked', kind: Ask.offer, payload: libraries });
   }
 
+  /** Those of a server's commands that are not known; of subcommands, what they belong to. */
+  unknown(names: readonly Reply[]): string[] {
+    const unknown = new Set<string>();
+    for (const name of names) {
+      if (typeof name !== 'string' || this.known.has(name.toLowerCase())) continue;
+      unknown.add(name.split('|')[0] as string);
+    }
+    return [...unknown];
+  }
+
   /** Takes what a server has; the workers are told what is new. */
   learn(specs: readonly CommandSpec[]): void {
     const fresh: CommandSpec[] = [];
@@ -114,8 +124,16 @@ export class Learner {
     this.schedule(this.masters === asked ? INTERVAL_MS : CHANGED_DELAY_MS);
   }
 
+  /** Names first: what COMMAND says of hundreds of commands that are known takes megabytes to read. */
   private async ask(node: NodeEntry): Promise<void> {
-    this.learned.learn(readCommands(await this.command(node, ['COMMAND'])));
+    const list = await this.command(node, ['COMMAND', 'LIST']);
+    // Before Redis 7.0 there is no list.
+    if (!Array.isArray(list)) this.learned.learn(readCommands(await this.command(node, ['COMMAND'])));
+    else {
+      const unknown = this.learned.unknown(list).slice(0, LEARNED_COMMANDS_MAX);
+      if (unknown.length === 0) return;
+      this.learned.learn(readCommands(await this.command(node, ['COMMAND', 'INFO', ...unknown])));
+    }
   }
 
   /** Once: the functions of the first master that has some. One that was added lately may have none. */

@@ -18,6 +18,8 @@ import { ListenError, Workers } from './workers.js';
 /** Exit codes, those of the whole program (docs/exit-codes.md). */
 const EXIT = { done: 0, unexpected: 1, usage: 2, configuration: 3, refused: 5 } as const;
 
+const COLLECT_AFTER_START_MS = 1000;
+
 /** How long clients may take to finish when the process is told to end. */
 const DRAIN_TIMEOUT_MS = 5000;
 
@@ -171,6 +173,8 @@ async function run({ config, source, check, pidFile }: Options): Promise<number>
   logger.info(`listening on ${formatAddress({ host: listener.address.host, port })}`);
   if (pidFile !== '') writeFileSync(pidFile, `${process.pid}\n`);
   for (const topology of topologies) topology.start();
+  // What the start has left behind is given back once, when the cluster has been read.
+  setTimeout(() => Bun.gc(true), COLLECT_AFTER_START_MS).unref();
 
   try {
     const signal = await stopping.promise;

@@ -19,6 +19,7 @@ const REFRESH_REQUEST_INTERVAL_MS = 50;
  */
 const COLLECT_AFTER_BYTES = 64 * 1024 * 1024;
 const LARGE_CHUNK_BYTES = 128 * 1024;
+const COLLECT_AFTER_START_MS = 1000;
 /** … or when large chunks have stopped coming for this long. */
 const COLLECT_IDLE_MS = 1000;
 
@@ -137,6 +138,10 @@ function start(options: WorkerStart): void {
     if (largeBytes > 0 && core.nowMs - largeMs >= COLLECT_IDLE_MS) collect();
     if (draining) finishDrain();
   }, TICK_MS);
+  // What the start has left behind is given back once; later, the collector knows best.
+  setTimeout(() => {
+    if (core.clients.size === 0) Bun.gc(true);
+  }, COLLECT_AFTER_START_MS);
 }
 
 function listen(hostname: string, port: number) {

@@ -4,6 +4,7 @@ import { refuse } from '../core/refuse.js';
 import { sendAnywhere } from '../core/send.js';
 import type { Merge } from './answers.js';
 import { Gather } from './answers.js';
+import { configSet } from './config-set.js';
 import { info, infoShard } from './info.js';
 import { allSame, allSucceeded, BY_POLICY, concatenated, smallest, sum } from './merges.js';
 import { randomKey } from './random-key.js';
@@ -95,10 +96,8 @@ export function planOf(name: string, request: string, response: keyof typeof BY_
   return null;
 }
 
-/** Commands for all masters or all nodes. */
-export const broadcast: Handler = (client, entry, bytes, start, frame) => {
-  const special = SPECIAL.get(entry.name);
-  if (special !== undefined) return special(client, entry, bytes, start, frame);
+/** To whom the command's plan says. */
+const byPlan: Handler = (client, entry, bytes, start, frame) => {
   const plan = planOf(entry.name, entry.spec.request, entry.spec.response);
   if (plan === null) return sendAnywhere(client, entry, bytes, start, frame);
   const { core } = client;
@@ -112,4 +111,12 @@ export const broadcast: Handler = (client, entry, bytes, start, frame) => {
   const command = { bytes, start, end: frame.end };
   beginShardTask(client, entry, core.router, new Gather(core, core.router, command, plan.to === 'all nodes', merge));
   return true;
+};
+
+const setConfig = configSet(byPlan);
+
+/** Commands for all masters or all nodes. */
+export const broadcast: Handler = (client, entry, bytes, start, frame) => {
+  const special = entry.name === 'config|set' ? setConfig : (SPECIAL.get(entry.name) ?? byPlan);
+  return special(client, entry, bytes, start, frame);
 };

@@ -29,7 +29,7 @@ export interface Partition {
 const partitions = new WeakMap<Router, Partition>();
 
 /** Numbers of shards by node index, used within one call; -1 in between. */
-const shardOfNode = new Int32Array(NO_NODE + 1).fill(-1);
+let numbers: Int32Array | null = null;
 
 /** The shards of a cluster; none while its topology is not known. Read once per version of the slot map. */
 export function partitionOf(router: Router): Partition {
@@ -37,6 +37,8 @@ export function partitionOf(router: Router): Partition {
   const version = slotMap.version();
   const known = partitions.get(router);
   if (known !== undefined && known.version === version) return known;
+  numbers ??= new Int32Array(NO_NODE + 1).fill(-1);
+  const shardOfNode = numbers;
   const shards: Shard[] = [];
   let hash = 0x811c9dc5;
   for (let slot = 0; slot < keySpace.slots; slot++) {

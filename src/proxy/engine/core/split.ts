@@ -16,8 +16,8 @@ import { acquireRequest } from './request.js';
 const MARKS = 65536;
 
 /** Scratch memory of one thread, used within one call; marks are -1 in between. */
-let groupOfMark = new Int32Array(MARKS).fill(-1);
-let batchOfNode = new Int32Array(MARKS).fill(-1);
+let groupOfMark = new Int32Array(0);
+let batchOfNode = new Int32Array(0);
 let slotOfKey = new Int32Array(64);
 let offsetOfGroup = new Int32Array(64);
 let slotOfGroup = new Int32Array(64);
@@ -156,7 +156,7 @@ function fanOut(
 /** Puts keys together that one command can serve, and the commands in the order of the nodes that serve them. */
 function group(entry: CommandEntry, core: Core, keys: number, ways: readonly Way[] | null): Fanout {
   const { slotMap } = core.router;
-  if (ways !== null) reserveMarks(core.routers.length);
+  reserveMarks(ways === null ? 1 : core.routers.length);
   keyOfBatch = [];
   const groupOfKey = new Int32Array(keys);
   const nodes: number[] = [];
@@ -213,7 +213,7 @@ function group(entry: CommandEntry, core: Core, keys: number, ways: readonly Way
   return new Fanout(entry.route, firstOfBatch, slots, groupOfKey, keysOfGroup);
 }
 
-/** Marks of several clusters are kept apart. */
+/** Marks of several clusters are kept apart. There are none before the first command that needs them. */
 function reserveMarks(clusters: number): void {
   if (groupOfMark.length >= clusters * MARKS) return;
   groupOfMark = new Int32Array(clusters * MARKS).fill(-1);

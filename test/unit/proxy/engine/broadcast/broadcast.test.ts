@@ -39,6 +39,19 @@ describe('a command for all masters', () => {
     expect(answer(1, ':2\r\n')).toBe(':6\r\n');
   });
 
+  it('does not change by what the proxy and the replicas log in, unless that is allowed', () => {
+    const refused = start();
+    const reply = refused.say('CONFIG', 'SET', 'maxmemory', '1mb', 'RequirePass', 'secret');
+    expect(reply).toMatch(/^-ERR unsupported command 'config\|set': it would change requirepass/);
+    expect(reply).not.toContain('secret');
+    expect(refused.sent(0)).toBe('');
+    expect(refused.say('CONFIG', 'SET', 'maxmemory', 'requirepass')).toBe('');
+    expect(refused.sent(0)).toBe(command('CONFIG', 'SET', 'maxmemory', 'requirepass'));
+    const allowed = start(3, { adminCommands: ['config|set'] });
+    expect(allowed.say('CONFIG', 'SET', 'requirepass', 'secret')).toBe('');
+    expect(allowed.sent(0)).toBe(command('CONFIG', 'SET', 'requirepass', 'secret'));
+  });
+
   it('keeps the order of the shards in its reply, whoever answers first', () => {
     const { say, answer } = start();
     say('KEYS', '*');
