@@ -14,6 +14,7 @@ import type { Core } from './core.js';
 import { dispatch } from './dispatch.js';
 import { Hold, isRead, WATCHED } from './hold.js';
 import { detach, join, LARGE_REQUEST_BYTES, LargeRequest, requestLimits } from './input.js';
+import { FAREWELL_MS } from './limits.js';
 import type { Mode } from './mode.js';
 import { Output } from './output.js';
 import { acquireRequest, type Request, RequestState, releaseRequest } from './request.js';
@@ -131,8 +132,9 @@ export class Client {
 
   /** The client has said all that it will say; it still gets its replies. */
   ended(): void {
-    if (this.hold & Hold.blocked) {
-      // Redis takes a blocked client that closes its side for gone, too.
+    if (this.hold & Hold.blocked && this.core.nowMs - this.lastActiveMs >= FAREWELL_MS) {
+      // Redis takes a blocked client that closes its side for gone, too. Just after it has asked, what is there for it
+      // may be on its way: the core lets it go a little later.
       this.transport.terminate();
       this.core.left(this);
       return;

@@ -15,7 +15,7 @@ import { Client } from './client.js';
 import { type ClusterFacts, NO_FACTS } from './facts.js';
 import { Hold } from './hold.js';
 import type { Lane } from './lane.js';
-import { FLUSHES_PER_TURN, type Limits } from './limits.js';
+import { FAREWELL_MS, FLUSHES_PER_TURN, type Limits } from './limits.js';
 import { BufferPool } from './output.js';
 import { Relay } from './relay.js';
 import { Replies } from './replies.js';
@@ -31,8 +31,6 @@ const CLIENT_BUFFER_BYTES = 64 * 1024;
 const UPSTREAM_BUFFER_BYTES = 128 * 1024;
 const POOLED_BUFFERS_MAX = 64;
 const GAUGE_INTERVAL_MS = 100;
-/** A client that closes its side and then waits for what may take for ever is let go after this time. */
-const FAREWELL_MS = 100;
 /** Clients that have been flushed are taken out of the list at this number. */
 const FLUSHED_KEPT_MAX = 4096;
 

@@ -128,3 +128,6 @@ export const WAITING_HOLD_SHARE = 8;
 
 /** Receivers of one message that are written to before other sockets are read again: half a millisecond or so. */
 export const FLUSHES_PER_TURN = 128;
+
+/** A client that closes its side and then waits for what may take for ever is let go after this time. */
+export const FAREWELL_MS = 100;

@@ -132,6 +132,7 @@ describe('a blocking command', () => {
     for (const way of ['left', 'ended'] as const) {
       const { fake, say, client } = start();
       say(command('BLPOP', 'a', '0'));
+      fake.pass(200);
       if (way === 'left') fake.core.left(client);
       else client.ended();
       expect(fake.upstreams[1]!.socket.terminated).toBe(true);

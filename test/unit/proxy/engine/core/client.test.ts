@@ -71,6 +71,17 @@ describe('a client that closes its sending side', () => {
     expect(fake.counter('upstream_cx_dedicated_active')).toBe(0);
   });
 
+  it('still gets what is there when it closes right behind the command', () => {
+    const fake = single();
+    const { say, client, socket } = fake.client();
+    say(command('BLPOP', 'b', '0'));
+    client.ended();
+    fake.turn();
+    fake.answer('node0:7000', '*2\r\n$1\r\nb\r\n$1\r\nv\r\n');
+    expect(socket.take()).toBe('*2\r\n$1\r\nb\r\n$1\r\nv\r\n');
+    expect(socket.ended).toBe(true);
+  });
+
   it('still gets what is there at once', () => {
     const fake = single();
     const { say, client, socket } = fake.client();
