@@ -35,12 +35,12 @@ export function verdicts({ throughput = [], paced = [], memory = [], pubsub = []
       'nutcracker',
     );
     if (!peer) continue;
-    const what = name === 'mget' ? command : `${name} ${command}`;
+    const what = name === 'mget' ? `${command} in sharded mode` : `${name} ${command}`;
     atMost(`processor time per command, ${what}, to nutcracker's`, cpuUs / peer.cpuUs, bound, times);
     if (name === 'mget') {
       const rate = perSecond / peer.perSecond;
       lines.push({
-        what: `rate of ${command}, to nutcracker's`,
+        what: `rate of ${what}, to nutcracker's`,
         bound: `≥ ${times(MGET_RATE_BOUND)}`,
         measured: times(rate),
         holds: rate >= MGET_RATE_BOUND,
