@@ -34,7 +34,7 @@ import { verdicts } from './verdicts.js';
 
 const ROOT = path.resolve(import.meta.dirname, '..', '..');
 const PARTS = ['throughput', 'paced', 'memory', 'pubsub', 'version', 'up'];
-const FULL = { rounds: 3, scale: 1, pacedSeconds: 10, pubsubSeconds: 5, versionRounds: 21 };
+const FULL = { rounds: 3, scale: 1, pacedSeconds: 5, pubsubSeconds: 5, versionRounds: 21 };
 const QUICK = { rounds: 1, scale: 0.3, pacedSeconds: 2, pubsubSeconds: 2, versionRounds: 3 };
 const PACED_PER_SECOND = 10_000;
 const SOME_CLIENTS = 5_000;
