@@ -1,19 +1,14 @@
 import type { Bytes } from '../bytes.js';
 import { ClientDetails, Muted, silenced } from '../clients/details.js';
 import type { CommandEntry } from '../commands/catalog.js';
-import {
-  FRAME_COMPLETE,
-  FRAME_EMPTY,
-  FRAME_INCOMPLETE,
-  frameRequest,
-  RequestFrame,
-  resumeRequest,
-} from '../resp/request-framer.js';
+import { FRAME_COMPLETE, FRAME_EMPTY, FRAME_INCOMPLETE, frameRequest, RequestFrame } from '../resp/request-framer.js';
 import { Counter } from '../stats.js';
 import type { Core } from './core.js';
 import { dispatch } from './dispatch.js';
+import type { Guard } from './guard.js';
 import { Hold, isRead, WATCHED } from './hold.js';
-import { detach, join, LARGE_REQUEST_BYTES, LargeRequest, requestLimits } from './input.js';
+import { detach, join, LARGE_REQUEST_BYTES, type LargeRequest, requestLimits } from './input.js';
+import { beginLarge, dropLarge, readLarge } from './large.js';
 import { FAREWELL_MS } from './limits.js';
 import type { Mode } from './mode.js';
 import { Output } from './output.js';
@@ -53,6 +48,8 @@ export class Client {
   outputBytesMax: number;
   /** When it last took bytes, while bytes wait for it. */
   progressMs = 0;
+  /** What looks at each of its commands before it is served; null when it may do everything. */
+  guard: Guard | null = null;
   /** Null nearly always. */
   mode: Mode | null = null;
   /** Which of its commands get no replies: one of `Muted`. */
@@ -68,7 +65,8 @@ export class Client {
   private paused = false;
   /** Received and not yet read: an unfinished command, or everything while it is held. */
   carry: Bytes | null = null;
-  private large: LargeRequest | null = null;
+  /** The large command that it is sending. */
+  large: LargeRequest | null = null;
   wrote = 0; // Bits of the nodes that it has sent writes to.
   constructor(
     readonly core: Core,
@@ -81,6 +79,11 @@ export class Client {
     this.authenticated = !core.settings.authRequired;
     this.createdMs = this.lastActiveMs = core.nowMs;
     this.mapVersion = core.mapVersion();
+  }
+
+  /** The newest command without an answer. */
+  get newest(): Request | null {
+    return this.tail;
   }
 
   // ---------------------------------------------------------------- input
@@ -102,7 +105,7 @@ export class Client {
       this.keep(bytes, at, end);
       return;
     }
-    if (this.large !== null) at = this.readLarge(this.large, bytes, at, end);
+    if (this.large !== null) at = readLarge(this, this.large, bytes, at, end);
     while (at < end && !this.closing && this.large === null) {
       if (this.hold !== 0 || !this.inOrder()) {
         this.keep(bytes, at, end);
@@ -119,7 +122,7 @@ export class Client {
       } else if (verdict === FRAME_EMPTY) at = frame.end;
       else if (verdict === FRAME_INCOMPLETE) {
         if (Math.max(frame.bytesAtLeast, end - at) < LARGE_REQUEST_BYTES) this.keep(bytes, at, end);
-        else at = this.beginLarge(bytes, at, end, frame.bytesAtLeast);
+        else at = beginLarge(this, bytes, at, end, frame.bytesAtLeast);
         if (this.large === null) break;
       } else {
         this.refuse(frame.error);
@@ -147,7 +150,7 @@ export class Client {
    * While the slot map changes, two commands of one client for one key could take different ways and overtake each
    * other; so what was routed by the old map is answered before anything is routed by the new one.
    */
-  private inOrder(): boolean {
+  inOrder(): boolean {
     const version = this.core.mapVersion();
     if (version === this.mapVersion) return true;
     if (this.head !== null) {
@@ -158,7 +161,8 @@ export class Client {
     return true;
   }
 
-  private keep(bytes: Bytes, at: number, end: number): void {
+  /** Keeps what cannot be read now. */
+  keep(bytes: Bytes, at: number, end: number): void {
     if (at >= end) return;
     if (this.hold & WATCHED && (this.carry?.length ?? 0) + end - at > this.core.limits.blockedInputBytesMax) {
       this.pauseInput();
@@ -169,49 +173,8 @@ export class Client {
     else this.carry = at === 0 && end === bytes.length ? bytes : detach(allocate, bytes, at, end);
   }
 
-  private beginLarge(bytes: Bytes, at: number, end: number, bytesAtLeast: number): number {
-    this.large = new LargeRequest(this.core.runtime.allocate, bytesAtLeast);
-    this.large.frame.bytesAtLeast = bytesAtLeast;
-    return this.readLarge(this.large, bytes, at, end);
-  }
-
-  /** Feeds the large command; returns where the next one begins. */
-  private readLarge(large: LargeRequest, bytes: Bytes, at: number, end: number): number {
-    while (at < end) {
-      const before = large.length;
-      at += large.take(bytes, at, end, large.frame.bytesAtLeast);
-      if (!this.core.reserveLarge(large.length - before)) {
-        this.core.count(Counter.downstream_rq_too_large);
-        this.dropLarge(large);
-        this.refuse('the proxy holds too many large requests already; try again later');
-        return end;
-      }
-      const verdict = resumeRequest(large.buffer, 0, large.length, large.frame, requestLimits(this.authenticated));
-      if (verdict === FRAME_INCOMPLETE) continue;
-      const surplus = large.length - large.frame.end;
-      this.dropLarge(large);
-      if (verdict !== FRAME_COMPLETE) {
-        this.refuse(large.frame.error);
-        return end;
-      }
-      if (!this.inOrder() || !dispatch(this, large.buffer, 0, large.frame)) {
-        this.setHold(Hold.order);
-        this.keep(large.buffer, 0, large.frame.end);
-        this.keep(bytes, at - surplus, end);
-        return end;
-      }
-      return at - surplus;
-    }
-    return at;
-  }
-
-  private dropLarge(large: LargeRequest): void {
-    this.large = null;
-    this.core.releaseLarge(large.length);
-  }
-
   /** A protocol error: what came before is answered, then this, then the connection closes. */
-  private refuse(error: string): void {
+  refuse(error: string): void {
     this.core.count(Counter.downstream_cx_protocol_error);
     this.reply(this.core.text(`-ERR ${error}\r\n`), true);
   }
@@ -388,7 +351,7 @@ export class Client {
     this.discharge();
     this.core.retries.abandon(this);
     this.carry = null;
-    if (this.large !== null) this.dropLarge(this.large);
+    if (this.large !== null) dropLarge(this, this.large);
     this.output.clear();
     if (this.holdsUpstream !== 0) this.core.slowClients.releaseUpstreams(this);
   }

@@ -5,6 +5,7 @@ import { Registry } from '../clients/registry.js';
 import { Catalog, type CommandEntry } from '../commands/catalog.js';
 import { OWN_COMMANDS } from '../commands/own.js';
 import { COMMANDS } from '../commands/table.generated.js';
+import { Sampler } from '../observe/sampler.js';
 import { Hub } from '../pubsub/hub.js';
 import { bulk } from '../resp/encode.js';
 import { Routing } from '../routing/routing.js';
@@ -50,6 +51,8 @@ export class Core {
   readonly relay = new Relay();
   /** Why commands are looked at before they are served: bits of `Attention`. 0 nearly always. */
   attention = 0;
+  /** Chooses commands to look at. */
+  readonly sampler = new Sampler(() => this.random());
   readonly pause = new Pause(this);
   readonly monitors: Monitors;
   readonly replies = new Replies(this);

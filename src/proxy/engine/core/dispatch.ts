@@ -54,7 +54,23 @@ function run(client: Client, entry: CommandEntry, bytes: Bytes, start: number, f
     refuseArity(client, entry);
     return true;
   }
+  if (client.guard !== null) {
+    const refusal = client.guard.refusal(client, entry, bytes, frame);
+    if (refusal !== null) {
+      client.core.countRequest(entry);
+      client.core.countError(entry);
+      client.mode?.refused?.(client, entry);
+      client.reply(refusal);
+      return true;
+    }
+  }
   client.lastEntry = entry;
+  const { sampler } = client.core;
+  if (--sampler.left === 0) return sampler.take(client, entry, bytes, start, frame, attended);
+  return attended(client, entry, bytes, start, frame);
+}
+
+function attended(client: Client, entry: CommandEntry, bytes: Bytes, start: number, frame: RequestFrame): boolean {
   if (client.core.attention !== 0) return attend(client, entry, bytes, start, frame, serve);
   return serve(client, entry, bytes, start, frame);
 }

@@ -7,13 +7,14 @@ import { DedicatedPool } from './dedicated.js';
 import { type Greeting, makeGreeting } from './greeting.js';
 import { type Lane, LaneState } from './lane.js';
 import { WAITING_HOLD_SHARE } from './limits.js';
+import { Nodes } from './nodes.js';
 import type { Redirect } from './redirect.js';
 import { type Request, RequestState, releaseRequest } from './request.js';
 import type { RefreshReason } from './runtime.js';
 import type { ClusterSettings } from './settings.js';
 import type { SlotMap } from './slot-map.js';
 import { connectBucket, type TokenBucket } from './token-bucket.js';
-import { formatAddress, UpstreamNode } from './upstream-node.js';
+import type { UpstreamNode } from './upstream-node.js';
 
 /** A node as the main thread announces it; `index` is what the slot map holds. */
 export interface NodeEntry {
@@ -52,12 +53,10 @@ export class Router {
   readonly dedicated = new DedicatedPool(this);
   private readonly connects: TokenBucket;
   private readonly greetings: (Greeting | undefined)[] = [];
-  private readonly byIndex: (UpstreamNode | undefined)[] = [];
-  private readonly byAddress = new Map<string, UpstreamNode>();
-  private readonly indexOf = new Map<UpstreamNode, number>();
+  private readonly known: Nodes;
+  private readonly byIndex: readonly (UpstreamNode | undefined)[];
   private masters: UpstreamNode[] = [];
   private nextMaster = 0;
-  private unknown = 0;
   /** Commands whose slot has no node. */
   private unassigned: Request[] = [];
   private sweptMs = 0;
@@ -73,6 +72,8 @@ export class Router {
     this.settings = cluster.settings;
     this.keySpace = cluster.keySpace;
     this.slotMap = cluster.slotMap;
+    this.known = new Nodes(core, this);
+    this.byIndex = this.known.byIndex;
     this.connects = connectBucket(cluster.settings, core.limits, core.nowMs);
   }
 
@@ -208,7 +209,7 @@ export class Router {
 
   /** False when the node has been forgotten. */
   knows(node: UpstreamNode): boolean {
-    return this.byAddress.get(node.address) === node;
+    return this.known.has(node);
   }
 
   // ---------------------------------------------------------------- redirections
@@ -216,19 +217,10 @@ export class Router {
   /** The node that a redirection names; null when too many unknown ones are open. Notes where a moved slot is now. */
   redirected(redirect: Extract<Redirect, { slot: number }>, from: UpstreamNode): UpstreamNode | null {
     const host = redirect.host === '' ? from.host : redirect.host;
-    const address = formatAddress(host, redirect.port);
-    let node = this.byAddress.get(address);
-    if (node === undefined) {
-      if (this.unknown >= (this.settings.unknownMax ?? this.core.limits.upstreamUnknownMax)) {
-        this.count(Counter.max_upstream_unknown_connections_reached);
-        return null;
-      }
-      node = new UpstreamNode(this.core, this, host, redirect.port);
-      this.byAddress.set(address, node);
-      this.unknown++;
-    }
+    const node = this.known.named(host, redirect.port);
+    if (node === null) return null;
     if (redirect.type === 'moved' && this.keySpace.clustered) {
-      const index = this.indexOf.get(node);
+      const index = this.known.indexOf(node);
       if (index !== undefined) this.slotMap.assign(redirect.slot, index);
     }
     return node;
@@ -245,31 +237,8 @@ export class Router {
 
   /** Takes the nodes that the slot map's indices stand for. Waiting commands find their way anew. */
   applyNodes(entries: readonly NodeEntry[]): void {
-    const listed = new Set<UpstreamNode>();
-    this.byIndex.length = 0;
-    this.indexOf.clear();
-    for (const entry of entries) {
-      const address = formatAddress(entry.host, entry.port);
-      let node = this.byAddress.get(address);
-      const fresh = node === undefined || !node.listed;
-      if (node === undefined) {
-        node = new UpstreamNode(this.core, this, entry.host, entry.port);
-        this.byAddress.set(address, node);
-      } else if (!node.listed) this.unknown--;
-      node.listed = true;
-      node.masterIndex = entry.masterIndex ?? -1;
-      if (fresh) node.lagging = this.settings.lagBound === true;
-      this.byIndex[entry.index] = node;
-      this.indexOf.set(node, entry.index);
-      listed.add(node);
-    }
-    for (const node of this.byAddress.values()) {
-      if (node.listed && !listed.has(node)) {
-        node.listed = false;
-        this.unknown++;
-      }
-    }
-    this.reads.rebuild(this.byAddress.values());
+    this.known.list(entries);
+    this.reads.rebuild(this.known.all());
     this.mapChanged();
   }
 
@@ -277,7 +246,7 @@ export class Router {
   mapChanged(): void {
     this.masters = this.shards().map(({ node }) => node);
     const masters = new Set(this.masters);
-    for (const node of this.byAddress.values()) node.master = masters.has(node);
+    for (const node of this.known.all()) node.master = masters.has(node);
     for (const node of masters) node.lane(2).connect();
     this.reroute();
   }
@@ -286,7 +255,7 @@ export class Router {
   private reroute(): void {
     let waiting = this.unassigned;
     this.unassigned = [];
-    for (const node of this.byAddress.values()) {
+    for (const node of this.known.all()) {
       for (const lane of node.openLanes()) {
         if (lane.waiting.length === 0 || lane.state === LaneState.ready) continue;
         waiting = waiting.concat(lane.takeWaiting());
@@ -321,7 +290,7 @@ export class Router {
     const now = this.core.nowMs;
     const startedBeforeMs = now - this.settings.opTimeoutMs;
     const sweep = now - this.sweptMs >= SWEEP_INTERVAL_MS;
-    for (const node of this.byAddress.values()) {
+    for (const node of this.known.all()) {
       for (const lane of node.openLanes()) {
         if (lane.state === LaneState.idle && (lane.waiting.length > 0 || (node.master && lane.proto === 2)))
           lane.connect();
@@ -362,14 +331,13 @@ export class Router {
       this.count(Counter.upstream_cx_drained);
       lane.terminate('the node left the topology');
     }
-    this.byAddress.delete(node.address);
-    this.unknown--;
+    this.known.forget(node);
   }
 
   /** Sets the gauge that would cost too much to keep with every command. */
   private gauge(): void {
     let inFlight = 0;
-    for (const node of this.byAddress.values()) for (const lane of node.openLanes()) inFlight += lane.inFlight;
+    for (const node of this.known.all()) for (const lane of node.openLanes()) inFlight += lane.inFlight;
     this.core.stats[Counter.upstream_rq_active + this.statsOffset] = inFlight;
   }
 
@@ -390,11 +358,11 @@ export class Router {
 
   /** The shared connections. */
   *lanes(): Generator<Lane> {
-    for (const node of this.byAddress.values()) yield* node.openLanes();
+    for (const node of this.known.all()) yield* node.openLanes();
   }
 
   /** Known nodes, listed or not. */
   *nodes(): Generator<UpstreamNode> {
-    yield* this.byAddress.values();
+    yield* this.known.all();
   }
 }
