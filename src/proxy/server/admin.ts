@@ -34,7 +34,7 @@ export function startAdmin(host: string, port: number, state: AdminState): { por
 const PAGES = ['/ready', '/stats', '/stats/prometheus', '/clusters', '/config_dump', '/server_info', '/help'];
 
 async function answer(request: Request, state: AdminState): Promise<Response> {
-  const url = new URL(request.url);
+  const url = new URL(request.url, 'http://admin'); // HTTP/1.0 comes without a host
   if (request.method !== 'GET' && request.method !== 'HEAD') return text('only GET is served\n', 405);
   switch (url.pathname) {
     case '/ready': {
