@@ -33,8 +33,9 @@ function parse(argv) {
 /** @param {{ redis: boolean, tests: boolean, bench: boolean }} flags */
 function requirementsOf({ redis, tests, bench }) {
   const server = redis || tests || bench ? [REQUIREMENTS.redis] : [];
-  const clients = tests ? [REQUIREMENTS.redisCli, REQUIREMENTS.pythonClient, REQUIREMENTS.rubyClient] : [];
-  return [...server, ...clients, ...(bench ? [REQUIREMENTS.nutcracker] : [])];
+  const { redisCli, pythonClient, rubyClient, haproxy, openssl, prometheus, nutcracker } = REQUIREMENTS;
+  const others = tests ? [redisCli, pythonClient, rubyClient, haproxy, openssl, prometheus] : [];
+  return [...server, ...others, ...(bench ? [nutcracker, haproxy, openssl] : [])];
 }
 
 /**

@@ -18,7 +18,7 @@ const USUAL_FOLDERS = ['/usr/bin', '/usr/local/bin', '/usr/sbin', '/usr/local/sb
  * @property {string} [service] what Debian's package starts by itself on systemd, unasked
  */
 
-/** @type {Record<'redis' | 'redisCli' | 'pythonClient' | 'rubyClient' | 'nutcracker', Requirement>} */
+/** @type {Record<'redis' | 'redisCli' | 'pythonClient' | 'rubyClient' | 'haproxy' | 'openssl' | 'prometheus' | 'nutcracker', Requirement>} */
 export const REQUIREMENTS = {
   redis: {
     what: `redis-server ${OLDEST_REDIS.join('.')} or newer`,
@@ -40,6 +40,23 @@ export const REQUIREMENTS = {
     what: 'Ruby’s Redis client (ruby-redis)',
     isThere: rubyHasRedis,
     packages: { 'apt-get': 'ruby-redis', dnf: 'rubygem-redis' },
+  },
+  haproxy: {
+    what: 'HAProxy, the load balancer in front of several proxies',
+    isThere: async () => which('haproxy') !== undefined,
+    packages: { 'apt-get': 'haproxy', dnf: 'haproxy', brew: 'haproxy' },
+    service: 'haproxy',
+  },
+  openssl: {
+    what: 'openssl, which makes the tests’ certificates',
+    isThere: async () => which('openssl') !== undefined,
+    packages: { 'apt-get': 'openssl', dnf: 'openssl', brew: 'openssl' },
+  },
+  prometheus: {
+    what: 'Prometheus and promtool',
+    isThere: async () => which('prometheus') !== undefined && which('promtool') !== undefined,
+    packages: { 'apt-get': 'prometheus', brew: 'prometheus' },
+    service: 'prometheus',
   },
   nutcracker: {
     what: 'nutcracker (twemproxy), the proxy to compare with',
