@@ -8,7 +8,7 @@ import { freePort, start, stop, until } from './processes.js';
 const MASTERS = 3;
 const SLOTS = 16_384;
 
-async function withRedis(port, ask) {
+export async function withRedis(port, ask) {
   // Nothing but the command itself: nutcracker hangs up on a client that introduces itself.
   const bare = { enableReadyCheck: false, disableClientInfo: true, protocol: 2 };
   const redis = new Redis({ port, lazyConnect: true, retryStrategy: null, ...bare });

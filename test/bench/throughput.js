@@ -8,7 +8,7 @@ const run = promisify(execFile);
 const RUN_TIMEOUT_MS = 300_000;
 const REQUESTS_MIN = 2_000;
 /** Not counted: a service runs for days, its first second says nothing about it. */
-const WARM_UP = { pipeline: 1, clients: 50, requests: 250_000 };
+export const WARM_UP = { pipeline: 1, clients: 50, requests: 250_000 };
 
 /**
  * Requests are so many that each run takes a second or more: processor time is counted in steps of 10 ms. Without a
@@ -24,7 +24,7 @@ export const CASES = [
 export const COMMANDS = ['set', 'get'];
 const MGET_KEYS = 1_000;
 
-async function load(endpoint, { pipeline, clients, requests }, command) {
+export async function load(endpoint, { pipeline, clients, requests }, command) {
   const own = endpoint.pid === undefined ? [] : [endpoint.pid];
   const before = { own: cpuSeconds(own), backends: cpuSeconds(endpoint.backends) };
   const args = [

@@ -2,7 +2,8 @@ import type { Bytes } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from '../core/client.js';
 import type { Core } from '../core/core.js';
-import { type DedicatedUser, masterOf, type Scheduled } from '../core/dedicated.js';
+import type { Scheduled } from '../core/deadlines.js';
+import { type DedicatedUser, masterOf } from '../core/dedicated.js';
 import { Hold } from '../core/hold.js';
 import { type Lane, LaneState } from '../core/lane.js';
 import { type Redirect, readRedirect } from '../core/redirect.js';
@@ -32,7 +33,7 @@ const MOVED_GRACE_MS = 1000;
  * after a redirection, a failover or a lost connection the wait goes on, for the time left.
  */
 export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
-  dueMs = 0;
+  dueMs = Number.POSITIVE_INFINITY;
   private readonly core: Core;
   private readonly parent: Request;
   private readonly timeout: TimeoutPlace;
@@ -41,7 +42,7 @@ export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
   private lane: Lane | null = null;
   private attempts = 0;
   private asked = false;
-  /** Since when the connection's node is not the slot's master; 0: it is. */
+  /** Since when the connection's node is not the slot's master; 0: it is, or nobody knows. */
   private strangeSinceMs = 0;
   /** What the client is to get in place of whatever comes. */
   private ending: Bytes | null = null;
@@ -88,6 +89,8 @@ export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
     const part = { router: this.router, slot: this.slot, lane, pinned: true, startedMs: Number.POSITIVE_INFINITY };
     const ids = this.ids?.questions(this.core.runtime.allocate) ?? [];
     const bytes = this.attempts++ === 0 ? this.command.bytes : this.rewritten();
+    this.schedule();
+    this.mapChanged();
     for (const [index, question] of ids) sendPart(this.parent, { ...part, bytes: question, index, asking });
     sendPart(this.parent, { ...part, bytes, asking });
   }
@@ -104,12 +107,13 @@ export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
   /** Goes on a little later, wherever the slot is then. */
   private later(): void {
     const delay = Math.min(RETRY_DELAY_MAX_MS, RETRY_DELAY_MS * 2 ** Math.min(this.attempts, 8));
-    this.dueMs = Math.min(this.deadlineMs, this.core.nowMs + delay * (0.5 + this.core.random() / 2));
-    this.router.dedicated.schedule(this);
+    const dueMs = this.core.nowMs + delay * (0.5 + this.core.random() / 2);
+    this.core.deadlines.add(this, Math.min(this.deadlineMs, dueMs));
   }
 
   due(): void {
-    this.go(masterOf(this.router, this.slot), false);
+    if (this.lane === null) this.go(masterOf(this.router, this.slot), false);
+    else this.look(this.lane);
   }
 
   // ---------------------------------------------------------------- answers
@@ -176,7 +180,7 @@ export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
     if (this.finished) return;
     this.finished = true;
     const { client, core, parent } = this;
-    this.router.dedicated.unschedule(this);
+    this.core.deadlines.remove(this);
     waits.delete(client);
     client.belongings.delete(this.leave);
     finishTask(core, parent, reply === null ? [] : [reply], failed);
@@ -202,23 +206,37 @@ export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
     else this.router.dedicated.discard(this.lane);
   }
 
-  sweep(): void {
-    const { lane } = this;
-    if (lane === null) return;
-    const { nowMs } = this.core;
-    if (lane.state !== LaneState.ready) {
-      // No connection in all that time: whoever waits that long gets what the server would say.
-      if (nowMs >= this.deadlineMs) this.router.dedicated.discard(lane);
-    } else if (nowMs >= this.deadlineMs + this.router.settings.opTimeoutMs) {
-      this.router.count(Counter.upstream_rq_timeout);
-      this.end(this.core.texts.upstreamFailure);
-    } else if (!this.asked && this.slot >= 0) this.checkMaster(lane, nowMs);
+  // ---------------------------------------------------------------- while it waits
+
+  /** When it is to be looked at next, while it has a connection. */
+  private schedule(): void {
+    const { deadlineMs, strangeSinceMs } = this;
+    const endMs = this.core.nowMs < deadlineMs ? deadlineMs : deadlineMs + this.router.settings.opTimeoutMs;
+    const graceMs = strangeSinceMs === 0 ? Number.POSITIVE_INFINITY : strangeSinceMs + MOVED_GRACE_MS;
+    this.core.deadlines.add(this, Math.min(endMs, graceMs));
   }
 
-  private checkMaster(lane: Lane, nowMs: number): void {
+  private look(lane: Lane): void {
+    const { nowMs } = this.core;
+    const { opTimeoutMs } = this.router.settings;
+    if (nowMs >= this.deadlineMs && lane.state !== LaneState.ready) {
+      // No connection in all that time: whoever waits that long gets what the server would say.
+      this.router.dedicated.discard(lane);
+    } else if (nowMs >= this.deadlineMs + opTimeoutMs) {
+      this.router.count(Counter.upstream_rq_timeout);
+      this.end(this.core.texts.upstreamFailure);
+    } else if (this.strangeSinceMs !== 0 && nowMs - this.strangeSinceMs >= MOVED_GRACE_MS) {
+      this.router.dedicated.discard(lane);
+    } else this.schedule();
+  }
+
+  mapChanged(): void {
+    const { lane } = this;
+    if (lane === null || this.asked || this.slot < 0) return;
     const master = masterOf(this.router, this.slot);
-    if (master === null || master === lane.node) this.strangeSinceMs = 0;
-    else if (this.strangeSinceMs === 0) this.strangeSinceMs = nowMs;
-    else if (nowMs - this.strangeSinceMs >= MOVED_GRACE_MS) this.router.dedicated.discard(lane);
+    const strange = master !== null && master !== lane.node;
+    if (strange === (this.strangeSinceMs !== 0)) return;
+    this.strangeSinceMs = strange ? this.core.nowMs : 0;
+    this.schedule();
   }
 }

@@ -2,7 +2,8 @@ import type { Bytes } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from '../core/client.js';
 import type { Core } from '../core/core.js';
-import { type DedicatedUser, masterOf } from '../core/dedicated.js';
+import type { Scheduled } from '../core/deadlines.js';
+import { masterOf } from '../core/dedicated.js';
 import type { Handler } from '../core/handlers.js';
 import { Hold } from '../core/hold.js';
 import { type Lane, LaneState } from '../core/lane.js';
@@ -42,7 +43,8 @@ export const waitForReplicas: Handler = (client, entry, bytes, start, frame) => 
  * counts the replicas that have what *this connection* has written; so each connection writes something first, which
  * then stands behind all that the client has written before.
  */
-class ReplicaWait implements Task, DedicatedUser, Blocked {
+class ReplicaWait implements Task, Scheduled, Blocked {
+  dueMs = Number.POSITIVE_INFINITY;
   private readonly core: Core;
   private readonly parent: Request;
   private readonly lanes = new Map<number, Lane>();
@@ -67,6 +69,7 @@ class ReplicaWait implements Task, DedicatedUser, Blocked {
     client.setHold(Hold.blocked);
     client.belongings.add(this.leave);
     waits.set(client, this);
+    this.core.deadlines.add(this, this.deadlineMs);
     const written = writtenTo(client);
     const targets = written.length > 0 ? written : mastersOf(this.core.router);
     // Parts may fail within the call that sends them.
@@ -78,7 +81,7 @@ class ReplicaWait implements Task, DedicatedUser, Blocked {
 
   private ask({ router, node }: Target, number: number, command: KeptCommand, mark: boolean): void {
     // A connection remembers what was written over it, by whomever.
-    const lane = router.dedicated.acquire(node, PROTO, this, !mark);
+    const lane = router.dedicated.acquire(node, PROTO, null, !mark);
     if (lane === null) {
       this.error ??= this.core.texts.tooManyDedicated;
       return;
@@ -127,6 +130,7 @@ class ReplicaWait implements Task, DedicatedUser, Blocked {
   private settle(): void {
     if (--this.out > 0) return;
     const { client, core, parent } = this;
+    core.deadlines.remove(this);
     waits.delete(client);
     client.belongings.delete(this.leave);
     finishTask(core, parent, [this.reply()], this.error !== null);
@@ -150,15 +154,22 @@ class ReplicaWait implements Task, DedicatedUser, Blocked {
     this.leave();
   }
 
-  sweep(): void {
+  /** Its time is over, and perhaps an `op_timeout` more. */
+  due(): void {
     const { nowMs } = this.core;
+    let nextMs = Number.POSITIVE_INFINITY;
     for (const lane of [...this.lanes.values()]) {
       const { router } = lane;
-      const late = nowMs >= this.deadlineMs + router.settings.opTimeoutMs;
-      if (!late && (lane.state === LaneState.ready || nowMs < this.deadlineMs)) continue;
+      const endMs = this.deadlineMs + router.settings.opTimeoutMs;
+      const late = nowMs >= endMs;
+      if (!late && lane.state === LaneState.ready) {
+        nextMs = Math.min(nextMs, endMs);
+        continue;
+      }
       if (late) router.count(Counter.upstream_rq_timeout);
       router.dedicated.discard(lane);
     }
+    if (this.lanes.size > 0) this.core.deadlines.add(this, nextMs);
   }
 }
 

@@ -135,6 +135,7 @@ export class Client {
 
   /** The client has said all that it will say; it still gets its replies. */
   ended(): void {
+    if (this.closed) return;
     if (this.hold & Hold.blocked && this.core.nowMs - this.lastActiveMs >= FAREWELL_MS) {
       // Redis takes a blocked client that closes its side for gone, too. Just after it has asked, what is there for it
       // may be on its way: the core lets it go a little later.
@@ -143,6 +144,7 @@ export class Client {
       return;
     }
     this.finished = true;
+    this.core.finished.add(this);
     if (!this.dirty) this.core.markDirty(this);
   }
 
@@ -224,6 +226,7 @@ export class Client {
     else this.tail.next = request;
     this.tail = request;
     this.pending++;
+    this.core.stats[Counter.downstream_rq_active]++;
   }
 
   /** Answers with bytes of the proxy's own, in order. */
@@ -255,6 +258,7 @@ export class Client {
       const next = request.next;
       this.head = next;
       this.pending--;
+      this.core.stats[Counter.downstream_rq_active]--;
       if (request.held !== 0) this.core.replies.unhold(request);
       releaseRequest(request);
       if (next === null) {
@@ -345,6 +349,7 @@ export class Client {
     }
     this.head = null;
     this.tail = null;
+    this.core.add(Counter.downstream_rq_active, -this.pending);
     this.pending = 0;
     for (const giveBack of this.belongings) giveBack();
     this.belongings.clear();

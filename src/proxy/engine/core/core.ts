@@ -13,6 +13,7 @@ import { FIRST_CLUSTER } from '../routing/table.js';
 import { Scripting } from '../scripting/scripting.js';
 import { Counter, clusterStatsOffset, commandStatAt, LEARNED_COMMANDS_MAX } from '../stats.js';
 import { Client } from './client.js';
+import { Deadlines } from './deadlines.js';
 import { type ClusterFacts, NO_FACTS } from './facts.js';
 import { Hold } from './hold.js';
 import type { Lane } from './lane.js';
@@ -31,7 +32,6 @@ import { Texts } from './texts.js';
 const CLIENT_BUFFER_BYTES = 64 * 1024;
 const UPSTREAM_BUFFER_BYTES = 128 * 1024;
 const POOLED_BUFFERS_MAX = 64;
-const GAUGE_INTERVAL_MS = 100;
 /** Clients that have been flushed are taken out of the list at this number. */
 const FLUSHED_KEPT_MAX = 4096;
 
@@ -61,10 +61,14 @@ export class Core {
   /** Subscriptions of this worker's clients. */
   readonly pubsub: Hub;
   readonly clients = new Set<Client>();
+  /** Those of them that have closed their side. */
+  readonly finished = new Set<Client>();
   facts: ClusterFacts = NO_FACTS;
   /** Scripts and functions that clients loaded. */
   readonly scripting: Scripting;
   readonly startedMs: number;
+  /** What is to be done later. */
+  readonly deadlines: Deadlines;
   /** The time of the event that is being handled. */
   nowMs: number;
 
@@ -101,6 +105,7 @@ export class Core {
     this.clientBuffers = new BufferPool(runtime.allocate, CLIENT_BUFFER_BYTES, POOLED_BUFFERS_MAX);
     this.upstreamBuffers = new BufferPool(runtime.allocate, UPSTREAM_BUFFER_BYTES, POOLED_BUFFERS_MAX);
     this.startedMs = this.nowMs = runtime.now();
+    this.deadlines = new Deadlines(this.nowMs);
     this.scripting = new Scripting(this);
     this.monitors = new Monitors(this);
     new Registry(this);
@@ -192,25 +197,17 @@ export class Core {
     this.slowClients.tick();
     this.pause.tick();
     this.pubsub.tick();
-    this.gauge();
+    this.deadlines.tick(this.nowMs);
+    if (this.finished.size > 0) this.dismiss();
   }
 
-  private gaugedMs = 0;
-
-  /** Sets the gauge that would cost too much to keep with every command, and lets those go that have left. */
-  private gauge(): void {
-    if (this.nowMs - this.gaugedMs < GAUGE_INTERVAL_MS) return;
-    this.gaugedMs = this.nowMs;
-    let pending = 0;
-    for (const client of this.clients) {
-      pending += client.pending;
-      // It had closed its side before it came to wait: what was there for it has had time to come.
-      if (!client.finished || (client.hold & Hold.blocked) === 0) continue;
-      if (this.nowMs - client.lastActiveMs < FAREWELL_MS) continue;
+  /** Lets those go who had closed their side before they came to wait: what was there for them has had time to come. */
+  private dismiss(): void {
+    for (const client of this.finished) {
+      if ((client.hold & Hold.blocked) === 0 || this.nowMs - client.lastActiveMs < FAREWELL_MS) continue;
       client.transport.terminate();
       this.left(client);
     }
-    this.stats[Counter.downstream_rq_active] = pending;
   }
 
   // ---------------------------------------------------------------- clients
@@ -228,6 +225,7 @@ export class Core {
 
   left(client: Client): void {
     if (!this.clients.delete(client)) return;
+    this.finished.delete(client);
     this.add(Counter.downstream_cx_active, -1);
     this.slowClients.forget(client);
     client.disconnected();

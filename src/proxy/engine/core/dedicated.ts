@@ -1,5 +1,6 @@
 import { Counter } from '../stats.js';
 import type { Core } from './core.js';
+import type { Scheduled } from './deadlines.js';
 import { Lane, LaneState } from './lane.js';
 import { Lost } from './request.js';
 import type { Router } from './router.js';
@@ -7,20 +8,32 @@ import type { UpstreamNode } from './upstream-node.js';
 
 /** What a connection is lent to. */
 export interface DedicatedUser {
-  /** Called ten times a second or so while it has the connection. It may give the connection back meanwhile. */
-  sweep(): void;
+  /** The slot map has changed while it has the connection. It may give the connection back meanwhile. */
+  mapChanged(): void;
 }
 
-/** Something to be done at a time; see `DedicatedPool.schedule`. */
-export interface Scheduled {
-  dueMs: number;
-  due(): void;
+/** A connection that is lent out. Due when what was sent over it may have been without a reply for an `op_timeout`. */
+class Lent implements Scheduled {
+  dueMs = Number.POSITIVE_INFINITY;
+
+  constructor(
+    private readonly pool: DedicatedPool,
+    readonly lane: Lane,
+    readonly user: DedicatedUser | null,
+  ) {}
+
+  due(): void {
+    this.pool.expire(this.lane);
+  }
 }
 
 interface Idle {
   readonly lane: Lane;
   readonly sinceMs: number;
 }
+
+/** What is still expected over a connection is looked at again no sooner than this. */
+const EXPIRE_AGAIN_MS = 100;
 
 /** The master of a slot, or any when it is below 0; null when it is not known. */
 export function masterOf(router: Router, slot: number): UpstreamNode | null {
@@ -57,10 +70,12 @@ class NodeShelf {
  */
 export class DedicatedPool {
   private readonly shelves = new Map<UpstreamNode, NodeShelf>();
-  private readonly users = new Map<Lane, DedicatedUser | null>();
+  private readonly lent = new Map<Lane, Lent>();
+  /** In the order in which they began. */
   private readonly connecting = new Set<Lane>();
-  private readonly scheduled = new Set<Scheduled>();
   private idleCount = 0;
+  /** The slot map's version that the users have been told of; -1: of none. */
+  private mapVersion = -1;
 
   constructor(private readonly router: Router) {}
 
@@ -70,7 +85,7 @@ export class DedicatedPool {
 
   /** Connections that are lent out. */
   get active(): number {
-    return this.users.size;
+    return this.lent.size;
   }
 
   /** Connections that nobody has. */
@@ -91,21 +106,21 @@ export class DedicatedPool {
       return null;
     }
     if (lane.state === LaneState.ready) this.idleCount--;
-    this.users.set(lane, user);
+    this.lent.set(lane, new Lent(this, lane, user));
     this.router.add(Counter.upstream_cx_dedicated_active, 1);
     return lane;
   }
 
   private create(node: UpstreamNode, proto: number): Lane | null {
     const most = this.router.settings.dedicatedMax ?? this.core.limits.dedicatedMax;
-    if (this.users.size + this.idleCount >= most && !this.closeOneIdle()) return null;
+    if (this.lent.size + this.idleCount >= most && !this.closeOneIdle()) return null;
     this.router.count(Counter.upstream_cx_dedicated_total);
     return new Lane(this.core, node, proto, false, this);
   }
 
   /** Takes a connection back for others. It must be clean: whatever was sent over it leaves no state behind. */
   release(lane: Lane): void {
-    if (!this.users.has(lane)) return;
+    if (!this.lent.has(lane)) return;
     if (lane.state !== LaneState.ready || lane.inFlight > 0 || lane.waiting.length > 0 || lane.pauses > 0) {
       this.discard(lane);
       return;
@@ -119,7 +134,7 @@ export class DedicatedPool {
 
   /** Takes a connection back and closes it at once; what is on its way over it fails. */
   discard(lane: Lane): void {
-    if (!this.users.has(lane)) return;
+    if (!this.lent.has(lane)) return;
     this.forgetUser(lane);
     this.shelf(lane.node).queue.delete(lane);
     lane.terminate('nobody needs it any more');
@@ -127,7 +142,9 @@ export class DedicatedPool {
   }
 
   private forgetUser(lane: Lane): void {
-    this.users.delete(lane);
+    const lent = this.lent.get(lane) as Lent;
+    this.core.deadlines.remove(lent);
+    this.lent.delete(lane);
     this.router.add(Counter.upstream_cx_dedicated_active, -1);
   }
 
@@ -163,14 +180,18 @@ export class DedicatedPool {
   /** A lane asks whether it may try to connect now; when not, it is told to later. */
   mayConnect(lane: Lane): boolean {
     const shelf = this.shelf(lane.node);
-    const most = shelf.failures > 0 ? 1 : this.core.limits.dedicatedConnectingMax;
-    if (this.core.nowMs < shelf.retryAtMs || shelf.connecting >= most) {
+    if (!this.hasRoom(shelf)) {
       shelf.queue.add(lane);
       return false;
     }
     shelf.connecting++;
     this.connecting.add(lane);
     return true;
+  }
+
+  private hasRoom(shelf: NodeShelf): boolean {
+    const most = shelf.failures > 0 ? 1 : this.core.limits.dedicatedConnectingMax;
+    return shelf.connecting < most && this.core.nowMs >= shelf.retryAtMs;
   }
 
   /** A lane is ready to be used. */
@@ -188,10 +209,10 @@ export class DedicatedPool {
     if (this.connecting.delete(lane)) {
       shelf.connecting--;
       // What was given up before it was there says nothing about the node.
-      if (this.users.has(lane)) this.delay(shelf);
+      if (this.lent.has(lane)) this.delay(shelf);
       this.connectQueued(shelf);
     }
-    if (this.users.has(lane)) {
+    if (this.lent.has(lane)) {
       this.router.requestRefresh(shelf.failures > 0 ? 'connect_failed' : 'connection_lost');
       this.failWaiting(lane);
       return;
@@ -223,62 +244,77 @@ export class DedicatedPool {
 
   private connectQueued(shelf: NodeShelf): void {
     for (const lane of shelf.queue) {
+      if (!this.hasRoom(shelf)) return;
       shelf.queue.delete(lane);
       lane.connect();
-      // It was put back: there is no room for more.
-      if (shelf.queue.has(lane)) return;
     }
   }
 
   // ---------------------------------------------------------------- time
 
-  /** Has something done at its `dueMs`, give or take 20 ms. */
-  schedule(what: Scheduled): void {
-    this.scheduled.add(what);
+  /**
+   * What was just sent over a lent connection has an `op_timeout`, which began at `startedMs`. Nothing else ends a wait
+   * over such a connection: most may last for ever.
+   */
+  expectReply(lane: Lane, startedMs: number): void {
+    const lent = this.lent.get(lane);
+    if (lent === undefined) return;
+    const dueMs = startedMs + this.router.settings.opTimeoutMs;
+    if (dueMs < lent.dueMs) this.core.deadlines.add(lent, dueMs);
   }
 
-  unschedule(what: Scheduled): void {
-    this.scheduled.delete(what);
+  /** Gives up on what has waited over a lent connection for an `op_timeout`. */
+  expire(lane: Lane): void {
+    const { opTimeoutMs } = this.router.settings;
+    lane.expire(this.core.nowMs - opTimeoutMs);
+    const oldestMs = Math.min(lane.oldestStartedMs(), lane.waiting[0]?.startedMs ?? Number.POSITIVE_INFINITY);
+    this.expectReply(lane, Math.max(oldestMs, this.core.nowMs + EXPIRE_AGAIN_MS - opTimeoutMs));
   }
 
-  /** Called with every tick of the router. @param sweep ten times a second or so: timeouts are looked at */
-  tick(sweep: boolean, startedBeforeMs: number): void {
-    if (sweep) this.sweep(startedBeforeMs);
-    if (this.scheduled.size === 0) return;
-    for (const what of this.scheduled) {
-      if (what.dueMs > this.core.nowMs) continue;
-      this.scheduled.delete(what);
-      what.due();
-    }
+  /** The slot map or the nodes in it have changed: those who wait are told with the next tick. */
+  mapChanged(): void {
+    this.mapVersion = -1;
   }
 
-  /** Looks after timeouts and idle connections. */
-  private sweep(startedBeforeMs: number): void {
-    const { nowMs, limits } = this.core;
+  /** Looks after time; called ten times a second or so. Costs nothing for those who wait, as long as nothing changes. */
+  tick(): void {
+    this.expireConnecting();
+    this.tellUsers();
+    for (const [node, shelf] of this.shelves) this.look(node, shelf);
+  }
+
+  private expireConnecting(): void {
+    const { nowMs } = this.core;
     for (const lane of this.connecting) {
-      if (nowMs - lane.connectStartedMs < this.router.settings.connectTimeoutMs) continue;
+      if (nowMs - lane.connectStartedMs < this.router.settings.connectTimeoutMs) return;
       this.router.count(Counter.upstream_cx_connect_timeout);
       lane.terminate('connect timeout');
     }
-    for (const [lane, user] of this.users) {
-      lane.expire(startedBeforeMs);
-      user?.sweep();
-    }
-    for (const [node, shelf] of this.shelves) {
-      for (const lanes of shelf.idle) {
-        while (lanes.length > 0 && (nowMs - lanes[0].sinceMs >= limits.dedicatedIdleMs || !this.router.knows(node))) {
-          this.close((lanes.shift() as Idle).lane);
-        }
+  }
+
+  private tellUsers(): void {
+    const version = this.router.slotMap.version();
+    if (version === this.mapVersion) return;
+    this.mapVersion = version;
+    for (const { user } of this.lent.values()) user?.mapChanged();
+  }
+
+  /** Looks after the idle connections to a node, and after what waits until it can be reached. */
+  private look(node: UpstreamNode, shelf: NodeShelf): void {
+    const { nowMs, limits } = this.core;
+    for (const lanes of shelf.idle) {
+      while (lanes.length > 0 && (nowMs - lanes[0].sinceMs >= limits.dedicatedIdleMs || !this.router.knows(node))) {
+        this.close((lanes.shift() as Idle).lane);
       }
-      // What waits for a node that cannot be reached need not, once another has its slots.
-      if (shelf.failures > 0 && !node.master) {
-        for (const lane of [...shelf.queue]) {
-          shelf.queue.delete(lane);
-          this.failWaiting(lane);
-        }
-      }
-      if (shelf.queue.size > 0 && nowMs >= shelf.retryAtMs) this.connectQueued(shelf);
-      if (shelf.unused && nowMs >= shelf.retryAtMs) this.shelves.delete(node);
     }
+    // What waits for a node that cannot be reached need not, once another has its slots.
+    if (shelf.failures > 0 && !node.master) {
+      for (const lane of [...shelf.queue]) {
+        shelf.queue.delete(lane);
+        this.failWaiting(lane);
+      }
+    }
+    this.connectQueued(shelf);
+    if (shelf.unused && nowMs >= shelf.retryAtMs) this.shelves.delete(node);
   }
 }

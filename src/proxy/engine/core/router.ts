@@ -179,8 +179,7 @@ export class Router {
   }
 
   private charge(request: Request): void {
-    const client = request.client ?? request.parent?.client;
-    client?.charge(request.end - request.start);
+    (request.client ?? request.parent?.client)?.charge(request.end - request.start);
   }
 
   /** Keeps a command whose slot has no node. */
@@ -248,6 +247,7 @@ export class Router {
     const masters = new Set(this.masters);
     for (const node of this.known.all()) node.master = masters.has(node);
     for (const node of masters) node.lane(2).connect();
+    this.dedicated.mapChanged();
     this.reroute();
   }
 
@@ -299,9 +299,9 @@ export class Router {
       if (sweep && !node.listed) this.retire(node);
     }
     this.reads.tick();
-    this.dedicated.tick(sweep, startedBeforeMs);
     if (!sweep) return;
     this.sweptMs = now;
+    this.dedicated.tick();
     this.gauge();
     this.expireUnassigned(startedBeforeMs);
   }

@@ -201,7 +201,8 @@ export class Subscribers {
   expire(): void {
     const { core } = this.hub;
     for (const subscribing of this.waiting) {
-      if (subscribing.deadlineMs > core.nowMs) continue;
+      // They all wait equally long: those behind it came later.
+      if (subscribing.deadlineMs > core.nowMs) return;
       this.waiting.delete(subscribing);
       let hopeless = false;
       for (const topic of subscribing.topics) {

@@ -105,6 +105,7 @@ class WatchedBlock implements Task {
     this.parent = beginTask(client, entry, this);
     const { lane, router, slot } = watch;
     const { buffer, length, count } = transaction;
+    router.dedicated.expectReply(lane, this.parent.startedMs);
     sendPart(this.parent, { bytes: buffer, end: length, router, slot, lane, pinned: true, replies: count + 2 });
     // It goes another way than what the client sends from now on.
     client.setHold(Hold.order);
@@ -165,6 +166,7 @@ class Unwatching implements Task {
     this.parent = beginTask(client, entry, this);
     const { router, slot, lane } = watch;
     const bytes = client.core.text('*1\r\n$7\r\nUNWATCH\r\n');
+    router.dedicated.expectReply(lane, this.parent.startedMs);
     sendPart(this.parent, { bytes, router, slot, lane, pinned: true });
     client.setHold(Hold.order);
   }

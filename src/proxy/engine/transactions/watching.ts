@@ -2,7 +2,8 @@ import type { Bytes } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from '../core/client.js';
 import type { Core } from '../core/core.js';
-import { masterOf, type Scheduled } from '../core/dedicated.js';
+import type { Scheduled } from '../core/deadlines.js';
+import { masterOf } from '../core/dedicated.js';
 import { Hold } from '../core/hold.js';
 import type { Lane } from '../core/lane.js';
 import { type Redirect, readRedirect } from '../core/redirect.js';
@@ -21,7 +22,7 @@ const RETRY_DELAY_MAX_MS = 250;
  * afterwards must not be older than the watch.
  */
 export class Watching implements Task, Scheduled {
-  dueMs = 0;
+  dueMs = Number.POSITIVE_INFINITY;
   private readonly core: Core;
   private readonly parent: Request;
   private readonly deadlineMs: number;
@@ -59,13 +60,13 @@ export class Watching implements Task, Scheduled {
   private send(lane: Lane): void {
     this.attempts++;
     this.lane = lane;
+    this.router.dedicated.expectReply(lane, this.parent.startedMs);
     sendPart(this.parent, { bytes: this.command, router: this.router, slot: this.slot, lane, pinned: true });
   }
 
   private later(): void {
     const delay = Math.min(RETRY_DELAY_MAX_MS, RETRY_DELAY_MS * 2 ** Math.min(this.attempts, 8));
-    this.dueMs = this.core.nowMs + delay * (0.5 + this.core.random() / 2);
-    this.router.dedicated.schedule(this);
+    this.core.deadlines.add(this, this.core.nowMs + delay * (0.5 + this.core.random() / 2));
   }
 
   due(): void {
@@ -127,7 +128,7 @@ export class Watching implements Task, Scheduled {
 
   private finish(reply: Bytes, failed: boolean): void {
     this.client.belongings.delete(this.leave);
-    this.router.dedicated.unschedule(this);
+    this.core.deadlines.remove(this);
     finishTask(this.core, this.parent, [reply], failed);
   }
 
