@@ -13,7 +13,7 @@ import { beginTask, finishTask, sendPart, type Task } from '../core/task.js';
 import type { UpstreamNode } from '../core/upstream-node.js';
 import { Counter } from '../stats.js';
 import { type KeptCommand, type TimeoutPlace, timeoutPlace, timeoutText, waitMs } from './arguments.js';
-import { NewestIds } from './newest-ids.js';
+import type { NewestIds } from './newest-ids.js';
 import { isForced } from './replies.js';
 import { type Blocked, emptyReply, UNBLOCKED, waits } from './waits.js';
 
@@ -38,7 +38,6 @@ export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
   private readonly parent: Request;
   private readonly timeout: TimeoutPlace;
   private readonly deadlineMs: number;
-  private readonly ids: NewestIds | null;
   private lane: Lane | null = null;
   private attempts = 0;
   private asked = false;
@@ -54,11 +53,12 @@ export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
     private readonly command: KeptCommand,
     private readonly router: Router,
     private readonly slot: number,
+    /** What `$` stands for; null when it is not said. */
+    private readonly ids: NewestIds | null,
   ) {
     this.core = client.core;
     this.timeout = timeoutPlace(entry.name, command);
     this.deadlineMs = this.core.nowMs + waitMs(command, this.timeout);
-    this.ids = entry.name === 'xread' ? NewestIds.of(command) : null;
     this.parent = beginTask(client, entry, this);
     client.setHold(Hold.blocked);
     client.belongings.add(this.leave);

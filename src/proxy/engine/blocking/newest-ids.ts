@@ -34,6 +34,11 @@ export class NewestIds {
     return places.size === 0 ? null : new NewestIds(command, places);
   }
 
+  /** How many there are. */
+  get count(): number {
+    return this.places.size;
+  }
+
   /** Commands that ask for what is not known yet, each with the argument number of its `$`. */
   questions(allocate: Allocate): [number, Bytes][] {
     const questions: [number, Bytes][] = [];

@@ -71,7 +71,7 @@ class NodeShelf {
 export class DedicatedPool {
   private readonly shelves = new Map<UpstreamNode, NodeShelf>();
   private readonly lent = new Map<Lane, Lent>();
-  /** In the order in which they began. */
+  /** At most `dedicatedConnectingMax` for each node. */
   private readonly connecting = new Set<Lane>();
   private idleCount = 0;
   /** The slot map's version that the users have been told of; -1: of none. */
@@ -286,7 +286,7 @@ export class DedicatedPool {
   private expireConnecting(): void {
     const { nowMs } = this.core;
     for (const lane of this.connecting) {
-      if (nowMs - lane.connectStartedMs < this.router.settings.connectTimeoutMs) return;
+      if (nowMs - lane.connectStartedMs < this.router.settings.connectTimeoutMs) continue;
       this.router.count(Counter.upstream_cx_connect_timeout);
       lane.terminate('connect timeout');
     }

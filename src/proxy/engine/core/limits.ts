@@ -32,7 +32,7 @@ export interface Limits {
   readonly clientHoldMaxMs: number;
   /** Unsent bytes of a client with subscriptions above which it is disconnected (`pubsub_output_buffer_limit`). */
   readonly pubsubOutputBytesMax: number;
-  /** Subscriptions of all clients of a worker; above it, SUBSCRIBE is refused. */
+  /** Subscriptions of all clients of a worker, those on their way among them; above it, SUBSCRIBE is refused. */
   readonly subscriptionsMax: number;
   /** How long a subscription to a node is kept when no client has it any more. */
   readonly subscriptionLingerMs: number;
@@ -60,6 +60,12 @@ export interface Limits {
   /** Commands of one transaction, and their bytes; all clients' together count towards `requestBytesMax`. */
   readonly transactionCommandsMax: number;
   readonly transactionBytesMax: number;
+  /** Keys that a client watches: a server compares each one with all others. */
+  readonly watchedKeysMax: number;
+  /** Keys of one blocking command. */
+  readonly blockingKeysMax: number;
+  /** `$` among the IDs of one blocking XREAD: each is asked for. */
+  readonly newestIdsMax: number;
   /** Connections that are one client's own for a while (`max_dedicated_connections`). */
   readonly dedicatedMax: number;
   /** Those that nobody needs, kept for each node and RESP version. */
@@ -111,6 +117,9 @@ export const DEFAULT_WORKER_LIMITS: Limits = {
   mirrorOutputBytesMax: 4 * 1024 * 1024,
   transactionCommandsMax: 1024 * 1024,
   transactionBytesMax: 513 * 1024 * 1024,
+  watchedKeysMax: 4096,
+  blockingKeysMax: 65_536,
+  newestIdsMax: 16_384,
   dedicatedMax: 4096,
   dedicatedIdleMax: 64,
   dedicatedIdleMs: 30_000,

@@ -65,7 +65,7 @@ function subscribe(
     return true;
   }
   const { subscribers } = core.pubsub;
-  if (subscribers.total + slots.length > core.limits.subscriptionsMax) {
+  if (!subscribers.hasRoom(slots.length)) {
     refuse(client, entry, 'ERR the proxy has too many subscriptions');
     return true;
   }

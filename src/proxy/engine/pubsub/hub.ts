@@ -298,7 +298,6 @@ export class Hub {
       this.place(topic);
       for (const link of [...topic.links]) link.feed.retry(link);
     }
-    this.subscribers.expire();
     for (const topic of this.idle) {
       if (topic.idle && nowMs - topic.idleSinceMs < this.core.limits.subscriptionLingerMs) continue;
       this.idle.delete(topic);

@@ -12,12 +12,17 @@ import { SUBSCRIBED, type Topic, TopicKind, type TopicKindNumber, UNSUBSCRIBED }
 /** The clients with subscriptions, and their commands that change these. */
 export class Subscribers {
   private readonly byClient = new Map<Client, Subscriber>();
-  /** Commands that wait for nodes, oldest first. */
-  private readonly waiting = new Set<Subscribing>();
   /** Subscriptions of all clients. */
   total = 0;
+  /** What their commands that have to wait will add, at most. */
+  private pending = 0;
 
   constructor(private readonly hub: Hub) {}
+
+  /** Whether so many more are within `subscriptionsMax`, when all that wait become some. */
+  hasRoom(more: number): boolean {
+    return this.total + this.pending + more <= this.hub.core.limits.subscriptionsMax;
+  }
 
   of(client: Client): Subscriber | undefined {
     return this.byClient.get(client);
@@ -49,20 +54,20 @@ export class Subscribers {
     const { core } = this.hub;
     const subscriber = this.obtain(client);
     const topics = names.map((name, i) => this.hub.hold(kind, name, slots[i]));
-    const deadlineMs = core.nowMs + core.router.settings.opTimeoutMs;
-    const subscribing = new Subscribing(kind, true, names, topics, deadlineMs);
+    const subscribing = new Subscribing(kind, true, names, topics, (late) => this.expire(late));
     for (const topic of topics) {
       if (topic.live || topic.waiting.at(-1) === subscribing) continue;
       topic.waiting.push(subscribing);
       subscribing.missing++;
     }
+    if (!subscribing.ready) core.deadlines.add(subscribing, core.nowMs + core.router.settings.opTimeoutMs);
     this.serve(subscriber, entry, subscribing);
   }
 
   /** Serves UNSUBSCRIBE and its like; `names` is null for all that there are. */
   unsubscribe(client: Client, entry: CommandEntry, kind: TopicKindNumber, names: readonly string[] | null): void {
     const subscriber = this.obtain(client);
-    this.serve(subscriber, entry, new Subscribing(kind, false, names, [], Number.POSITIVE_INFINITY));
+    this.serve(subscriber, entry, new Subscribing(kind, false, names, [], () => {}));
   }
 
   private serve(subscriber: Subscriber, entry: CommandEntry, subscribing: Subscribing): void {
@@ -73,19 +78,20 @@ export class Subscribers {
     }
     subscribing.parent = beginTask(client, entry, subscribing);
     subscriber.queue.push(subscribing);
-    if (!subscribing.ready) this.waiting.add(subscribing);
+    this.pending += subscribing.topics.length;
     this.settle(subscriber);
   }
 
   /** Something that a command waited for has come. Commands are answered in their order. */
   proceed(subscribing: Subscribing): void {
     if (!subscribing.ready) return;
-    this.waiting.delete(subscribing);
+    this.hub.core.deadlines.remove(subscribing);
     const client = subscribing.parent?.client;
     const subscriber = client == null ? undefined : this.byClient.get(client);
     if (subscriber === undefined) return;
     while (subscriber.queue.length > 0 && subscriber.queue[0].ready) {
       const next = subscriber.queue.shift() as Subscribing;
+      this.pending -= next.topics.length;
       if (next.error !== null) this.give(next);
       this.apply(subscriber, next);
     }
@@ -182,7 +188,8 @@ export class Subscribers {
     }
     const { queue } = subscriber;
     for (const subscribing of queue.splice(0)) {
-      this.waiting.delete(subscribing);
+      this.pending -= subscribing.topics.length;
+      this.hub.core.deadlines.remove(subscribing);
       for (const topic of subscribing.topics) {
         const at = topic.waiting.indexOf(subscribing);
         if (at >= 0) topic.waiting.splice(at, 1);
@@ -197,24 +204,18 @@ export class Subscribers {
     this.byClient.delete(client);
   }
 
-  /** Answers those that have waited for a node for too long. */
-  expire(): void {
-    const { core } = this.hub;
-    for (const subscribing of this.waiting) {
-      // They all wait equally long: those behind it came later.
-      if (subscribing.deadlineMs > core.nowMs) return;
-      this.waiting.delete(subscribing);
-      let hopeless = false;
-      for (const topic of subscribing.topics) {
-        const at = topic.waiting.indexOf(subscribing);
-        if (at < 0) continue;
-        topic.waiting.splice(at, 1);
-        // Of a notification that every master sends, what is there is better than nothing.
-        if (!topic.partlyLive) hopeless = true;
-      }
-      subscribing.missing = 0;
-      if (hopeless) subscribing.error = core.texts.noUpstreamHost;
-      this.proceed(subscribing);
+  /** Answers one that has waited for a node for too long. */
+  private expire(subscribing: Subscribing): void {
+    let hopeless = false;
+    for (const topic of subscribing.topics) {
+      const at = topic.waiting.indexOf(subscribing);
+      if (at < 0) continue;
+      topic.waiting.splice(at, 1);
+      // Of a notification that every master sends, what is there is better than nothing.
+      if (!topic.partlyLive) hopeless = true;
     }
+    subscribing.missing = 0;
+    if (hopeless) subscribing.error = this.hub.core.texts.noUpstreamHost;
+    this.proceed(subscribing);
   }
 }

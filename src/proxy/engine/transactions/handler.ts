@@ -1,4 +1,6 @@
 import type { Bytes } from '../bytes.js';
+import type { CommandEntry } from '../commands/catalog.js';
+import type { Client } from '../core/client.js';
 import type { Core } from '../core/core.js';
 import type { Handler } from '../core/handlers.js';
 import { detach } from '../core/input.js';
@@ -7,7 +9,7 @@ import { encodeCommand } from '../resp/encode.js';
 import { endWatch } from './execute.js';
 import { CROSS_SLOT, slotOfKeys } from './keys.js';
 import { Transaction } from './transaction.js';
-import { watchOf } from './watch.js';
+import { digestsOf, watchOf } from './watch.js';
 import { Watching } from './watching.js';
 
 /** `MULTI` and `EXEC`, encoded once a thread. */
@@ -28,15 +30,29 @@ const multi: Handler = (client, entry) => {
   return true;
 };
 
+function refuseTooMany(client: Client, entry: CommandEntry): void {
+  refuse(client, entry, `ERR a client of the proxy can watch at most ${client.core.limits.watchedKeysMax} keys`);
+}
+
 const watch: Handler = (client, entry, bytes, start, frame) => {
   const { core } = client;
   // It goes another way than what the client sent before, which must come first.
   if (client.head !== null) return false;
+  const { watchedKeysMax } = core.limits;
+  if (frame.count - 1 > watchedKeysMax) {
+    refuseTooMany(client, entry);
+    return true;
+  }
   const place = slotOfKeys(client, entry, bytes, start, frame);
   if (place === null) return true;
   const watched = watchOf(client);
   if (watched !== null && (watched.slot !== place.slot || watched.router !== place.router)) {
     refuse(client, entry, CROSS_SLOT);
+    return true;
+  }
+  const digests = digestsOf(place.bytes, place.frame);
+  if (watched !== null && watched.countWith(digests) > watchedKeysMax) {
+    refuseTooMany(client, entry);
     return true;
   }
   core.countRequest(entry);
@@ -46,7 +62,7 @@ const watch: Handler = (client, entry, bytes, start, frame) => {
     return true;
   }
   const command = detach(core.runtime.allocate, place.bytes, place.start, place.frame.end);
-  new Watching(client, entry, command, place.router, place.slot);
+  new Watching(client, entry, command, place.router, place.slot, digests);
   return true;
 };
 

@@ -35,6 +35,8 @@ export class Watching implements Task, Scheduled {
     private readonly command: Bytes,
     private readonly router: Router,
     private readonly slot: number,
+    /** What stands for its keys. */
+    private readonly digests: ReadonlySet<string>,
   ) {
     this.core = client.core;
     this.deadlineMs = this.core.nowMs + router.settings.opTimeoutMs;
@@ -90,14 +92,16 @@ export class Watching implements Task, Scheduled {
     const isError = bytes[part.replyStart] === 45;
     const redirect = isError && !part.failed ? readRedirect(bytes, part.replyStart, part.replyEnd) : null;
     const reply = bytes.subarray(part.replyStart, part.replyEnd) as Bytes;
-    if (watchOf(this.client) !== null) {
+    const watch = watchOf(this.client);
+    if (watch !== null) {
       // Of the keys that it watches already nobody knows any more what became of them: EXEC will say that they changed.
       if (part.failed || redirect !== null) dedicated.discard(lane);
+      else if (!isError) watch.add(this.digests);
       this.finish(part.failed || redirect !== null ? this.core.texts.ok : reply, isError && redirect === null);
       return;
     }
     if (!isError) {
-      new Watch(this.client, this.router, this.slot, lane);
+      new Watch(this.client, this.router, this.slot, lane).add(this.digests);
       this.finish(reply, false);
       return;
     }

@@ -171,6 +171,66 @@ describe('a blocking command', () => {
     ]);
   });
 
+  it('is refused with more keys than the bound, and with more $', () => {
+    const { fake, say } = start({ blockingKeysMax: 2, newestIdsMax: 1 });
+    const keys = '-ERR the proxy takes at most 2 keys in one blocking command\r\n';
+    expect(say(command('BLPOP', '{a}1', '{a}2', '{a}3', '0'))).toBe(keys);
+    expect(say(command('BLMPOP', '0', '3', '{a}1', '{a}2', '{a}3', 'LEFT'))).toBe(keys);
+    const streams = ['STREAMS', '{a}1', '{a}2', '{a}3'];
+    expect(say(command('XREAD', 'BLOCK', '0', ...streams, '0', '0', '0'))).toBe(keys);
+    const ids = "-ERR the proxy takes at most 1 '$' IDs in one blocking XREAD\r\n";
+    expect(say(command('XREAD', 'BLOCK', '0', 'STREAMS', '{a}1', '{a}2', '$', '$'))).toBe(ids);
+    expect(fake.upstreams.length).toBe(1);
+    expect(say(command('BLPOP', '{a}1', '{a}2', '0'))).toBe('');
+    expect(fake.client().say(command('XREAD', 'BLOCK', '0', 'STREAMS', '{a}1', '{a}2', '0', '$'))).toBe('');
+    expect(active(fake)).toBe(2);
+  });
+
+  it.each(['a redirection', 'a topology whose map is there before its nodes'])(
+    'goes on at the new master, which it learns from %s, when the old one keeps silent',
+    (source) => {
+      const fake = new FakeCore(2);
+      fake.turn();
+      const { router } = fake.core;
+      const own = () => fake.upstreams.slice(2).map(({ address, socket }) => [address, socket.terminated]);
+      fake.client().say(command('BLPOP', 'a', '0'));
+      expect(own()).toEqual([['node1:7000', false]]);
+      const slot = router.keySpace.slotOf(Buffer.from('a'), 0, 1);
+      const moved = new Uint16Array(16384).fill(1);
+      if (source === 'a redirection') router.slotMap.assign(slot, 0);
+      else {
+        moved[slot] = 2;
+        router.slotMap.replace(moved);
+        fake.pass(200);
+        router.applyNodes([
+          { index: 1, host: 'node1', port: 7000 },
+          { index: 2, host: 'node2', port: 7000 },
+        ]);
+        fake.turn();
+      }
+      fake.pass(900);
+      expect(own()[0]).toEqual(['node1:7000', false]);
+      fake.pass(500);
+      const to = source === 'a redirection' ? 'node0:7000' : 'node2:7000';
+      expect(own()[0]).toEqual(['node1:7000', true]);
+      expect(own().at(-1)).toEqual([to, false]);
+      expect(fake.upstream(to).socket.take()).toBe(command('BLPOP', 'a', '0'));
+    },
+  );
+
+  it('stays where it is when its slot comes back in time', () => {
+    const fake = new FakeCore(2);
+    fake.turn();
+    const { router } = fake.core;
+    fake.client().say(command('BLPOP', 'a', '0'));
+    const slot = router.keySpace.slotOf(Buffer.from('a'), 0, 1);
+    router.slotMap.assign(slot, 0);
+    fake.pass(600);
+    router.slotMap.assign(slot, 1);
+    fake.pass(3000);
+    expect(fake.upstreams.slice(2).map(({ socket }) => socket.terminated)).toEqual([false]);
+  });
+
   it('is refused above the bound', () => {
     const { fake, say } = start({}, { dedicatedMax: 1 });
     say(command('BLPOP', 'a', '0'));

@@ -117,6 +117,23 @@ describe('SUBSCRIBE', () => {
     const { say } = subscriber(fake);
     expect(say(command('SUBSCRIBE', 'b'))).toBe('-ERR the proxy has too many subscriptions\r\n');
   });
+
+  it('counts while it waits for a node, and no more when it failed or its client left', () => {
+    const fake = cluster({ subscriptionsMax: 3 });
+    const refused = '-ERR the proxy has too many subscriptions\r\n';
+    const [first, second, third] = [fake.client(), fake.client(), fake.client()];
+    expect(first.say(command('SUBSCRIBE', 'p', 'q'))).toBe('');
+    expect(second.say(command('SUBSCRIBE', 'p', 'q'))).toBe(refused);
+    expect(second.say(command('SUBSCRIBE', 'p'))).toBe('');
+    expect(third.say(command('SUBSCRIBE', 'r'))).toBe(refused);
+    fake.core.left(second.client);
+    expect(third.say(command('SUBSCRIBE', 'r'))).toBe('');
+    fake.pass(5200);
+    expect(first.socket.take()).toBe('-no upstream host\r\n');
+    expect(third.socket.take()).toBe('-no upstream host\r\n');
+    expect(fake.client().say(command('SUBSCRIBE', 's', 't', 'u'))).toBe('');
+    expect(third.say(command('SUBSCRIBE', 'r'))).toBe(refused);
+  });
 });
 
 describe('a RESP2 client with subscriptions', () => {

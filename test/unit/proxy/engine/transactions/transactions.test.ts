@@ -191,3 +191,68 @@ describe('WATCH', () => {
     expect(fake.counter('upstream_cx_dedicated_active')).toBe(0);
   });
 });
+
+describe('WATCH', () => {
+  const watching = (limits = {}) => {
+    const started = start(1, limits);
+    const own = () => started.fake.upstreams.slice(1).filter(({ socket }) => !socket.terminated);
+    const answer = (text: string) => {
+      started.fake.core.beginEvent();
+      own()[0]!.events.received(Buffer.from(text));
+      started.fake.turn();
+      return started.socket.take();
+    };
+    return { ...started, own, answer };
+  };
+
+  it('counts each key once in CLIENT LIST, until the watch ends', () => {
+    const { say, answer } = watching();
+    const watched = () => /watch=(\d+)/.exec(say(command('CLIENT', 'INFO')))?.[1];
+    expect(watched()).toBe('0');
+    say(command('WATCH', '{a}1', '{a}2', '{a}1'));
+    expect(answer('+OK\r\n')).toBe('+OK\r\n');
+    expect(watched()).toBe('2');
+    say(command('WATCH', '{a}2', '{a}3'));
+    answer('+OK\r\n');
+    expect(watched()).toBe('3');
+    say(command('UNWATCH'));
+    answer('+OK\r\n');
+    expect(watched()).toBe('0');
+    say(command('WATCH', 'a'));
+    answer('+OK\r\n');
+    say(command('MULTI') + command('EXEC'));
+    answer('+OK\r\n*0\r\n');
+    expect(watched()).toBe('0');
+  });
+
+  it('is refused above the bound of keys, those of earlier ones counted in', () => {
+    const { say, answer, own } = watching({ watchedKeysMax: 2 });
+    const refused = '-ERR a client of the proxy can watch at most 2 keys\r\n';
+    expect(say(command('WATCH', '{a}1', '{a}2', '{a}3'))).toBe(refused);
+    expect(own()).toEqual([]);
+    say(command('WATCH', '{a}1', '{a}2'));
+    answer('+OK\r\n');
+    expect(say(command('WATCH', '{a}3'))).toBe(refused);
+    say(command('WATCH', '{a}2'));
+    expect(answer('+OK\r\n')).toBe('+OK\r\n');
+  });
+
+  it.each(['WATCH', 'EXEC', 'UNWATCH'])('has an op_timeout at %s, whenever the connection was lent', (name) => {
+    const { fake, say, socket, answer, own } = watching();
+    say(command('WATCH', 'a'));
+    if (name !== 'WATCH') {
+      answer('+OK\r\n');
+      fake.pass(60_000);
+      socket.take();
+      say(name === 'EXEC' ? command('MULTI') + command('GET', 'a') + command('EXEC') : command('UNWATCH'));
+      socket.take();
+    }
+    fake.pass(4900);
+    expect(socket.take()).toBe('');
+    expect(own().length).toBe(1);
+    fake.pass(300);
+    expect(socket.take()).toBe(name === 'UNWATCH' ? '+OK\r\n' : '-upstream failure\r\n');
+    expect(own()).toEqual([]);
+    expect(fake.counter('upstream_rq_timeout')).toBe(1);
+  });
+});
