@@ -11,9 +11,14 @@ export type RouteTable = ReturnType<typeof routeTable>;
 /**
  * The routes of a listener. Pure.
  * @param clusters of the same, validated configuration: every name that the listener gives is there
+ * @param numbers what the engine knows each of them by; their places in the list when not given
  */
-export function routeTable(listener: ListenerConfig, clusters: ProxyConfig['clusters']) {
-  const indexes = new Map(clusters.map(({ name }, index) => [name, index]));
+export function routeTable(
+  listener: ListenerConfig,
+  clusters: ProxyConfig['clusters'],
+  numbers: readonly number[] = clusters.map((_, index) => index),
+) {
+  const indexes = new Map(clusters.map(({ name }, index) => [name, numbers[index]]));
   const indexOf = (name: string): number => {
     const index = indexes.get(name);
     if (index === undefined) throw new Error(`no cluster is named '${name}'`);

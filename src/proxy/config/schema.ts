@@ -16,7 +16,7 @@ export type { ReadPolicy } from './read-policy.js';
 export { type Address, formatAddress, readAddress, type SecretSource } from './values.js';
 
 /** Clusters of one proxy. */
-const CLUSTERS_MAX = 64;
+export const CLUSTERS_MAX = 64;
 
 export const proxyConfig = z
   .strictObject({

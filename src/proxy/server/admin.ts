@@ -10,8 +10,10 @@ const FILTER_LENGTH_MAX = 256;
 
 export interface AdminState {
   readonly config: ProxyConfig;
-  /** Of each cluster, in the order of the configuration. */
+  /** Of each cluster, in the order of the configuration. Another list after a reload. */
   readonly topologies: readonly Discovery[];
+  /** What the workers know each cluster by. */
+  readonly numbers: readonly number[];
   readonly workers: Workers;
   readonly learned: LearnedCommands;
   readonly version: string;
@@ -89,7 +91,7 @@ function stats(url: URL, state: AdminState, format = url.searchParams.get('forma
 }
 
 function everything(state: AdminState): Statistic[] {
-  const { config, topologies, workers, learned } = state;
+  const { config, topologies, workers, learned, numbers } = state;
   const server = (name: string, value: number, type: 'counter' | 'gauge' = 'gauge'): Statistic => ({
     name: `server.${name}`,
     value,
@@ -116,7 +118,7 @@ function everything(state: AdminState): Statistic[] {
       membership(names[index], 'update_success', topology.refreshes, 'counter'),
       membership(names[index], 'update_failure', topology.failures, 'counter'),
     ]),
-    ...collect(workers.stats, config.listeners[0].stat_prefix, names, learned.specs),
+    ...collect(workers.stats, config.listeners[0].stat_prefix, names, learned.specs, numbers),
   ];
 }
 
@@ -137,9 +139,9 @@ async function clusters(url: URL, state: AdminState): Promise<Response> {
   return text(body);
 }
 
-function describeCluster({ config, topologies }: AdminState, index: number, lanes: readonly LaneReport[]) {
+function describeCluster({ config, topologies, numbers }: AdminState, index: number, lanes: readonly LaneReport[]) {
   const topology = topologies[index];
-  const own = lanes.filter(({ cluster }) => cluster === index);
+  const own = lanes.filter(({ cluster }) => cluster === numbers[index]);
   return {
     name: config.clusters[index].name,
     type: config.clusters[index].type,

@@ -25,7 +25,7 @@ export function faultText(doing: string, error: unknown): string {
 /** The engine's world, on Bun's sockets. */
 export class BunRuntime implements Runtime {
   readonly allocate = (size: number) => Buffer.allocUnsafeSlow(size) as unknown as Bytes;
-  private readonly threshold: number;
+  private threshold: number;
   /** Questions to the other workers whose answers have not come. */
   private readonly questions = new Map<number, (answers: unknown[]) => void>();
   private nextQuestion = 0;
@@ -37,6 +37,11 @@ export class BunRuntime implements Runtime {
   core!: Core;
 
   constructor(level: LogLevel) {
+    this.threshold = LEVELS.indexOf(level);
+  }
+
+  /** What is said from here on. */
+  set logLevel(level: LogLevel) {
     this.threshold = LEVELS.indexOf(level);
   }
 

@@ -4,9 +4,14 @@ const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 /** One line per event on standard error: time, level, message, fields as key=value. */
 export class Logger {
-  private readonly threshold: number;
+  private threshold: number;
 
   constructor(level: LogLevel) {
+    this.threshold = LEVELS.indexOf(level);
+  }
+
+  /** What is said from here on. */
+  set level(level: LogLevel) {
     this.threshold = LEVELS.indexOf(level);
   }
 

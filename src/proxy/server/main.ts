@@ -1,5 +1,6 @@
 import packageJson from '../../../package.json' with { type: 'json' };
 import { ConfigError } from '../config/load.js';
+import type { ProxyConfig } from '../config/schema.js';
 import { type Options, readOptions, USAGE, UsageError } from './options.js';
 import { ProxyServer } from './proxy.js';
 import { resolveSecrets } from './secrets.js';
@@ -47,14 +48,20 @@ function complain(error: unknown): number {
   return EXIT.unexpected;
 }
 
-async function run({ config, source, check, pidFile }: Options): Promise<number> {
+async function run(options: Options): Promise<number> {
+  const { config, source, check } = options;
   const secrets = resolveSecrets(config, source);
   if (check) {
     process.stdout.write(`${source}: the configuration is valid\n`);
     return EXIT.done;
   }
-  await new ProxyServer(config, secrets, pidFile).run();
+  await new ProxyServer({ ...options, reread }, secrets).run();
   return EXIT.done;
+}
+
+/** The configuration as it is now, where this process was told to find it. */
+function reread(): ProxyConfig {
+  return (readOptions(process.argv.slice(2), process.env) as Options).config;
 }
 
 process.exit(await main());

@@ -8,6 +8,10 @@ import type { HostTable } from '../engine/routing/host-table.js';
 
 /** An upstream cluster, as a worker gets it. */
 export interface ClusterStart {
+  /** It keeps its number as long as it is in the configuration; messages about it and its statistics go by it. */
+  readonly number: number;
+  /** Another one when another cluster has the number. */
+  readonly serial: number;
   readonly settings: ClusterSettings;
   readonly slotMap: SharedArrayBuffer;
   /** Independent servers; their table comes later. */
@@ -23,6 +27,17 @@ export interface WorkerStart {
   readonly clusters: readonly ClusterStart[];
   /** The statistics of all workers, each by its number. */
   readonly stats: readonly SharedArrayBuffer[];
+  /** Clients that a worker with this number has had before. */
+  readonly firstClient: number;
+  readonly logLevel: LogLevel;
+}
+
+/** The configuration is another one. */
+export interface ConfigureMessage {
+  readonly type: 'configure';
+  readonly settings: WorkerSettings;
+  readonly limits: Limits;
+  readonly clusters: readonly ClusterStart[];
   readonly logLevel: LogLevel;
 }
 
@@ -112,6 +127,7 @@ export type ClusterMessage = NodesMessage | MapMessage | TableMessage | ReadsMes
 
 export type ToWorker =
   | WorkerStart
+  | ConfigureMessage
   | ClusterMessage
   | CommandsMessage
   | DrainMessage

@@ -1,103 +1,100 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import packageJson from '../../../package.json' with { type: 'json' };
-import { routeTable } from '../config/routes.js';
-import { formatAddress, type ProxyConfig } from '../config/schema.js';
-import { SlotMap } from '../engine/core/slot-map.js';
+import { CLUSTERS_MAX, formatAddress, type ProxyConfig } from '../config/schema.js';
 import { type AdminState, startAdmin } from './admin.js';
-import { discover, readsReplicas } from './discovery/discover.js';
+import { Clusters, type Place } from './clusters.js';
 import type { Discovery } from './discovery/discovery.js';
-import { LearnedCommands, Learner } from './learned.js';
+import { LearnedCommands } from './learned.js';
 import { Logger } from './logger.js';
-import type { ClusterStart } from './messages.js';
-import type { Secrets } from './secrets.js';
+import { outcomeOf, type ReloadOutcome, refusal, sayOutcome } from './reload.js';
+import { planReload } from './reload-plan.js';
+import { resolveSecrets, type Secrets } from './secrets.js';
 import { statsBytes } from './statistics.js';
 import { clusterStarts, workerLimits, workerSettings } from './worker-settings.js';
-import { ListenError, Workers } from './workers.js';
+import { ListenError, type Serving, Workers } from './workers.js';
 
 const COLLECT_AFTER_START_MS = 1000;
 
 /** How long clients may take to finish when the process is told to end. */
 const DRAIN_TIMEOUT_MS = 5000;
 
+/** What the proxy was started with, and where it reads it again. */
+export interface Source {
+  readonly config: ProxyConfig;
+  /** The configuration file, or `command line`. */
+  readonly source: string;
+  readonly pidFile: string;
+  /** Reads the configuration again. @throws ConfigError, UsageError */
+  reread(): ProxyConfig;
+}
+
 /** What the main thread has running: the workers, and what keeps them told of the upstream clusters. */
-export class ProxyServer {
-  private readonly startedMs = performance.now();
+export class ProxyServer implements AdminState {
+  readonly startedMs = performance.now();
+  readonly version = packageJson.version;
+  readonly workers: Workers;
+  readonly learned: LearnedCommands;
+  /** What is served now: of a setting that needs a restart, the old value. */
+  config: ProxyConfig;
+  draining = false;
+  private secrets: Secrets;
   private readonly logger: Logger;
   private readonly stopping = Promise.withResolvers<string>();
   private readonly port: number;
-  private readonly clusters: readonly ClusterStart[];
-  private readonly workers: Workers;
-  private readonly learned: LearnedCommands;
-  private readonly learners: readonly Learner[];
-  private readonly topologies: readonly Discovery[];
-  private readonly state: AdminState;
+  private readonly clusters: Clusters;
   private admin: ReturnType<typeof startAdmin> | null = null;
 
   /** @throws ListenError when the listening address is in use or no address of this host */
   constructor(
-    private readonly config: ProxyConfig,
+    private readonly source: Source,
     secrets: Secrets,
-    private readonly pidFile: string,
   ) {
+    const { config } = source;
     const logger = new Logger(config.log_level);
     const [{ address }] = config.listeners;
+    this.config = config;
+    this.secrets = secrets;
     this.logger = logger;
     this.port = probe(address.host, address.port);
-    this.clusters = clusterStarts(config, secrets);
+    this.learned = new LearnedCommands(logger, (message) => this.workers.send(message));
+    this.clusters = new Clusters({ logger, learned: this.learned, send: (message) => this.workers.send(message) });
+    const places = this.clusters.places(config.clusters);
     this.workers = new Workers({
       count: config.workers ?? os.availableParallelism(),
-      settings: workerSettings(config, secrets, this.port),
-      limits: workerLimits(config),
+      serving: this.serving(config, secrets, places),
       listen: { host: address.host, port: this.port },
-      clusters: this.clusters,
-      statsBytes: statsBytes(this.clusters.length),
-      logLevel: config.log_level,
+      statsBytes: statsBytes(CLUSTERS_MAX),
       logger,
-      onRefresh: (cluster) => this.topologies[cluster]?.request(),
-      onDeath: (worker, reason) => {
-        logger.error(`worker ${worker} ended`, { reason });
-        this.stopping.reject(new Error(`worker ${worker} ended: ${reason}`));
-      },
+      onRefresh: (cluster) => this.clusters.request(cluster),
+      history: () => this.history(),
+      onHopeless: (reason) => this.stopping.reject(new Error(reason)),
     });
-    this.learned = new LearnedCommands(logger, (message) => this.workers.send(message));
-    this.learners = config.clusters.map((cluster, index) => {
-      const credentials = {
-        username: cluster.auth_username ?? '',
-        password: secrets.upstreamPasswords[index] as string,
-      };
-      return new Learner({ config: cluster, credentials, logger }, this.learned);
-    });
-    this.topologies = this.discoveries(secrets);
-    this.state = {
-      config,
-      topologies: this.topologies,
-      workers: this.workers,
-      learned: this.learned,
-      version: packageJson.version,
-      startedMs: this.startedMs,
-      draining: false,
+    this.clusters.take(config, secrets, places);
+  }
+
+  get topologies(): readonly Discovery[] {
+    return this.clusters.discoveries;
+  }
+
+  get numbers(): readonly number[] {
+    return this.clusters.numbers;
+  }
+
+  private serving(config: ProxyConfig, secrets: Secrets, places: readonly Place[]): Serving {
+    const numbers = places.map(({ number }) => number);
+    return {
+      settings: workerSettings(config, secrets, this.port, numbers),
+      limits: workerLimits(config),
+      clusters: clusterStarts(config, secrets, places),
+      logLevel: config.log_level,
     };
   }
 
-  private discoveries(secrets: Secrets): Discovery[] {
-    const { config, logger } = this;
-    const routes = routeTable(config.listeners[0], config.clusters);
-    return config.clusters.map((cluster, index) =>
-      discover({
-        cluster,
-        index,
-        password: secrets.upstreamPasswords[index] as string,
-        sentinelPassword: secrets.sentinelPasswords[index] as string,
-        slotMap: new SlotMap(this.clusters[index].slotMap),
-        readReplicas: readsReplicas(cluster, index, routes),
-        logger,
-        send: (message) => {
-          this.workers.send(message);
-          if (message.type === 'nodes' || message.type === 'table') this.learners[index].nodes(message.nodes);
-        },
-      }),
-    );
+  private *history() {
+    yield* this.clusters.history();
+    const { specs } = this.learned;
+    if (specs.length > 0) yield { type: 'commands', specs } as const;
   }
 
   /**
@@ -105,30 +102,55 @@ export class ProxyServer {
    * @throws ListenError when an address cannot be used
    */
   async run(): Promise<void> {
-    const { logger, stopping, topologies, learners, workers, pidFile } = this;
+    const { logger, stopping, clusters, workers } = this;
+    const { pidFile } = this.source;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.resolve(signal));
-    // A terminal that goes away does not end the endpoint.
-    process.on('SIGHUP', () => logger.info('SIGHUP: nothing is reloaded; restart the proxy for a new configuration'));
+    process.on('SIGHUP', () => void this.reload());
     process.stderr.on('error', () => {});
     this.startAdmin();
     await workers.start();
     logger.info(`listening on ${formatAddress({ host: this.config.listeners[0].address.host, port: this.port })}`);
     if (pidFile !== '') writeFileSync(pidFile, `${process.pid}\n`);
-    for (const topology of topologies) topology.start();
+    clusters.start();
     // What the start has left behind is given back once, when the cluster has been read.
     setTimeout(() => Bun.gc(true), COLLECT_AFTER_START_MS).unref();
     try {
       const signal = await stopping.promise;
       logger.info(`${signal}: draining`);
-      this.state.draining = true;
+      this.draining = true;
       const clean = await workers.drain(DRAIN_TIMEOUT_MS);
       logger.info(clean ? 'drained' : 'some clients did not finish in time; they were closed');
     } finally {
-      for (const topology of topologies) topology.stop();
-      for (const learner of learners) learner.stop();
+      clusters.stop();
       this.admin?.stop();
       if (pidFile !== '') rmSync(pidFile, { force: true });
     }
+  }
+
+  /** Reads the configuration again and serves by it; a bad one changes nothing. Never throws. */
+  reload(dryRun = false): ReloadOutcome {
+    const { source, logger } = this;
+    let outcome: ReloadOutcome;
+    try {
+      const wanted = source.reread();
+      const secrets = resolveSecrets(wanted, source.source);
+      const places = this.clusters.places(wanted.clusters);
+      const plan = planReload({ config: this.config, secrets: this.secrets }, { config: wanted, secrets });
+      outcome = outcomeOf(plan, dryRun);
+      if (!dryRun) this.take(plan.config, secrets, places);
+    } catch (error) {
+      outcome = refusal(error);
+    }
+    sayOutcome(logger, outcome);
+    return outcome;
+  }
+
+  private take(config: ProxyConfig, secrets: Secrets, places: readonly Place[]): void {
+    this.config = config;
+    this.secrets = secrets;
+    this.logger.level = config.log_level;
+    this.workers.configure(this.serving(config, secrets, places));
+    this.clusters.take(config, secrets, places);
   }
 
   private startAdmin(): void {
@@ -136,7 +158,7 @@ export class ProxyServer {
     if (admin === undefined) return;
     const { host, port } = admin.address;
     try {
-      this.admin = startAdmin(host, port, this.state);
+      this.admin = startAdmin(host, port, this);
     } catch (error) {
       throw listenError(formatAddress(admin.address), error);
     }

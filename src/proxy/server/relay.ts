@@ -3,8 +3,14 @@ import type { ToWorker } from './messages.js';
 /** A worker answers another one's question within this time, or is left out. */
 const ANSWER_TIMEOUT_MS = 1000;
 
+interface Receiver {
+  postMessage(message: ToWorker): void;
+}
+
 interface Question {
   readonly answers: unknown[];
+  /** Workers that were asked. */
+  readonly asked: number;
   finish(): void;
 }
 
@@ -13,24 +19,28 @@ export class WorkerRelay {
   private readonly questions = new Map<number, Question>();
   private next = 0;
 
-  constructor(private readonly workers: readonly { postMessage(message: ToWorker): void }[]) {}
+  /** @param workers by their numbers; one that has died and is not replaced yet is missing */
+  constructor(private readonly workers: readonly (Receiver | undefined)[]) {}
 
   /** A worker has a question, or, without an `id`, something to tell. */
   ask(asker: number, id: number | undefined, kind: string, payload: unknown): void {
+    const all = this.workers.filter((worker) => worker !== undefined);
     if (id === undefined) {
-      for (const worker of this.workers) worker.postMessage({ type: 'asked', kind, payload });
+      for (const worker of all) worker.postMessage({ type: 'asked', kind, payload });
       return;
     }
     const number = this.next++;
     const answers: unknown[] = [];
+    // The one that comes after a dead one has questions of its own.
+    const receiver = this.workers[asker];
     const finish = () => {
       clearTimeout(timer);
       this.questions.delete(number);
-      this.workers[asker].postMessage({ type: 'answers', id, answers });
+      if (this.workers[asker] === receiver) receiver?.postMessage({ type: 'answers', id, answers });
     };
     const timer = setTimeout(finish, ANSWER_TIMEOUT_MS);
-    this.questions.set(number, { answers, finish });
-    for (const worker of this.workers) worker.postMessage({ type: 'asked', id: number, kind, payload });
+    this.questions.set(number, { answers, asked: all.length, finish });
+    for (const worker of all) worker.postMessage({ type: 'asked', id: number, kind, payload });
   }
 
   /** A worker has answered. */
@@ -38,6 +48,6 @@ export class WorkerRelay {
     const question = this.questions.get(number);
     if (question === undefined) return;
     question.answers.push(answer);
-    if (question.answers.length >= this.workers.length) question.finish();
+    if (question.answers.length >= question.asked) question.finish();
   }
 }

@@ -35,12 +35,23 @@ export function statsBytes(clusters: number): number {
   return statsLength(COMMANDS.length, clusters) * Float64Array.BYTES_PER_ELEMENT;
 }
 
+/** Sets what a worker counts up and down to 0: the worker is gone. @param clusters by their numbers */
+export function resetGauges(stats: SharedArrayBuffer, clusters: readonly { readonly number: number }[]): void {
+  const array = new Float64Array(stats);
+  for (const name of GAUGES) {
+    if (DOWNSTREAM_COUNTERS.includes(name)) array[Counter[name]] = 0;
+    else for (const { number } of clusters) array[Counter[name] + clusterStatsOffset(COMMANDS.length, number)] = 0;
+  }
+}
+
 /** All statistics of the process: the workers' counters summed, in a fixed order. */
 export function collect(
   workers: readonly SharedArrayBuffer[],
   prefix: string,
   clusters: readonly string[],
   learned: readonly CommandSpec[] = [],
+  /** What the workers know each cluster by. */
+  numbers: readonly number[] = clusters.map((_, index) => index),
 ): Statistic[] {
   const arrays = workers.map((memory) => new Float64Array(memory));
   const sum = (index: number) => {
@@ -74,7 +85,7 @@ export function collect(
     statistics.push(one('total', total), one('success', Math.max(0, total - error)), one('error', error));
   }
   for (const [index, cluster] of clusters.entries()) {
-    statistics.push(...upstream(cluster, clusterStatsOffset(COMMANDS.length, index), sum));
+    statistics.push(...upstream(cluster, clusterStatsOffset(COMMANDS.length, numbers[index]), sum));
   }
   return statistics;
 }

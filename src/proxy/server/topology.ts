@@ -46,7 +46,9 @@ export class Topology implements Discovery {
   failures = 0;
   lastError = '';
 
-  private readonly known = new Map<string, Known>();
+  private known = new Map<string, Known>();
+  /** The endpoints are others: what they say counts, not what the nodes that were known before say. */
+  private endpointsOnly = false;
   private readonly connections = new Map<string, UpstreamClient>();
   private factsReadMs = Number.NEGATIVE_INFINITY;
   /** The workers do not know `facts` yet. */
@@ -58,7 +60,7 @@ export class Topology implements Discovery {
   private timer: ReturnType<typeof setTimeout> | null = null;
   private stopped = false;
   private nextIndex = 0;
-  private readonly resting: { index: number; sinceMs: number }[] = [];
+  private resting: { index: number; sinceMs: number }[] = [];
 
   constructor(
     private readonly config: ClusterConfig,
@@ -67,6 +69,19 @@ export class Topology implements Discovery {
     private readonly events: Pick<DiscoveryEvents, 'nodes' | 'map'>,
     private readonly logger: Logger,
   ) {}
+
+  inherit(before: Discovery): void {
+    if (!(before instanceof Topology)) return;
+    this.known = before.known;
+    this.ranges = before.ranges;
+    this.nextIndex = before.nextIndex;
+    this.resting = before.resting;
+    this.facts = before.facts;
+    this.readMs = before.readMs;
+    this.refreshes = before.refreshes;
+    this.failures = before.failures;
+    this.endpointsOnly = JSON.stringify(before.config.endpoints) !== JSON.stringify(this.config.endpoints);
+  }
 
   start(): void {
     this.request();
@@ -137,6 +152,7 @@ export class Topology implements Discovery {
       const asked = candidates.splice(0, ASKED_AT_ONCE);
       try {
         const answer = await Promise.any(asked.map((address) => this.ask(address)));
+        if (this.stopped) return;
         this.apply(answer);
         return;
       } catch (error) {
@@ -151,6 +167,7 @@ export class Topology implements Discovery {
 
   /** Known nodes in a random order, then the configured endpoints that are not among them. */
   private candidates(): { host: string; port: number }[] {
+    if (this.endpointsOnly) return [...this.config.endpoints];
     const known = [...this.known.values()].map(({ host, port }) => ({ host, port }));
     for (let i = known.length - 1; i > 0; i--) {
       const j = Math.floor(Math.random() * (i + 1));
@@ -200,6 +217,7 @@ export class Topology implements Discovery {
     const now = performance.now();
     this.refreshes++;
     this.readMs = now;
+    this.endpointsOnly = false;
     this.ranges = ranges;
     // The workers hear of both in one message.
     let nodesChanged = this.factsChanged;

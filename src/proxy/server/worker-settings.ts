@@ -3,8 +3,6 @@ import { routeTable } from '../config/routes.js';
 import type { ProxyConfig } from '../config/schema.js';
 import type { Limits } from '../engine/core/limits.js';
 import type { WorkerSettings } from '../engine/core/settings.js';
-import { SlotMap } from '../engine/core/slot-map.js';
-import { HOST_SLOTS } from '../engine/routing/host-table.js';
 import type { ClusterStart } from './messages.js';
 import type { Secrets } from './secrets.js';
 
@@ -13,6 +11,7 @@ export function workerSettings(
   config: ProxyConfig,
   secrets: Secrets,
   port: number,
+  numbers: readonly number[],
 ): Omit<WorkerSettings, 'worker' | 'workers'> {
   const [listener] = config.listeners;
   return {
@@ -23,7 +22,7 @@ export function workerSettings(
     version: packageJson.version,
     listenPort: port,
     processId: process.pid,
-    routes: routeTable(listener, config.clusters),
+    routes: routeTable(listener, config.clusters, numbers),
   };
 }
 
@@ -35,9 +34,17 @@ export function workerLimits({ listeners: [listener] }: ProxyConfig): Partial<Li
   };
 }
 
-/** What the workers are told about the upstream clusters, with a slot map for each. */
-export function clusterStarts(config: ProxyConfig, secrets: Secrets): ClusterStart[] {
+/**
+ * What the workers are told about the upstream clusters.
+ * @param places of each, in the order of the configuration
+ */
+export function clusterStarts(
+  config: ProxyConfig,
+  secrets: Secrets,
+  places: readonly Pick<ClusterStart, 'number' | 'serial' | 'slotMap'>[],
+): ClusterStart[] {
   return config.clusters.map((cluster, index) => ({
+    ...(places[index] as (typeof places)[number]),
     settings: {
       name: cluster.name,
       opTimeoutMs: cluster.settings.op_timeout,
@@ -51,6 +58,5 @@ export function clusterStarts(config: ProxyConfig, secrets: Secrets): ClusterSta
       dedicatedMax: cluster.settings.max_dedicated_connections,
     },
     sharded: cluster.type === 'sharded',
-    slotMap: cluster.type === 'sharded' ? SlotMap.create(HOST_SLOTS) : SlotMap.create(),
   }));
 }

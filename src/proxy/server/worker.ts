@@ -1,11 +1,13 @@
+import { configure } from '../engine/core/configure.js';
 import { Core } from '../engine/core/core.js';
+import type { Cluster, Router } from '../engine/core/router.js';
 import { SlotMap } from '../engine/core/slot-map.js';
 import { HostKeySpace, NoHosts } from '../engine/routing/host-table.js';
 import { ClusterKeySpace } from '../engine/sharding/key-space.js';
 import { BunRuntime, post } from './bun-runtime.js';
 import { collectWhenIdle } from './collector.js';
 import { listen } from './listeners.js';
-import type { LaneReport, ToWorker, WorkerStart } from './messages.js';
+import type { ClusterStart, LaneReport, ToWorker, WorkerStart } from './messages.js';
 
 /** How often the engine looks after time. */
 const TICK_MS = 20;
@@ -24,22 +26,30 @@ self.onmessage = ({ data: message }) => {
     case 'start':
       start(message);
       break;
-    case 'nodes':
-      if (message.cluster === core.router.index && message.facts !== null) core.facts = message.facts;
-      core.beginEvent();
-      core.routers[message.cluster].applyNodes(message.nodes);
+    case 'configure':
+      configure(core, { ...message, clusters: message.clusters.map(cluster) });
+      runtime.logLevel = message.logLevel;
       break;
-    case 'table':
-      if (message.cluster === core.router.index && message.facts !== null) core.facts = message.facts;
+    case 'nodes': {
+      const router = core.numbered[message.cluster] as Router;
+      if (message.facts !== null) router.facts = message.facts;
       core.beginEvent();
-      core.routers[message.cluster].applyTable(new HostKeySpace(message.table, message.slots), message.nodes);
+      router.applyNodes(message.nodes);
       break;
+    }
+    case 'table': {
+      const router = core.numbered[message.cluster] as Router;
+      if (message.facts !== null) router.facts = message.facts;
+      core.beginEvent();
+      router.applyTable(new HostKeySpace(message.table, message.slots), message.nodes);
+      break;
+    }
     case 'reads':
-      core.routers[message.cluster].reads.know(message.lagging, message.local);
+      core.numbered[message.cluster]?.reads.know(message.lagging, message.local);
       break;
     case 'map':
       core.beginEvent();
-      core.routers[message.cluster].mapChanged();
+      core.numbered[message.cluster]?.mapChanged();
       break;
     case 'commands':
       core.catalog.learn(message.specs);
@@ -75,15 +85,12 @@ function start(options: WorkerStart): void {
     runtime,
     options.settings,
     options.limits,
-    options.clusters.map(({ settings, sharded, slotMap }) => ({
-      settings,
-      keySpace: sharded ? new NoHosts() : new ClusterKeySpace(),
-      slotMap: new SlotMap(slotMap),
-    })),
+    options.clusters.map(cluster),
     new Float64Array(options.stats[options.settings.worker]),
     options.stats.map((memory) => new Float64Array(memory)),
   );
   runtime.core = core;
+  core.nextClient = options.firstClient;
   started = true;
   try {
     listener = listen(core, options.listen.host, options.listen.port);
@@ -103,6 +110,11 @@ function start(options: WorkerStart): void {
   setTimeout(() => {
     if (core.clients.size === 0) Bun.gc(true);
   }, COLLECT_AFTER_START_MS);
+}
+
+function cluster({ number, serial, settings, sharded, slotMap }: ClusterStart): Cluster {
+  const keySpace = sharded ? new NoHosts() : new ClusterKeySpace();
+  return { number, serial, settings, keySpace, slotMap: new SlotMap(slotMap) };
 }
 
 const LANE_STATES = ['idle', 'connecting', 'handshake', 'ready'] as const;

@@ -1,5 +1,8 @@
+import { DEPARTED } from '../engine/core/departed.js';
 import { DEFAULT_WORKER_LIMITS, type Limits } from '../engine/core/limits.js';
 import type { WorkerSettings } from '../engine/core/settings.js';
+import { Counter } from '../engine/stats.js';
+import { DEATHS_MAX, DEATHS_WINDOW_MS, Deaths } from './deaths.js';
 import type { Logger } from './logger.js';
 import type {
   AskedMessage,
@@ -13,40 +16,52 @@ import type {
   WorkerStart,
 } from './messages.js';
 import { WorkerRelay } from './relay.js';
+import { resetGauges } from './statistics.js';
 
 /** A worker answers a question about its state within this time, or is left out. */
 const REPORT_TIMEOUT_MS = 500;
 /** A worker says that it listens within this time. */
 const START_TIMEOUT_MS = 10_000;
 
-export interface WorkersOptions {
-  readonly count: number;
+/** What the workers serve by; another one after a reload. */
+export interface Serving {
   readonly settings: Omit<WorkerSettings, 'worker' | 'workers'>;
   /** Bounds that are not the default ones. */
   readonly limits: Partial<Limits>;
-  readonly listen: { host: string; port: number };
   readonly clusters: readonly ClusterStart[];
+  readonly logLevel: LogLevel;
+}
+
+export interface WorkersOptions {
+  readonly count: number;
+  readonly serving: Serving;
+  readonly listen: { host: string; port: number };
   /** Bytes of one worker's statistics. */
   readonly statsBytes: number;
-  readonly logLevel: LogLevel;
   readonly logger: Logger;
   onRefresh(cluster: number): void;
-  /** A worker ended by itself. */
-  onDeath(worker: number, reason: string): void;
+  /** What a worker that comes in place of another must be told beyond what it serves by. */
+  history(): Iterable<ClusterMessage | CommandsMessage>;
+  /** So many workers have ended by themselves that the process should, too. */
+  onHopeless(reason: string): void;
 }
 
 /** The threads that serve clients. */
 export class Workers {
   /** The workers' statistics, each in memory that it shares. */
   readonly stats: readonly SharedArrayBuffer[];
-  private readonly workers: Worker[] = [];
+  readonly deaths = new Deaths();
+  private serving: Serving;
+  /** By their numbers; one that has died and is not replaced yet is missing. */
+  private readonly workers: (Worker | undefined)[] = [];
   private readonly relay = new WorkerRelay(this.workers);
   private readonly reports = new Map<number, (lanes: readonly LaneReport[]) => void>();
   private nextReport = 0;
-  private drained = 0;
+  private readonly drained = new Set<number>();
   private onDrained: (() => void) | null = null;
 
   constructor(private readonly options: WorkersOptions) {
+    this.serving = options.serving;
     this.stats = Array.from({ length: options.count }, () => new SharedArrayBuffer(options.statsBytes));
   }
 
@@ -61,27 +76,51 @@ export class Workers {
     await Promise.all(started);
   }
 
+  /** Has all workers serve by something else from their next event on. */
+  configure(serving: Serving): void {
+    this.serving = serving;
+    this.workers.forEach((worker, index) => {
+      worker?.postMessage({ type: 'configure', ...this.servingOf(index) });
+    });
+  }
+
+  private servingOf(index: number) {
+    const { settings, limits, clusters, logLevel } = this.serving;
+    return {
+      settings: { ...settings, worker: index, workers: this.options.count },
+      limits: { ...DEFAULT_WORKER_LIMITS, ...limits },
+      clusters,
+      logLevel,
+    };
+  }
+
   private startOne(index: number): Promise<void> {
     const { options } = this;
     const worker = new Worker(new URL('./worker.ts', import.meta.url).href);
-    this.workers[index] = worker;
-    const start: WorkerStart = {
-      type: 'start',
-      settings: { ...options.settings, worker: index, workers: options.count },
-      limits: { ...DEFAULT_WORKER_LIMITS, ...options.limits },
-      listen: options.listen,
-      clusters: options.clusters,
-      stats: this.stats,
-      logLevel: options.logLevel,
-    };
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`worker ${index} did not start`)), START_TIMEOUT_MS);
+      const timer = setTimeout(() => {
+        reject(new Error(`worker ${index} did not start`));
+        worker.terminate();
+      }, START_TIMEOUT_MS);
+      let reason = '';
       worker.onmessage = (event: MessageEvent<FromWorker>) => {
         const message = event.data;
         switch (message.type) {
-          case 'loaded':
+          case 'loaded': {
+            const stats = new Float64Array(this.stats[index] as SharedArrayBuffer);
+            const start: WorkerStart = {
+              type: 'start',
+              ...this.servingOf(index),
+              listen: options.listen,
+              stats: this.stats,
+              firstClient: stats[Counter.downstream_cx_total] as number,
+            };
             worker.postMessage(start);
+            // What is broadcast from here on comes after the start.
+            this.workers[index] = worker;
+            for (const told of options.history()) worker.postMessage(told);
             break;
+          }
           case 'listening':
             clearTimeout(timer);
             resolve();
@@ -95,12 +134,42 @@ export class Workers {
         }
       };
       worker.onerror = (event) => {
-        clearTimeout(timer);
-        const reason = event.message;
-        reject(new Error(reason));
-        options.onDeath(index, reason);
+        reason = event.message;
       };
+      worker.addEventListener('close', () => {
+        clearTimeout(timer);
+        const started = this.workers[index] === worker;
+        reject(new Error(reason === '' ? `worker ${index} ended` : reason));
+        if (started) this.died(index, reason);
+      });
     });
+  }
+
+  /** A worker has ended by itself, and its clients' connections with it: another one takes its place. */
+  private died(index: number, said: string): void {
+    const { logger } = this.options;
+    this.workers[index] = undefined;
+    resetGauges(this.stats[index] as SharedArrayBuffer, this.serving.clusters);
+    const reason = lastLine(said);
+    this.broadcast({ type: 'asked', kind: DEPARTED, payload: index });
+    this.drainedBy(index);
+    if (this.onDrained !== null) return;
+    const delayMs = this.deaths.note(performance.now());
+    if (delayMs === null) {
+      logger.error(`worker ${index} ended`, { reason });
+      this.options.onHopeless(`workers ended more than ${DEATHS_MAX} times in ${DEATHS_WINDOW_MS / 1000} s: ${reason}`);
+      return;
+    }
+    logger.error(`worker ${index} ended; its clients were disconnected, another one takes its place`, { reason });
+    setTimeout(() => {
+      this.startOne(index).then(
+        () => logger.info(`worker ${index} listens again`),
+        (error: Error) => {
+          logger.error(`worker ${index} cannot be replaced`, { reason: error.message });
+          if (this.workers[index] === undefined) this.died(index, error.message);
+        },
+      );
+    }, delayMs);
   }
 
   private hear(worker: number, message: FromWorker): void {
@@ -121,8 +190,7 @@ export class Workers {
         this.relay.answered(message.id, message.answer);
         break;
       case 'drained':
-        this.drained++;
-        if (this.drained >= this.workers.length) this.onDrained?.();
+        this.drainedBy(worker);
     }
   }
 
@@ -131,12 +199,18 @@ export class Workers {
   }
 
   private broadcast(message: ToWorker): void {
-    for (const worker of this.workers) worker.postMessage(message);
+    for (const worker of this.workers) worker?.postMessage(message);
+  }
+
+  private drainedBy(worker: number): void {
+    this.drained.add(worker);
+    if (this.drained.size >= this.options.count) this.onDrained?.();
   }
 
   /** The upstream connections of all workers. */
   async lanes(): Promise<LaneReport[]> {
-    const reports = this.workers.map(
+    const alive = this.workers.filter((worker) => worker !== undefined);
+    const reports = alive.map(
       (worker) =>
         new Promise<readonly LaneReport[]>((resolve) => {
           const id = this.nextReport++;
@@ -161,10 +235,19 @@ export class Workers {
         clearTimeout(timer);
         resolve(true);
       };
-      this.drained = 0;
+      this.drained.clear();
+      this.workers.forEach((worker, index) => {
+        if (worker === undefined) this.drainedBy(index);
+      });
       this.broadcast({ type: 'drain' });
     });
   }
+}
+
+/** What an error says; its text may be the program's, with the error itself near the end. */
+function lastLine(text: string): string {
+  const lines = text.split('\n').map((line) => line.trim());
+  return lines.find((line) => /^\w*(error|exception)\b/i.test(line)) ?? lines[0] ?? '';
 }
 
 /** The listening address cannot be used. */

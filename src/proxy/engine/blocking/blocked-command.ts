@@ -106,6 +106,10 @@ export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
 
   /** Goes on a little later, wherever the slot is then. */
   private later(): void {
+    if (this.router.retirement?.over) {
+      this.finish(this.core.texts.noUpstreamHost, true);
+      return;
+    }
     const delay = Math.min(RETRY_DELAY_MAX_MS, RETRY_DELAY_MS * 2 ** Math.min(this.attempts, 8));
     const dueMs = this.core.nowMs + delay * (0.5 + this.core.random() / 2);
     this.core.deadlines.add(this, Math.min(this.deadlineMs, dueMs));

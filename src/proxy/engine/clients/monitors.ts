@@ -72,6 +72,12 @@ export class Monitors {
     this.announce(this.mine.size, () => {});
   }
 
+  /** A worker is gone, and its clients with it. */
+  forget(worker: number): void {
+    this.elsewhere.delete(worker);
+    this.attend();
+  }
+
   private announce(count: number, done: () => void): void {
     const message: CountMessage = { worker: this.core.settings.worker, count };
     this.core.runtime.ask(Tell.count, message, done);

@@ -8,13 +8,14 @@ import { COMMANDS } from '../commands/table.generated.js';
 import { Sampler } from '../observe/sampler.js';
 import { Hub } from '../pubsub/hub.js';
 import { bulk } from '../resp/encode.js';
-import { Routing } from '../routing/routing.js';
-import { FIRST_CLUSTER } from '../routing/table.js';
+import type { Routing } from '../routing/routing.js';
 import { Scripting } from '../scripting/scripting.js';
-import { Counter, clusterStatsOffset, commandStatAt, LEARNED_COMMANDS_MAX } from '../stats.js';
+import { Counter, commandStatAt, LEARNED_COMMANDS_MAX } from '../stats.js';
 import { Client } from './client.js';
+import { tickRetiring, upstreams } from './configure.js';
 import { Deadlines } from './deadlines.js';
-import { type ClusterFacts, NO_FACTS } from './facts.js';
+import { hearDepartures } from './departed.js';
+import type { ClusterFacts } from './facts.js';
 import { Hold } from './hold.js';
 import type { Lane } from './lane.js';
 import { FAREWELL_MS, FLUSHES_PER_TURN, type Limits } from './limits.js';
@@ -23,7 +24,7 @@ import { Relay } from './relay.js';
 import { Replies } from './replies.js';
 import type { Request } from './request.js';
 import { Retries } from './retries.js';
-import { type Cluster, Router } from './router.js';
+import type { Cluster, Router } from './router.js';
 import type { RefreshReason, Runtime, Transport } from './runtime.js';
 import type { WorkerSettings } from './settings.js';
 import { SlowClients } from './slow-clients.js';
@@ -41,12 +42,20 @@ export class Core {
   readonly texts: Texts;
   readonly clientBuffers: BufferPool;
   readonly upstreamBuffers: BufferPool;
-  /** The upstream clusters, in the order of the configuration; there is at least one. */
-  readonly routers: readonly Router[];
+  /** The upstream clusters, in the order of the configuration; there is at least one. Others after `configure`. */
+  routers: readonly Router[];
+  /** The same by their numbers, which they keep; some may be missing. */
+  numbered: readonly (Router | undefined)[];
   /** What serves commands without keys and keys without a route of their own: the catch-all, or else the first. */
-  readonly router: Router;
+  router: Router;
   /** Null when a Redis Cluster gets everything as it came, and its masters serve it. */
-  readonly routing: Routing | null;
+  routing: Routing | null;
+  /** Clusters that are in the configuration no more and still have something to finish. */
+  readonly retiring = new Set<Router>();
+  /** Called after every `configure`: for what must follow and is not read at the moment of use. */
+  readonly followers = new Set<() => void>();
+  /** What `mapVersion` adds, so that it goes up with every configuration. */
+  configured = 0;
   /** What other workers ask of this one. */
   readonly relay = new Relay();
   /** Why commands are looked at before they are served: bits of `Attention`. 0 nearly always. */
@@ -63,7 +72,6 @@ export class Core {
   readonly clients = new Set<Client>();
   /** Those of them that have closed their side. */
   readonly finished = new Set<Client>();
-  facts: ClusterFacts = NO_FACTS;
   /** Scripts and functions that clients loaded. */
   readonly scripting: Scripting;
   readonly startedMs: number;
@@ -89,13 +97,14 @@ export class Core {
   waitingBytes = 0;
   /** The upstream connection whose bytes are being read. */
   readingLane: Lane | null = null;
-  private nextClient = 0;
+  /** Clients that there were: no two ever have the same id. */
+  nextClient = 0;
   private readonly countLines: (Bytes | undefined)[] = [];
 
   constructor(
     readonly runtime: Runtime,
     public settings: WorkerSettings,
-    readonly limits: Limits,
+    public limits: Limits,
     clusters: readonly Cluster[],
     readonly stats: Float64Array,
     /** The statistics of all workers, this one's among them. */
@@ -109,14 +118,13 @@ export class Core {
     this.scripting = new Scripting(this);
     this.monitors = new Monitors(this);
     new Registry(this);
-    this.routers = clusters.map(
-      (cluster, index) => new Router(this, index, cluster, clusterStatsOffset(COMMANDS.length, index)),
-    );
-    const routes = settings.routes ?? FIRST_CLUSTER;
-    this.router = this.routers[routes.catchAll?.cluster ?? 0];
-    const routing = new Routing(routes, this.routers, runtime.allocate);
-    this.routing = routing.plain ? null : routing;
+    const { routers, numbered, router, routing } = upstreams(this, { settings, limits, clusters }, null);
+    this.routers = routers;
+    this.numbered = numbered;
+    this.router = router;
+    this.routing = routing;
     this.pubsub = new Hub(this);
+    hearDepartures(this);
   }
 
   // ---------------------------------------------------------------- the turn
@@ -194,6 +202,7 @@ export class Core {
     this.nowMs = this.runtime.now();
     this.retries.tick();
     for (const router of this.routers) router.tick();
+    if (this.retiring.size > 0) tickRetiring(this);
     this.slowClients.tick();
     this.pause.tick();
     this.pubsub.tick();
@@ -265,11 +274,16 @@ export class Core {
 
   // ---------------------------------------------------------------- small things
 
-  /** Goes up whenever a slot map changes. */
+  /** What the servers of the cluster without a route of its own are. */
+  get facts(): ClusterFacts {
+    return this.router.facts;
+  }
+
+  /** Goes up whenever a slot map or the configuration changes. */
   mapVersion(): number {
     const { routers } = this;
-    if (routers.length === 1) return this.router.slotMap.version();
-    let version = 0;
+    if (routers.length === 1) return this.router.slotMap.version() + this.configured;
+    let version = this.configured;
     for (const router of routers) version += router.slotMap.version();
     return version;
   }

@@ -166,6 +166,12 @@ export class DedicatedPool {
     return false;
   }
 
+  /** The cluster is gone: takes everything back. */
+  end(): void {
+    for (const lane of [...this.lent.keys()]) this.discard(lane);
+    while (this.closeOneIdle()) {}
+  }
+
   private shelf(node: UpstreamNode): NodeShelf {
     let shelf = this.shelves.get(node);
     if (shelf === undefined) {

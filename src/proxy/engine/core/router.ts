@@ -4,12 +4,14 @@ import type { KeySpace } from '../sharding/key-space.js';
 import { Counter } from '../stats.js';
 import type { Core } from './core.js';
 import { DedicatedPool } from './dedicated.js';
+import { type ClusterFacts, NO_FACTS } from './facts.js';
 import { type Greeting, makeGreeting } from './greeting.js';
 import { type Lane, LaneState } from './lane.js';
 import { WAITING_HOLD_SHARE } from './limits.js';
 import { Nodes } from './nodes.js';
 import type { Redirect } from './redirect.js';
 import { type Request, RequestState, releaseRequest } from './request.js';
+import { Retirement } from './retirement.js';
 import type { RefreshReason } from './runtime.js';
 import type { ClusterSettings } from './settings.js';
 import type { SlotMap } from './slot-map.js';
@@ -30,6 +32,10 @@ export interface Cluster {
   readonly settings: ClusterSettings;
   readonly keySpace: KeySpace;
   readonly slotMap: SlotMap;
+  /** Its number, which it keeps; its place in the list when not given. */
+  readonly number?: number;
+  /** Another one when another cluster has its number. */
+  readonly serial?: number;
 }
 
 /** A master, and a slot that it serves: commands for the shard as a whole are routed by it and follow a failover. */
@@ -45,20 +51,25 @@ const UNLISTED_IDLE_MS = 5000;
 
 /** One upstream cluster: finds the connection for a command, and keeps those that have none. */
 export class Router {
-  readonly settings: ClusterSettings;
+  /** Others after `configure`. */
+  settings: ClusterSettings;
+  /** See `Cluster`. */
+  readonly serial: number;
+  facts: ClusterFacts = NO_FACTS;
+  retirement: Retirement | null = null;
   /** Of sharded servers: another one when hosts come or go. */
   keySpace: KeySpace;
   readonly slotMap: SlotMap;
   readonly reads = new Reads(this);
   readonly dedicated = new DedicatedPool(this);
-  private readonly connects: TokenBucket;
-  private readonly greetings: (Greeting | undefined)[] = [];
+  private connects: TokenBucket;
+  private greetings: (Greeting | undefined)[] = [];
   private readonly known: Nodes;
   private readonly byIndex: readonly (UpstreamNode | undefined)[];
   private masters: UpstreamNode[] = [];
   private nextMaster = 0;
   /** Commands whose slot has no node. */
-  private unassigned: Request[] = [];
+  unassigned: Request[] = [];
   private sweptMs = 0;
 
   constructor(
@@ -70,11 +81,26 @@ export class Router {
     readonly statsOffset: number,
   ) {
     this.settings = cluster.settings;
+    this.serial = cluster.serial ?? 0;
     this.keySpace = cluster.keySpace;
     this.slotMap = cluster.slotMap;
     this.known = new Nodes(core, this);
     this.byIndex = this.known.byIndex;
     this.connects = connectBucket(cluster.settings, core.limits, core.nowMs);
+  }
+
+  // ---------------------------------------------------------------- configuration
+
+  /** Takes other settings; connections that are there stay. */
+  configure(settings: ClusterSettings): void {
+    this.settings = settings;
+    this.greetings = [];
+    this.connects = connectBucket(settings, this.core.limits, this.core.nowMs);
+  }
+
+  /** The cluster is in the configuration no more: what is on its way is finished. */
+  leave(): void {
+    this.retirement = new Retirement(this, this.known);
   }
 
   // ---------------------------------------------------------------- small things
@@ -101,6 +127,7 @@ export class Router {
   }
 
   requestRefresh(reason: RefreshReason): void {
+    if (this.retirement !== null) return;
     this.core.runtime.requestRefresh(this.index, reason);
   }
 
@@ -184,6 +211,10 @@ export class Router {
 
   /** Keeps a command whose slot has no node. */
   waitForTopology(request: Request): void {
+    if (this.retirement?.over) {
+      this.failNoUpstream(request);
+      return;
+    }
     if (this.unassigned.length >= this.core.limits.waitingMax) {
       this.count(Counter.upstream_rq_pending_overflow);
       this.core.replies.fail(request, this.core.texts.noUpstreamHost);

@@ -156,7 +156,7 @@ function fanOut(
 /** Puts keys together that one command can serve, and the commands in the order of the nodes that serve them. */
 function group(entry: CommandEntry, core: Core, keys: number, ways: readonly Way[] | null): Fanout {
   const { slotMap } = core.router;
-  reserveMarks(ways === null ? 1 : core.routers.length);
+  reserveMarks(ways === null ? 1 : core.numbered.length);
   keyOfBatch = [];
   const groupOfKey = new Int32Array(keys);
   const nodes: number[] = [];

@@ -84,7 +84,7 @@ export class Feed implements MessageSink {
     if (at >= 0) topic.links.splice(at, 1);
     this.links[topic.kind].delete(topic.name);
     this.batch.forget(link);
-    if (link.state === LinkState.live) this.hub.core.router.add(Counter.upstream_pubsub_subscriptions_active, -1);
+    if (link.state === LinkState.live) this.node.router.add(Counter.upstream_pubsub_subscriptions_active, -1);
     if (link.state !== LinkState.none && this.state === FeedState.ready) {
       this.say([UNSUBSCRIBED[topic.kind].toUpperCase(), topic.name], { link: null, left: topic.name });
     }

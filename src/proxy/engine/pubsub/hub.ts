@@ -162,6 +162,21 @@ export class Hub {
     }
   }
 
+  /** Another cluster carries the messages. What is subscribed moves there; the old one serves until it is. */
+  moved(): void {
+    this.placement.moved();
+    for (const topics of this.topics) {
+      for (const topic of topics.values()) {
+        topic.everywhere = this.placement.everywhere(topic.kind, topic.name);
+        topic.slot = this.placement.slotOf(topic.name);
+        this.unsettled.add(topic);
+      }
+    }
+    this.mapVersion = -1;
+    this.chooseBus();
+    this.placeBusTopics();
+  }
+
   private placeOthers(): void {
     this.placement.changed();
     const { clustered } = this.core.router.keySpace;

@@ -131,6 +131,15 @@ export class Peers {
     if (this.waiting.length > 0) this.serveWaiting();
   }
 
+  /** A worker is gone, and its clients with it; what comes in its place tells of itself. */
+  forget(worker: number): void {
+    const peer = this.peers[worker];
+    if (peer === undefined) return;
+    for (const topics of peer.topics) topics.clear();
+    peer.version = this.made(worker);
+    if (this.waiting.length > 0) this.serveWaiting();
+  }
+
   private hear({ worker, node, version, kinds, names, clients, links }: Counts): void {
     if (worker === this.core.settings.worker) return;
     let peer = this.peers[worker];

@@ -30,6 +30,12 @@ export class Placement {
     this.masters = [];
   }
 
+  /** The cluster is another one. */
+  moved(): void {
+    this.masters = [];
+    this.bus = null;
+  }
+
   /** The slot of a name, one character a byte. */
   slotOf(name: string): number {
     const bytes = latin1Bytes(name, this.core.runtime.allocate);

@@ -57,7 +57,7 @@ export class Topic {
     /** By which it is placed, where places depend on the name. */
     public slot: number,
     /** Every master says something else about it: a keyspace notification. */
-    readonly everywhere: boolean,
+    public everywhere: boolean,
   ) {}
 
   /** Everything that is published to it arrives. */

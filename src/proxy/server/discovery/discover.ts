@@ -22,6 +22,8 @@ export interface DiscoverOptions {
   /** Some route may read from its replicas. */
   readonly readReplicas: boolean;
   readonly logger: Logger;
+  /** What was known under other settings. */
+  readonly before?: Discovery;
   send(message: ClusterMessage): void;
 }
 
@@ -53,6 +55,12 @@ export function discover(options: DiscoverOptions): Discovery {
     cluster.type === 'sharded'
       ? new Sharded(cluster, credentials, options.sentinelPassword, slotMap, events, logger, readReplicas)
       : new Topology(cluster, credentials, slotMap, events, logger);
+  if (options.before !== undefined) {
+    discovery.inherit(options.before);
+    // What the workers were told of replicas by the old settings is told anew.
+    if (reads === null) send({ type: 'reads', cluster: index, lagging: [], local: [] });
+    else reads.changed();
+  }
   if (reads !== null) {
     const stop = discovery.stop.bind(discovery);
     discovery.stop = () => {

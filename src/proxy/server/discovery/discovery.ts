@@ -41,4 +41,9 @@ export interface Discovery {
   /** The nodes as the workers get them. */
   entries(): NodeEntry[];
   hosts(): HostView[];
+  /**
+   * Goes on from what another one knew of the same cluster, whose settings were others: the workers know its nodes by
+   * their numbers. Called once, before `start`; the other one is stopped.
+   */
+  inherit(before: Discovery): void;
 }

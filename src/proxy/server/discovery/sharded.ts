@@ -72,12 +72,16 @@ export class Sharded implements Discovery {
   facts: ClusterFacts | null = null;
   private readonly sharding: ShardedConfig;
   private readonly source: HostSource;
-  private readonly hostNumbers = new Numbers(NO_NODE);
-  private readonly nodeNumbers = new Numbers(NO_NODE);
+  private hostNumbers = new Numbers(NO_NODE);
+  private nodeNumbers = new Numbers(NO_NODE);
   private current: readonly ShardHost[] = [];
   private tableEntries: number[] = [];
   private readonly slots = new Uint16Array(HOST_SLOTS).fill(NO_NODE);
   private failure = '';
+  /** What was counted under other settings. */
+  private base = { readMs: 0, refreshes: 0, failures: 0 };
+  /** The table is made in another way than the one that the workers have. */
+  private otherTable = false;
   private stopped = false;
   private factsTimer: ReturnType<typeof setTimeout> | null = null;
 
@@ -99,14 +103,26 @@ export class Sharded implements Discovery {
     } else this.source = new StaticHosts(this.sharding, found);
   }
 
+  inherit(before: Discovery): void {
+    if (!(before instanceof Sharded)) return;
+    this.hostNumbers = before.hostNumbers;
+    this.nodeNumbers = before.nodeNumbers;
+    this.current = before.current;
+    this.tableEntries = before.tableEntries;
+    this.slots.set(before.slots);
+    this.facts = before.facts;
+    this.base = { readMs: before.readMs, refreshes: before.refreshes, failures: before.failures };
+    this.otherTable = JSON.stringify(before.sharding) !== JSON.stringify(this.sharding);
+  }
+
   get readMs(): number {
-    return this.current.length === 0 ? 0 : this.source.readMs;
+    return this.current.length === 0 ? 0 : Math.max(this.base.readMs, this.source.readMs);
   }
   get refreshes(): number {
-    return this.source.refreshes;
+    return this.base.refreshes + this.source.refreshes;
   }
   get failures(): number {
-    return this.source.failures;
+    return this.base.failures + this.source.failures;
   }
   get lastError(): string {
     return this.failure !== '' ? this.failure : this.source.lastError;
@@ -140,7 +156,7 @@ export class Sharded implements Discovery {
   }
 
   private take(hosts: readonly ShardHost[]): void {
-    const sameTable = this.describe(this.current, false) === this.describe(hosts, false);
+    const sameTable = !this.otherTable && this.describe(this.current, false) === this.describe(hosts, false);
     if (sameTable && this.describe(this.current, true) === this.describe(hosts, true)) return;
     const numbered: NumberedHost[] = hosts.map(({ key, weight }) => ({
       key,
@@ -150,6 +166,7 @@ export class Sharded implements Discovery {
     // Before anything changes: this is what may fail.
     const built = sameTable ? null : buildTable(this.sharding, numbered);
     this.current = hosts;
+    this.otherTable = false;
     this.hostNumbers.keep(new Set(hosts.map(({ key }) => key)));
     this.slots.fill(NO_NODE);
     hosts.forEach((host, i) => {

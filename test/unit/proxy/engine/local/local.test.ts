@@ -79,7 +79,7 @@ describe('commands that the proxy answers', () => {
   it('say with HELLO what the servers are, and their modules, in both versions of RESP', () => {
     const fake = new FakeCore();
     const modules = [{ name: 'lua', version: 1, path: 'p', args: ['a'] }];
-    fake.core.facts = { redisVersion: '7.2.4', server: 'valkey', version: '9.1.2', modules };
+    fake.core.router.facts = { redisVersion: '7.2.4', server: 'valkey', version: '9.1.2', modules };
     const { say: mine } = fake.client();
     const list =
       '$4\r\nname\r\n$3\r\nlua\r\n$3\r\nver\r\n:1\r\n$4\r\npath\r\n$1\r\np\r\n$4\r\nargs\r\n*1\r\n$1\r\na\r\n';
@@ -90,7 +90,7 @@ describe('commands that the proxy answers', () => {
     const three = mine(encodeCommandText(['HELLO', '3']));
     expect(three).toContain(`%7\r\n${start}`);
     expect(three.endsWith(`$7\r\nmodules\r\n*1\r\n%4\r\n${list}`)).toBe(true);
-    fake.core.facts = { ...fake.core.facts, modules: [{ name: 'lua', version: 1, path: null, args: null }] };
+    fake.core.router.facts = { ...fake.core.facts, modules: [{ name: 'lua', version: 1, path: null, args: null }] };
     expect(mine(encodeCommandText(['HELLO']))).toMatch(
       /\*1\r\n%2\r\n\$4\r\nname\r\n\$3\r\nlua\r\n\$3\r\nver\r\n:1\r\n$/,
     );
