@@ -1,4 +1,5 @@
 // The figures as Markdown. Pure.
+import { BLOCKED_CASE } from './blocked.js';
 import { CASES } from './throughput.js';
 import { verdicts } from './verdicts.js';
 
@@ -32,6 +33,7 @@ export function renderReport(results, run) {
     ),
     ...throughputPart(results),
     ...pacedPart(results, run),
+    ...blockedPart(results),
     ...memoryPart(results),
     ...pubsubPart(results),
     ...startPart(results),
@@ -100,6 +102,24 @@ function pacedPart({ paced }, run) {
       paced.map((record) => [
         record.endpoint,
         ...[record.p50Ms, record.p99Ms, record.p999Ms, record.maxMs, record.sendLagP99Ms].map((ms) => number(ms, 3)),
+      ]),
+    ),
+  ];
+}
+
+function blockedPart({ blocked }) {
+  if (!blocked) return [];
+  const { pipeline, clients, requests } = BLOCKED_CASE;
+  return [
+    '## Beside clients that block',
+    `GET in pipelines of ${pipeline} by ${clients} clients (redis-benchmark, ${thousands(requests)} commands a run), without and with clients that wait in BLPOP, in turns. The blocked clients come before and leave after what is measured. Processor time is the proxy's.`,
+    table(
+      ['Blocked clients', 'CPU µs per GET', 'Commands/s', 'p99 ms'],
+      blocked.map((record) => [
+        thousands(record.blocked),
+        number(record.cpuUs, 3),
+        thousands(record.perSecond),
+        number(record.p99Ms, 2),
       ]),
     ),
   ];

@@ -3,7 +3,7 @@
 //
 //   npm run bench                          everything; writes docs/benchmarks.md
 //   npm run bench -- --quick               a short run that shows that it works; writes nothing
-//     --only PART,...                      throughput, paced, memory, pubsub, version, up
+//     --only PART,...                      throughput, paced, blocked, memory, pubsub, version, up
 //     --case CASE,...                      p1, p1c500, p16, p100
 //     --rounds N   --scale F               rounds; a factor on the number of requests
 //     --endpoint NAME=PORT[:PID]           one more endpoint, started by somebody else (may be repeated)
@@ -12,6 +12,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { measureBlocked } from './blocked.js';
 import {
   direct,
   foreign,
@@ -33,13 +34,14 @@ import { CASES, measureThroughput } from './throughput.js';
 import { verdicts } from './verdicts.js';
 
 const ROOT = path.resolve(import.meta.dirname, '..', '..');
-const PARTS = ['throughput', 'paced', 'memory', 'pubsub', 'version', 'up'];
-const FULL = { rounds: 3, scale: 1, pacedSeconds: 5, pubsubSeconds: 5, versionRounds: 21 };
-const QUICK = { rounds: 1, scale: 0.3, pacedSeconds: 2, pubsubSeconds: 2, versionRounds: 3 };
+const PARTS = ['throughput', 'paced', 'blocked', 'memory', 'pubsub', 'version', 'up'];
+const FULL = { rounds: 3, scale: 1, pacedSeconds: 5, pubsubSeconds: 5, blockedRounds: 5, versionRounds: 21 };
+const QUICK = { rounds: 1, scale: 0.3, pacedSeconds: 2, pubsubSeconds: 2, blockedRounds: 1, versionRounds: 3 };
 const PACED_PER_SECOND = 10_000;
 const SOME_CLIENTS = 5_000;
 const MANY_CLIENTS = 10_000;
 const SUBSCRIBERS = 1_000;
+const BLOCKED_CLIENTS = 1_000;
 
 const log = (line) => console.error(line);
 
@@ -78,6 +80,7 @@ function readArguments() {
       'case',
     ),
     rounds: Math.ceil(positive('rounds', size.rounds)),
+    blockedRounds: Math.ceil(positive('rounds', size.blockedRounds)),
     scale: positive('scale', size.scale),
     foreign: values.endpoint.map(foreign),
     json: values.json,
@@ -125,7 +128,7 @@ async function measure(options, { proxy, forge, folder }) {
   // Before anything else runs on the machine.
   if (parts.has('version')) results.version = measureVersion(forge, { rounds: options.versionRounds, log });
   if (parts.has('up')) results.up = await measureUp(forge, folder, { log });
-  if (!['throughput', 'paced', 'memory', 'pubsub'].some((part) => parts.has(part))) return results;
+  if (!['throughput', 'paced', 'blocked', 'memory', 'pubsub'].some((part) => parts.has(part))) return results;
 
   const nodes = await startCluster(folder);
   const servers = await startServers(folder);
@@ -146,6 +149,10 @@ async function measure(options, { proxy, forge, folder }) {
   if (parts.has('paced')) {
     const paced = { rounds, ratePerSecond: PACED_PER_SECOND, seconds: options.pacedSeconds, log };
     results.paced = await measurePaced([...proxies, single(servers[0])], paced);
+  }
+  if (parts.has('blocked')) {
+    const how = { rounds: options.blockedRounds, clients: BLOCKED_CLIENTS, scale: options.scale, log };
+    results.blocked = await measureBlocked(proxies[0], nodes, how);
   }
   if (parts.has('pubsub')) {
     const seconds = options.pubsubSeconds;

@@ -5,6 +5,8 @@ const CPU_BOUNDS = { p1: 0.85, p16: 0.5, p100: 0.2, mget: 1 };
 const P99_BOUND = 1.25;
 /** Deliveries a second, as a share of one redis-server's to the same clients. */
 const PUBSUB_BOUND = 0.7;
+/** Processor time per command beside clients that block, as a share of that without them. */
+const BLOCKED_BOUND = 1.03;
 const MGET_RATE_BOUND = 1;
 const MIB = 2 ** 20;
 const KIB = 2 ** 10;
@@ -18,7 +20,7 @@ const UP_AGAIN_MAX_MS = 3_000;
  * One line per bound for which there are figures.
  * @returns {{ what: string, bound: string, measured: string, holds: boolean }[]}
  */
-export function verdicts({ throughput = [], paced = [], memory = [], pubsub = [], version, up }) {
+export function verdicts({ throughput = [], paced = [], blocked = [], memory = [], pubsub = [], version, up }) {
   const lines = [];
   const atMost = (what, measured, bound, show) => {
     lines.push({ what, bound: `≤ ${show(bound)}`, measured: show(measured), holds: measured <= bound });
@@ -49,6 +51,15 @@ export function verdicts({ throughput = [], paced = [], memory = [], pubsub = []
   }
   const [ours, theirs] = ['forge', 'nutcracker'].map((name) => of(paced, name));
   if (ours && theirs) atMost("p99 of the paced load, to nutcracker's", ours.p99Ms / theirs.p99Ms, P99_BOUND, times);
+  const [without, beside] = blocked;
+  if (without && beside) {
+    atMost(
+      `processor time per command beside ${beside.blocked} blocked clients, to that without, p16 get`,
+      beside.cpuUs / without.cpuUs,
+      BLOCKED_BOUND,
+      times,
+    );
+  }
   const own = of(memory, 'forge');
   if (own) {
     atMost(

@@ -16,7 +16,9 @@ import { proxyStatus } from '../../../src/proxy/control/status.js';
 import { identifyProcess } from '../../../src/runtime/process/identity.js';
 import { plainEnvironment } from '../../../src/runtime/redis-server.js';
 import { freePort } from '../../support/ports.js';
+import { RawClient } from '../../support/raw-client.js';
 import { poll, type RedisCluster, startCluster } from '../../support/redis.js';
+import { command } from '../../support/resp.js';
 
 const PASSWORD = 'a-secret-of-the-nodes';
 const CLIENT_PASSWORD = 'a-secret-of-the-clients';
@@ -97,6 +99,36 @@ describe('a detached proxy', () => {
     expect(await identifyProcess(started.pid)).toBeUndefined();
     expect(await status()).toMatchObject({ health: 'down', pid: null });
     expect(await stopProxy(pidFile)).toBe('absent');
+  });
+
+  it('lets clients that block, watch or are subscribed go when it is stopped, and leaves nothing at the servers', async () => {
+    await start();
+    await serves();
+    const clients = await Promise.all(Array.from({ length: 20 }, () => RawClient.connect({ port })));
+    for (const client of clients) await client.call('AUTH', CLIENT_PASSWORD);
+    for (const [i, client] of clients.entries()) {
+      if (i % 4 === 0) client.send(command('BLPOP', `stop:${i}`, 0));
+      else if (i % 4 === 1) client.send(command('XREAD', 'BLOCK', 0, 'STREAMS', `stop:${i}`, '$'));
+      else if (i % 4 === 2) await client.call('SUBSCRIBE', `stop:${i}`);
+      else await client.call('WATCH', `stop:${i}`);
+    }
+    const at = async (field: string) => {
+      const infos = await Promise.all(cluster.nodes.map((node) => node.call('INFO', 'clients')));
+      return infos.reduce(
+        (sum: number, info) => sum + Number(new RegExp(`${field}:(\\d+)`).exec(String(info))?.[1]),
+        0,
+      );
+    };
+    await poll('they are blocked at the servers', 10_000, async () => (await at('blocked_clients')) === 10);
+    const began = performance.now();
+    expect(await stopProxy(pidFile)).toBe('ended');
+    // The time that clients get to finish, and no more: these never would.
+    expect(performance.now() - began).toBeLessThan(9_000);
+    await Promise.all(clients.map((client) => client.untilClosed()));
+    await poll('the servers have let go of them', 5_000, async () => (await at('blocked_clients')) === 0);
+    const channels = await Promise.all(cluster.nodes.map((node) => node.call('PUBSUB', 'CHANNELS')));
+    expect(channels.flat()).toEqual([]);
+    expect(await status()).toMatchObject({ health: 'down', pid: null });
   });
 
   it('shows no password on its command line and none in its log', async () => {

@@ -22,6 +22,10 @@ const results = {
       ...{ manyClients: 10_000, connected: 10_000, answered: 9_999, manyBytes: 9e7 },
     },
   ],
+  blocked: [
+    { endpoint: 'forge', blocked: 0, cpuUs: 1, perSecond: 400_000, p99Ms: 3 },
+    { endpoint: 'forge', blocked: 1_000, cpuUs: 1.04, perSecond: 390_000, p99Ms: 3 },
+  ],
   version: { nodeMs: 50, forgeMs: 150 },
 };
 
@@ -30,6 +34,7 @@ describe('the benchmark’s verdicts', () => {
     expect(verdicts(results).map(({ holds }: { holds: boolean }) => holds)).toEqual([
       true, // 0.85 × nutcracker's processor time
       false, // 1.30 × its p99
+      false, // 1.04 × the processor time without blocked clients
       true,
       false, // 21,000 bytes per client
       false, // one client of 10,000 without an answer
@@ -50,7 +55,8 @@ describe('the benchmark’s verdicts', () => {
     expect(text).toContain('npm run bench\n');
     expect(text).toContain('| p1 set | forge | 8.50 | 0.85 | 3.00 | 50,000 | 0.50 | 1.00 |');
     expect(text).toContain('| p1 set | direct | – | – |');
-    expect(text.match(/\*\*missed\*\*/g)?.length).toBe(3);
+    expect(text).toContain('| 1,000 | 1.040 | 390,000 | 3.00 |');
+    expect(text.match(/\*\*missed\*\*/g)?.length).toBe(4);
     expect(text.endsWith('|\n')).toBe(true);
   });
 });

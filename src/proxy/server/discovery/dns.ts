@@ -2,8 +2,8 @@ import { isIP } from 'node:net';
 import { type ClusterConfig, formatAddress } from '../../config/schema.js';
 import type { ShardedConfig, ShardedEndpoint } from '../../config/sharded.js';
 import type { Logger } from '../logger.js';
-import { Refresher } from './refresher.js';
-import type { HostSource, ShardHost } from './sharded.js';
+import { RefreshedHosts } from './refreshed-hosts.js';
+import type { ShardHost } from './sharded.js';
 
 /** Addresses of one name that are used. */
 const ADDRESSES_MAX = 256;
@@ -21,8 +21,7 @@ const systemLookup: Lookup = (name) => Bun.dns.lookup(name, { backend: 'libc', s
  * stays while a name cannot be looked up, and the first table waits until all names have been found once, because keys
  * that were divided among some of the servers only would be in the wrong places.
  */
-export class DnsHosts implements HostSource {
-  private readonly refresher: Refresher;
+export class DnsHosts extends RefreshedHosts {
   private readonly answers = new Map<ShardedEndpoint, string[]>();
 
   constructor(
@@ -32,42 +31,15 @@ export class DnsHosts implements HostSource {
     logger: Logger,
     private readonly lookup: Lookup = systemLookup,
   ) {
-    this.refresher = new Refresher({
+    super({
       what: `DNS of cluster ${cluster.name}`,
       rateMs: config.dnsRefreshRateMs,
       intervalMs: INTERVAL_MS,
       logger,
-      refresh: () => this.refresh(),
     });
   }
 
-  get readMs(): number {
-    return this.refresher.readMs;
-  }
-  get refreshes(): number {
-    return this.refresher.refreshes;
-  }
-  get failures(): number {
-    return this.refresher.failures;
-  }
-  get lastError(): string {
-    return this.refresher.lastError;
-  }
-
-  start(): void {
-    this.refresher.request();
-  }
-
-  stop(): void {
-    this.refresher.stop();
-  }
-
-  /** A connection failed: the name may stand for another address by now. */
-  request(): void {
-    this.refresher.request();
-  }
-
-  private async refresh(): Promise<void> {
+  protected async refresh(): Promise<void> {
     const { endpoints } = this.config;
     const results = await Promise.allSettled(endpoints.map((endpoint) => this.resolve(endpoint)));
     const errors: string[] = [];

@@ -3,8 +3,8 @@ import type { ShardedConfig } from '../../config/sharded.js';
 import { type Reply, ReplyError } from '../../engine/resp/decode.js';
 import type { Logger } from '../logger.js';
 import { type Credentials, UpstreamClient } from '../upstream-client.js';
-import { Refresher } from './refresher.js';
-import type { HostSource, ShardHost } from './sharded.js';
+import { RefreshedHosts } from './refreshed-hosts.js';
+import type { ShardHost } from './sharded.js';
 
 /** Sentinels that are remembered, those of the configuration counted in. */
 const SENTINELS_MAX = 64;
@@ -42,8 +42,7 @@ interface Vote {
  * (https://redis.io/docs/latest/develop/reference/sentinel-clients/): any Sentinel is asked for the address, the server
  * there must say of itself that it is a master, and `+switch-master` tells of a failover at once.
  */
-export class SentinelHosts implements HostSource {
-  private readonly refresher: Refresher;
+export class SentinelHosts extends RefreshedHosts {
   private readonly sentinels = new Map<string, Watched>();
   private readonly masters = new Map<string, Address>();
   private readonly replicas = new Map<string, Address[]>();
@@ -59,47 +58,25 @@ export class SentinelHosts implements HostSource {
     private readonly found: (hosts: readonly ShardHost[]) => void,
     private readonly logger: Logger,
   ) {
-    const { endpoints, masters, username } = config.sentinel as NonNullable<ShardedConfig['sentinel']>;
-    this.names = masters;
-    this.login = { username, password: logins.sentinelPassword };
-    for (const endpoint of endpoints) this.learn(endpoint);
-    this.refresher = new Refresher({
+    super({
       what: `Sentinel of cluster ${cluster.name}`,
       rateMs: cluster.cluster_refresh_rate,
       intervalMs: cluster.redirect_refresh_interval,
       logger,
-      refresh: () => this.refresh(),
     });
+    const { endpoints, masters, username } = config.sentinel as NonNullable<ShardedConfig['sentinel']>;
+    this.names = masters;
+    this.login = { username, password: logins.sentinelPassword };
+    for (const endpoint of endpoints) this.learn(endpoint);
   }
 
-  get readMs(): number {
-    return this.refresher.readMs;
-  }
-  get refreshes(): number {
-    return this.refresher.refreshes;
-  }
-  get failures(): number {
-    return this.refresher.failures;
-  }
-  get lastError(): string {
-    return this.refresher.lastError;
-  }
-
-  start(): void {
-    this.refresher.request();
-  }
-
-  stop(): void {
+  override stop(): void {
     this.stopped = true;
-    this.refresher.stop();
+    super.stop();
     for (const { asking, hearing } of this.sentinels.values()) {
       asking?.then((client) => client.close()).catch(() => {});
       hearing?.close();
     }
-  }
-
-  request(): void {
-    this.refresher.request();
   }
 
   private learn(address: Address): void {
@@ -110,7 +87,7 @@ export class SentinelHosts implements HostSource {
 
   // ---------------------------------------------------------------- refreshing
 
-  private async refresh(): Promise<void> {
+  protected async refresh(): Promise<void> {
     // Whoever is known hears of failovers; a Sentinel that is down does not hold the others up.
     for (const sentinel of this.sentinels.values()) void this.hear(sentinel);
     const errors: string[] = [];
@@ -263,7 +240,7 @@ export class SentinelHosts implements HostSource {
       master: name,
       address: `${host}:${port}`,
     });
-    this.refresher.request();
+    this.request();
   }
 }
 
