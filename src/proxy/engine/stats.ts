@@ -1,7 +1,9 @@
+import { HISTOGRAM_LENGTH } from './observe/histogram.js';
+
 /**
  * Counters of one worker, in a typed array that the main thread can read while the worker writes. Names are Envoy's
  * (https://www.envoyproxy.io/docs/envoy/latest/configuration/listeners/network_filters/redis_proxy_filter#statistics)
- * where it has one. Bytes are bytes; everything else is a count.
+ * where it has one. Bytes are bytes; everything else is a count. Histograms of times stand behind them.
  */
 const DOWNSTREAM = [
   'downstream_cx_active',
@@ -16,6 +18,7 @@ const DOWNSTREAM = [
   'downstream_rq_active',
   'downstream_rq_total',
   'downstream_rq_too_large',
+  'downstream_rq_slow',
   'downstream_auth_failure',
   'downstream_pubsub_subscriptions_active',
   'downstream_pubsub_messages_total',
@@ -49,6 +52,7 @@ const UPSTREAM = [
   'upstream_rq_moved',
   'upstream_rq_ask',
   'upstream_rq_tryagain',
+  'upstream_rq_error',
   'upstream_rq_failure',
   'upstream_pubsub_subscriptions_active',
   'upstream_pubsub_messages_total',
@@ -89,17 +93,45 @@ export const COMMAND_STATS = 2;
 /** Commands that modules bring and that are learned from the upstream; those above are not counted one by one. */
 export const LEARNED_COMMANDS_MAX = 1024;
 
-/** Numbers in one worker's array, for a generated table of `commands` entries and so many upstream clusters. */
+/**
+ * One worker's numbers: the counters (those of the first cluster among them), the commands' counters, the time of all
+ * commands together, the time of each command, and then for each cluster its counters and its time. What is never
+ * written takes no memory. `commands` is the length of the generated table.
+ */
+function timesStart(commands: number): number {
+  return COUNTER_NAMES.length + (commands + LEARNED_COMMANDS_MAX) * COMMAND_STATS;
+}
+
+const CLUSTER_NUMBERS = UPSTREAM.length + HISTOGRAM_LENGTH;
+
+function clusterStart(commands: number, cluster: number): number {
+  return commandTimesAt(commands, commands + LEARNED_COMMANDS_MAX) + cluster * CLUSTER_NUMBERS;
+}
+
+/** Numbers in one worker's array, for so many upstream clusters. */
 export function statsLength(commands: number, clusters = 1): number {
-  return (
-    COUNTER_NAMES.length + (commands + LEARNED_COMMANDS_MAX) * COMMAND_STATS + (clusters - 1) * UPSTREAM_COUNTERS.length
-  );
+  return clusterStart(commands, clusters);
 }
 
 /** What to add to the index of an upstream counter for the cluster with that number; 0 for the first. */
 export function clusterStatsOffset(commands: number, cluster: number): number {
   if (cluster === 0) return 0;
-  return statsLength(commands, cluster) - DOWNSTREAM_COUNTERS.length;
+  return clusterStart(commands, cluster) - DOWNSTREAM.length;
+}
+
+/** Where the histogram of a cluster's upstream time begins. */
+export function upstreamTimesAt(commands: number, cluster: number): number {
+  return clusterStart(commands, cluster) + UPSTREAM.length;
+}
+
+/** Where the histogram of the downstream time begins: of commands that are not counted one by one. */
+export function downstreamTimesAt(commands: number): number {
+  return timesStart(commands);
+}
+
+/** Where the histogram of one command's downstream time begins. */
+export function commandTimesAt(commands: number, id: number): number {
+  return timesStart(commands) + (1 + id) * HISTOGRAM_LENGTH;
 }
 
 /** Index of a command's `total`; its `error` follows. */

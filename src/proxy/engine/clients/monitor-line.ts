@@ -20,7 +20,7 @@ export function monitorLine(
 ): string {
   const seconds = Math.floor(unixMilliseconds / 1000);
   const micros = Math.floor((unixMilliseconds - seconds * 1000) * 1000);
-  const secret = secrets(name, bytes, frame);
+  const secret = secretArguments(name, bytes, frame);
   let line = `+${seconds}.${String(micros).padStart(6, '0')} [0 ${address}]`;
   const shown = Math.min(frame.count, ARGUMENTS_MAX);
   for (let i = 0; i < shown; i++) {
@@ -31,7 +31,7 @@ export function monitorLine(
 }
 
 /** Indices of arguments that nobody may see; null when there are none. */
-function secrets(name: string, bytes: Bytes, frame: RequestFrame): Set<number> | null {
+export function secretArguments(name: string, bytes: Bytes, frame: RequestFrame): Set<number> | null {
   if (name === 'auth') return from(1, frame.count);
   if (name !== 'hello' && name !== 'migrate') return null;
   const is = (i: number, word: string) => equalsIgnoreCase(bytes, frame.starts[i], frame.ends[i], word);

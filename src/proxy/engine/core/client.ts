@@ -254,12 +254,14 @@ export class Client {
   /** The oldest command is answered: its reply is in the output. Gives out the replies that waited behind it. */
   advance(): void {
     let request = this.head as Request;
+    const { observer } = this.core;
     for (;;) {
       const next = request.next;
       this.head = next;
       this.pending--;
       this.core.stats[Counter.downstream_rq_active]--;
       if (request.held !== 0) this.core.replies.unhold(request);
+      observer.answered(request);
       releaseRequest(request);
       if (next === null) {
         this.tail = null;

@@ -5,6 +5,7 @@ import { Registry } from '../clients/registry.js';
 import { Catalog, type CommandEntry } from '../commands/catalog.js';
 import { OWN_COMMANDS } from '../commands/own.js';
 import { COMMANDS } from '../commands/table.generated.js';
+import { Observer } from '../observe/observer.js';
 import { Sampler } from '../observe/sampler.js';
 import { Hub } from '../pubsub/hub.js';
 import { bulk } from '../resp/encode.js';
@@ -62,6 +63,8 @@ export class Core {
   attention = 0;
   /** Chooses commands to look at. */
   readonly sampler = new Sampler(() => this.random());
+  /** What takes how long, and what stands out. */
+  readonly observer: Observer;
   readonly pause = new Pause(this);
   readonly monitors: Monitors;
   readonly replies = new Replies(this);
@@ -116,6 +119,7 @@ export class Core {
     this.startedMs = this.nowMs = runtime.now();
     this.deadlines = new Deadlines(this.nowMs);
     this.scripting = new Scripting(this);
+    this.observer = new Observer(this);
     this.monitors = new Monitors(this);
     new Registry(this);
     const { routers, numbered, router, routing } = upstreams(this, { settings, limits, clusters }, null);
@@ -204,6 +208,7 @@ export class Core {
     for (const router of this.routers) router.tick();
     if (this.retiring.size > 0) tickRetiring(this);
     this.slowClients.tick();
+    this.observer.tick();
     this.pause.tick();
     this.pubsub.tick();
     this.deadlines.tick(this.nowMs);

@@ -86,10 +86,12 @@ export class Lane {
     }
     const bytes = request.bytes as Bytes;
     const size = request.end - request.start;
+    if (size >= this.core.observer.bigBytes) this.core.observer.bigRequest(request, size);
     this.output.append(bytes, request.start, request.end);
     this.appended += size;
     request.sentEnd = this.appended;
     request.state = RequestState.sent;
+    request.sentMs = this.core.nowMs;
     request.attempts++;
     this.fifo.push(request);
     if (request.entry !== null && !request.entry.repeatable) this.noteWriter(request);
@@ -340,6 +342,7 @@ export class Lane {
       const placeholder = acquireRequest();
       placeholder.sentEnd = request.sentEnd;
       placeholder.startedMs = request.startedMs;
+      placeholder.sentMs = request.sentMs;
       placeholder.state = RequestState.sent;
       placeholder.replies = request.replies;
       placeholder.router = this.router;

@@ -28,6 +28,7 @@ export class Replies {
       if (request.entry?.route === Route.scripting && this.core.scripting.recovers(request, bytes, start, end, lane)) {
         return;
       }
+      (request.router ?? this.core.router).count(Counter.upstream_rq_error);
       this.deliver(request, bytes, start, end, true);
       return;
     }
@@ -56,6 +57,7 @@ export class Replies {
       return;
     }
     this.keepReply(request, bytes, start, end);
+    this.core.observer.kept(request);
     request.state = RequestState.done;
     this.hold(request, end - start);
   }
@@ -101,6 +103,8 @@ export class Replies {
     if (part.earlier !== null) this.joinParts(part);
     part.state = RequestState.done;
     const parent = part.parent as Request;
+    this.core.observer.kept(part);
+    if (part.upstreamMs > parent.upstreamMs) parent.upstreamMs = part.upstreamMs;
     const { task, fanout } = parent;
     if (task !== null) {
       this.unhold(part);

@@ -1,4 +1,5 @@
 import type { Bytes } from '../bytes.js';
+import { COMMANDS } from '../commands/table.generated.js';
 import {
   flatArrayEnd,
   flatReplyEnd,
@@ -7,6 +8,7 @@ import {
   ReplyFramer,
   shortReplyEnd,
 } from '../resp/reply-framer.js';
+import { upstreamTimesAt } from '../stats.js';
 import type { Client } from './client.js';
 import type { Core } from './core.js';
 import type { RequestFifo } from './fifo.js';
@@ -33,12 +35,18 @@ export class ReplyReader {
   private errorCarry: Bytes | null = null;
   /** Replies that are still to come of the batch that is being read. */
   private left = 0;
+  /** Bytes that came in earlier chunks, of the reply that is being read. */
+  private cameBytes = 0;
+  /** Where the times of the node's answers are counted. A connection that is lent waits for other clients: below 0. */
+  private readonly timesAt: number;
 
   constructor(
     private readonly core: Core,
     private readonly lane: Lane,
     private readonly fifo: RequestFifo,
-  ) {}
+  ) {
+    this.timesAt = lane.pool === null ? upstreamTimesAt(COMMANDS.length, lane.router.index) : -1;
+  }
 
   /** Forgets a reply that will not be finished. */
   reset(): void {
@@ -46,6 +54,7 @@ export class ReplyReader {
     this.inPush = false;
     this.errorCarry = null;
     this.left = 0;
+    this.cameBytes = 0;
   }
 
   /** Reads the replies in `bytes[at, end)`; the last one may go on in the next chunk. */
@@ -86,13 +95,20 @@ export class ReplyReader {
       }
       const request = fifo.peek();
       if (next === REPLY_INCOMPLETE) {
+        this.cameBytes += end - start;
         this.partial(request, bytes, start, end, fresh);
         return;
       }
       fifo.shift();
       at = next;
-      if (fresh) this.core.replies.complete(request, bytes, start, next, this.lane);
-      else this.completeParts(request, bytes, start, next);
+      if (fresh) {
+        this.core.observer.replied(request, next - start, this.timesAt);
+        this.core.replies.complete(request, bytes, start, next, this.lane);
+      } else {
+        this.core.observer.replied(request, this.cameBytes + next - start, this.timesAt);
+        this.cameBytes = 0;
+        this.completeParts(request, bytes, start, next);
+      }
     }
   }
 
@@ -123,6 +139,7 @@ export class ReplyReader {
       at = next;
       if (--this.left === 0) {
         this.fifo.shift();
+        this.core.observer.replied(request, 0, this.timesAt);
         this.core.replies.deliver(request, bytes, start, at, false);
         return at;
       }

@@ -57,6 +57,9 @@ export class Request {
   proto = 2;
   /** When it arrived, in the runtime's milliseconds. */
   startedMs = 0;
+  /** When it was last put into a connection's output, and how long the node then took to answer. */
+  sentMs = 0;
+  upstreamMs = 0;
   /** Goes up with every command: of two commands, the later one has the larger. */
   order = 0;
   /** How often it has been sent. */
@@ -149,6 +152,7 @@ export function releaseRequest(request: Request): void {
   request.lost = Lost.no;
   request.silent = false;
   request.attempts = 0;
+  request.upstreamMs = 0;
   request.asking = false;
   request.reply = null;
   request.earlier = null;

@@ -1,3 +1,4 @@
+import type { ObserveSettings } from '../observe/settings.js';
 import type { ReadPolicy, RouteTable } from '../routing/table.js';
 
 /** What a worker is told about its listener. Secrets are in memory only. */
@@ -17,6 +18,8 @@ export interface WorkerSettings {
   readonly processId: number;
   /** Everything to the first cluster when not given. */
   readonly routes?: RouteTable;
+  /** Only the times when not given. */
+  readonly observe?: ObserveSettings;
 }
 
 /** What a worker is told about one upstream cluster. */
