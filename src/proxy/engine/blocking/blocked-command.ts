@@ -78,7 +78,7 @@ export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
       this.later();
       return;
     }
-    const lane = this.router.dedicated.acquire(node, this.parent.proto, this);
+    const lane = this.router.dedicated.acquire(node, this.parent.laneId, this);
     if (lane === null) {
       this.finish(this.core.texts.tooManyDedicated, true);
       return;

@@ -7,6 +7,7 @@ import { masterOf } from '../core/dedicated.js';
 import type { Handler } from '../core/handlers.js';
 import { Hold } from '../core/hold.js';
 import { type Lane, LaneState } from '../core/lane.js';
+import { withProto } from '../core/lane-id.js';
 import type { Request } from '../core/request.js';
 import type { Router } from '../core/router.js';
 import { beginTask, finishTask, sendPart, type Task } from '../core/task.js';
@@ -17,8 +18,6 @@ import { Counter } from '../stats.js';
 import { KeptCommand } from './arguments.js';
 import { type Blocked, UNBLOCKED, waits } from './waits.js';
 
-/** Replies of WAIT and WAITAOF are the same in both RESP versions. */
-const PROTO = 2;
 /** Names that are tried for a key of a node's own. */
 const NAMES_MAX = 200_000;
 /** Replies to `marker`. */
@@ -80,8 +79,8 @@ class ReplicaWait implements Task, Scheduled, Blocked {
   }
 
   private ask({ router, node }: Target, number: number, command: KeptCommand, mark: boolean): void {
-    // A connection remembers what was written over it, by whomever.
-    const lane = router.dedicated.acquire(node, PROTO, null, !mark);
+    // A connection remembers what was written over it, by whomever. The replies are the same in both RESP versions.
+    const lane = router.dedicated.acquire(node, withProto(this.parent.laneId, 2), null, !mark);
     if (lane === null) {
       this.error ??= this.core.texts.tooManyDedicated;
       return;

@@ -68,7 +68,7 @@ export class Gather implements ShardTask {
       const nodes = allNodes(router);
       this.expect(nodes);
       for (let i = 0; i < nodes.length; i++) {
-        const lane = nodes[i].lane(parent.proto);
+        const lane = nodes[i].lane(parent.laneId);
         sendPart(parent, { ...this.command, router, lane, pinned: true, index: i });
       }
       return;

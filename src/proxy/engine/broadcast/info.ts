@@ -4,6 +4,7 @@ import type { Client } from '../core/client.js';
 import type { Core } from '../core/core.js';
 import type { Handler } from '../core/handlers.js';
 import { LaneState } from '../core/lane.js';
+import { withProto } from '../core/lane-id.js';
 import { refuse } from '../core/refuse.js';
 import type { Request } from '../core/request.js';
 import type { Router } from '../core/router.js';
@@ -89,7 +90,7 @@ class InfoTask implements Task {
     this.shards = shards.length;
     // INFO's text is the same in both versions of RESP; RESP2's connections are the ones that are always there.
     const lanes = shards
-      .map(({ nodeIndex }) => router.nodeAt(nodeIndex)?.lane(2))
+      .map(({ nodeIndex }) => router.nodeAt(nodeIndex)?.lane(withProto(parent.laneId, 2)))
       .filter((lane) => lane !== undefined && (lane.state === LaneState.ready || lane.failures === 0));
     this.remaining = lanes.length;
     if (lanes.length === 0) {

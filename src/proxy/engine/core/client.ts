@@ -1,3 +1,5 @@
+import type { Identity } from '../access/identity.js';
+import type { User } from '../access/user.js';
 import type { Bytes } from '../bytes.js';
 import { ClientDetails, Muted, silenced } from '../clients/details.js';
 import type { CommandEntry } from '../commands/catalog.js';
@@ -8,6 +10,7 @@ import { dispatch } from './dispatch.js';
 import type { Guard } from './guard.js';
 import { Hold, isRead, WATCHED } from './hold.js';
 import { detach, join, LARGE_REQUEST_BYTES, type LargeRequest, requestLimits } from './input.js';
+import { laneId, protoOf, withProto } from './lane-id.js';
 import { beginLarge, dropLarge, readLarge } from './large.js';
 import { FAREWELL_MS } from './limits.js';
 import type { Mode } from './mode.js';
@@ -25,10 +28,14 @@ export class Client {
   private tail: Request | null = null;
   pending = 0;
 
-  /** 2 or 3. */
-  proto = 2;
-  authenticated: boolean;
+  /** Which of a node's connections its commands take (lane-id.ts). */
+  laneId = 0;
+  /** The user of Redis's whose rights its commands run with; null: the proxy's own. */
+  identity: Identity | null = null;
+  authenticated = false;
   user = 'default';
+  /** The proxy's user that it is; null before the login, and when it is none of the proxy's own. */
+  account: User | null = null;
   readonly details = new ClientDetails();
   /** The last command that it gave. */
   lastEntry: CommandEntry | null = null;
@@ -76,9 +83,19 @@ export class Client {
   ) {
     this.output = new Output(core.clientBuffers);
     this.outputBytesMax = core.limits.clientOutputBytesMax;
-    this.authenticated = !core.settings.authRequired;
+    this.laneId = laneId(core.identities.nobody, 2);
     this.createdMs = this.lastActiveMs = core.nowMs;
     this.mapVersion = core.mapVersion();
+    core.access.welcome(this);
+  }
+
+  /** 2 or 3. */
+  get proto(): number {
+    return protoOf(this.laneId);
+  }
+
+  set proto(proto: number) {
+    this.laneId = withProto(this.laneId, proto);
   }
 
   /** The newest command without an answer. */

@@ -1,3 +1,5 @@
+import { Access } from '../access/access.js';
+import { Identities } from '../access/identities.js';
 import { type Bytes, utf8Bytes } from '../bytes.js';
 import { Monitors } from '../clients/monitors.js';
 import { Pause } from '../clients/pause.js';
@@ -17,6 +19,7 @@ import { tickRetiring, upstreams } from './configure.js';
 import { Deadlines } from './deadlines.js';
 import { hearDepartures } from './departed.js';
 import type { ClusterFacts } from './facts.js';
+import { Guards } from './guards.js';
 import { Hold } from './hold.js';
 import type { Lane } from './lane.js';
 import { FAREWELL_MS, FLUSHES_PER_TURN, type Limits } from './limits.js';
@@ -70,6 +73,12 @@ export class Core {
   readonly replies = new Replies(this);
   readonly retries = new Retries(this);
   readonly slowClients = new SlowClients(this);
+  /** Users of Redis's that clients are logged in as. */
+  readonly identities = new Identities(this);
+  /** What looks at clients' commands before they are served. */
+  readonly guards = new Guards();
+  /** Who may log in, and do what. */
+  readonly access: Access;
   /** Subscriptions of this worker's clients. */
   readonly pubsub: Hub;
   readonly clients = new Set<Client>();
@@ -118,6 +127,7 @@ export class Core {
     this.upstreamBuffers = new BufferPool(runtime.allocate, UPSTREAM_BUFFER_BYTES, POOLED_BUFFERS_MAX);
     this.startedMs = this.nowMs = runtime.now();
     this.deadlines = new Deadlines(this.nowMs);
+    this.access = new Access(this);
     this.scripting = new Scripting(this);
     this.observer = new Observer(this);
     this.monitors = new Monitors(this);
@@ -211,6 +221,7 @@ export class Core {
     this.observer.tick();
     this.pause.tick();
     this.pubsub.tick();
+    this.identities.tick();
     this.deadlines.tick(this.nowMs);
     if (this.finished.size > 0) this.dismiss();
   }
@@ -273,6 +284,7 @@ export class Core {
       lane.pool.lost(lane);
       return;
     }
+    if (lane.retired) return;
     lane.router.requestRefresh(reason);
     lane.router.laneLost(lane);
   }

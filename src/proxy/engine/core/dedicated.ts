@@ -43,8 +43,8 @@ export function masterOf(router: Router, slot: number): UpstreamNode | null {
 
 /** What is kept for one node. */
 class NodeShelf {
-  /** By RESP version, newest last. */
-  readonly idle: [Idle[], Idle[]] = [[], []];
+  /** By their numbers (lane-id.ts), newest last. */
+  readonly idle = new Map<number, Idle[]>();
   /** Attempts to connect that are going on. */
   connecting = 0;
   /** Lanes that wait until they may try. */
@@ -54,7 +54,7 @@ class NodeShelf {
   retryAtMs = 0;
 
   get unused(): boolean {
-    return this.connecting === 0 && this.queue.size === 0 && this.idle.every((lanes) => lanes.length === 0);
+    return this.connecting === 0 && this.queue.size === 0 && this.idle.size === 0;
   }
 }
 
@@ -94,28 +94,30 @@ export class DedicatedPool {
   }
 
   /**
-   * Lends a connection to a node, for replies of a RESP version: an idle one, or a new one which connects when something
-   * is sent over it. Null when the worker has as many as it may (`max_dedicated_connections`), which is counted.
+   * Lends a connection to a node, with the number that a shared one would have (lane-id.ts): an idle one, or a new one
+   * which connects when something is sent over it. Null when the worker has as many as it may (`max_dedicated_connections`), which is counted.
    * @param fresh it must be new: what others have done on it makes a difference
    */
-  acquire(node: UpstreamNode, proto: number, user: DedicatedUser | null = null, fresh = false): Lane | null {
-    const idle = fresh ? undefined : this.shelf(node).idle[proto - 2].pop();
-    const lane = idle?.lane ?? this.create(node, proto);
+  acquire(node: UpstreamNode, id: number, user: DedicatedUser | null = null, fresh = false): Lane | null {
+    const idle = fresh ? undefined : this.shelf(node).idle.get(id)?.pop();
+    const lane = idle?.lane ?? this.create(node, id);
     if (lane === null) {
       this.router.count(Counter.upstream_cx_dedicated_overflow);
       return null;
     }
     if (lane.state === LaneState.ready) this.idleCount--;
+    lane.inFlightMax = this.router.health.roomOf(lane);
     this.lent.set(lane, new Lent(this, lane, user));
     this.router.add(Counter.upstream_cx_dedicated_active, 1);
     return lane;
   }
 
-  private create(node: UpstreamNode, proto: number): Lane | null {
+  private create(node: UpstreamNode, id: number): Lane | null {
     const most = this.router.settings.dedicatedMax ?? this.core.limits.dedicatedMax;
     if (this.lent.size + this.idleCount >= most && !this.closeOneIdle()) return null;
+    if (!this.router.health.breakers.admitsConnection(false) && !this.closeOneIdle()) return null;
     this.router.count(Counter.upstream_cx_dedicated_total);
-    return new Lane(this.core, node, proto, false, this);
+    return new Lane(this.core, node, id, false, this);
   }
 
   /** Takes a connection back for others. It must be clean: whatever was sent over it leaves no state behind. */
@@ -126,7 +128,9 @@ export class DedicatedPool {
       return;
     }
     this.forgetUser(lane);
-    const idle = this.shelf(lane.node).idle[lane.proto - 2];
+    const shelf = this.shelf(lane.node);
+    const idle = shelf.idle.get(lane.id) ?? [];
+    shelf.idle.set(lane.id, idle);
     idle.push({ lane, sinceMs: this.core.nowMs });
     this.idleCount++;
     if (idle.length > this.core.limits.dedicatedIdleMax) this.close((idle.shift() as Idle).lane);
@@ -156,7 +160,7 @@ export class DedicatedPool {
 
   private closeOneIdle(): boolean {
     for (const { idle } of this.shelves.values()) {
-      for (const lanes of idle) {
+      for (const lanes of idle.values()) {
         const oldest = lanes.shift();
         if (oldest === undefined) continue;
         this.close(oldest.lane);
@@ -170,6 +174,39 @@ export class DedicatedPool {
   end(): void {
     for (const lane of [...this.lent.keys()]) this.discard(lane);
     while (this.closeOneIdle()) {}
+  }
+
+  /** The node does not answer: gives up connections to it that have said nothing since then, and those nobody has. */
+  doubt(node: UpstreamNode, beforeMs: number): void {
+    for (const lanes of this.shelves.get(node)?.idle.values() ?? []) {
+      for (const { lane } of lanes.splice(0)) this.close(lane);
+    }
+    for (const lane of [...this.lent.keys()]) {
+      if (lane.node === node && lane.quietSince(beforeMs)) lane.terminate('the node does not answer its health check');
+    }
+  }
+
+  /** Adds the nodes that one user has such connections to. */
+  nodesOf(identity: object, nodes: Set<UpstreamNode>): void {
+    for (const lane of this.lent.keys()) if (lane.identity === identity) nodes.add(lane.node);
+    for (const [node, { idle }] of this.shelves) {
+      for (const [first] of idle.values()) if (first?.lane.identity === identity) nodes.add(node);
+    }
+  }
+
+  /** Closes the connections of one user, to one node or to all. */
+  closeUser(identity: object, node: UpstreamNode | null, reason: string): void {
+    for (const [at, shelf] of this.shelves) {
+      if (node !== null && at !== node) continue;
+      for (const [id, lanes] of shelf.idle) {
+        if (lanes[0]?.lane.identity !== identity) continue;
+        shelf.idle.delete(id);
+        for (const { lane } of lanes) this.close(lane);
+      }
+    }
+    for (const lane of [...this.lent.keys()]) {
+      if (lane.identity === identity && (node === null || lane.node === node)) lane.terminate(reason);
+    }
   }
 
   private shelf(node: UpstreamNode): NodeShelf {
@@ -223,7 +260,7 @@ export class DedicatedPool {
       this.failWaiting(lane);
       return;
     }
-    const idle = shelf.idle[lane.proto - 2];
+    const idle = shelf.idle.get(lane.id) ?? [];
     const at = idle.findIndex((each) => each.lane === lane);
     if (at < 0) return;
     idle.splice(at, 1);
@@ -294,6 +331,7 @@ export class DedicatedPool {
     for (const lane of this.connecting) {
       if (nowMs - lane.connectStartedMs < this.router.settings.connectTimeoutMs) continue;
       this.router.count(Counter.upstream_cx_connect_timeout);
+      this.router.health.failed(lane.node);
       lane.terminate('connect timeout');
     }
   }
@@ -308,10 +346,11 @@ export class DedicatedPool {
   /** Looks after the idle connections to a node, and after what waits until it can be reached. */
   private look(node: UpstreamNode, shelf: NodeShelf): void {
     const { nowMs, limits } = this.core;
-    for (const lanes of shelf.idle) {
+    for (const [id, lanes] of shelf.idle) {
       while (lanes.length > 0 && (nowMs - lanes[0].sinceMs >= limits.dedicatedIdleMs || !this.router.knows(node))) {
         this.close((lanes.shift() as Idle).lane);
       }
+      if (lanes.length === 0) shelf.idle.delete(id);
     }
     // What waits for a node that cannot be reached need not, once another has its slots.
     if (shelf.failures > 0 && !node.master) {

@@ -102,7 +102,7 @@ export class Fanout {
     again.end = this.commandAt[group + 1];
     again.router = part.router;
     again.slot = this.slots[group];
-    again.proto = part.proto;
+    again.laneId = part.laneId;
     again.startedMs = part.startedMs;
     again.parent = parent;
     again.firstGroup = group;

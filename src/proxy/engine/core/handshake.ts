@@ -6,6 +6,9 @@ export const HANDSHAKE_INCOMPLETE = -1;
 /** `Handshake.feed`: the upstream refused, or does not speak RESP; `error` says which. */
 export const HANDSHAKE_FAILED = -2;
 
+/** Redis does not accept the user or the password. */
+const REFUSED = /^(WRONGPASS|NOAUTH|ERR invalid password|ERR AUTH )/;
+
 /** An error is kept up to this length. */
 const ERROR_BYTES_MAX = 512;
 
@@ -13,6 +16,8 @@ const ERROR_BYTES_MAX = 512;
 export class Handshake {
   error = '';
   private readonly framer = new ReplyFramer();
+  /** It is the login that was refused; all replies have come, and the connection can be used for another one. */
+  loginRefused = false;
   private inError = false;
 
   constructor(private replies: number) {}
@@ -29,16 +34,18 @@ export class Handshake {
         this.error = 'it does not speak RESP';
         return HANDSHAKE_FAILED;
       }
-      if (this.inError) {
+      // What follows a refused login is refused as well; the first error says why.
+      if (this.inError && !this.loginRefused) {
         this.error += latin1(bytes, start, at < 0 ? end : at);
         if (at >= 0 || this.error.length > ERROR_BYTES_MAX) {
           this.error = this.error.slice(1, ERROR_BYTES_MAX).trimEnd();
-          return HANDSHAKE_FAILED;
+          this.loginRefused = at >= 0 && REFUSED.test(this.error);
+          if (!this.loginRefused) return HANDSHAKE_FAILED;
         }
       }
       if (at < 0) return HANDSHAKE_INCOMPLETE;
       this.replies--;
     }
-    return at;
+    return this.loginRefused ? HANDSHAKE_FAILED : at;
   }
 }

@@ -1,3 +1,4 @@
+import type { Identity } from '../access/identity.js';
 import type { Bytes } from '../bytes.js';
 import { Counter } from '../stats.js';
 import { Attempt } from './attempt.js';
@@ -5,9 +6,12 @@ import type { Client } from './client.js';
 import type { Core } from './core.js';
 import type { DedicatedPool } from './dedicated.js';
 import { RequestFifo } from './fifo.js';
+import type { Greeting } from './greeting.js';
 import { HANDSHAKE_FAILED, HANDSHAKE_INCOMPLETE, Handshake } from './handshake.js';
 import { Hold } from './hold.js';
+import { protoOf } from './lane-id.js';
 import { WAITING_HOLD_SHARE } from './limits.js';
+import { refusedAtHandshake } from './login.js';
 import { Output } from './output.js';
 import { ReplyReader } from './reply-reader.js';
 import { acquireRequest, type Request, RequestState, releaseRequest } from './request.js';
@@ -18,7 +22,7 @@ import type { UpstreamNode } from './upstream-node.js';
 export const LaneState = { idle: 0, connecting: 1, handshake: 2, ready: 3 } as const;
 
 /**
- * The one connection of this worker to one upstream node, for one RESP version. Everyone's ordinary commands share it;
+ * The one connection of this worker to one upstream node, for one user and RESP version. Everyone's ordinary commands share it;
  * replies come in the order of the commands. It reconnects by itself while somebody waits for it.
  */
 export class Lane {
@@ -36,9 +40,20 @@ export class Lane {
   retryAtMs = 0;
   failures = 0;
   lastReceivedMs = 0;
+  private openedMs = 0;
   lastError = '';
   attempt: TransportEvents | null = null;
+  /** Commands that may be in flight; 0 while the node is not to be used. See `Health.roomOf`. */
+  inFlightMax: number;
 
+  /** 2 or 3. */
+  readonly proto: number;
+  /** As whom it logs in; null: as the proxy's own user. */
+  readonly identity: Identity | null;
+  /** The login with the password before the current one has been tried on this connection. */
+  triedPrevious = false;
+  /** Not one of the node's any more. */
+  retired = false;
   /** The cluster that the node belongs to. */
   readonly router: Router;
 
@@ -53,14 +68,18 @@ export class Lane {
   constructor(
     readonly core: Core,
     readonly node: UpstreamNode,
-    readonly proto: number,
+    /** See lane-id.ts. */
+    readonly id: number,
     /** Reads from a replica. */
     readonly readonly = false,
     /** Lends it to one client at a time; null: everyone shares it, and it reconnects by itself. */
     readonly pool: DedicatedPool | null = null,
   ) {
     this.router = node.router;
+    this.proto = protoOf(id);
+    this.identity = core.identities.ofLane(id);
     this.output = new Output(core.upstreamBuffers);
+    this.inFlightMax = node.router.health.roomOf(this);
     this.reader = new ReplyReader(core, this, this.fifo);
   }
 
@@ -70,11 +89,7 @@ export class Lane {
 
   /** True when a command can be appended now. */
   get open(): boolean {
-    return (
-      this.state === LaneState.ready &&
-      this.waiting.length === 0 &&
-      this.fifo.length < this.core.limits.upstreamInFlightMax
-    );
+    return this.state === LaneState.ready && this.waiting.length === 0 && this.fifo.length < this.inFlightMax;
   }
 
   // ---------------------------------------------------------------- sending
@@ -128,7 +143,7 @@ export class Lane {
   private relieve(): void {
     if (this.heldClients.size === 0) return;
     if (this.output.bytes * 2 >= this.core.limits.upstreamOutputBytesHigh) return;
-    if (this.waiting.length * WAITING_HOLD_SHARE * 2 >= this.core.limits.waitingMax) return;
+    if (this.waiting.length * WAITING_HOLD_SHARE * 2 >= this.router.health.breakers.pendingMax) return;
     this.releaseClients();
   }
 
@@ -166,6 +181,11 @@ export class Lane {
     if (this.state !== LaneState.idle || this.core.nowMs < this.retryAtMs) return;
     if (this.pool !== null) {
       if (!this.pool.mayConnect(this)) return;
+    } else if (!this.router.health.breakers.admitsConnection(this.node.unconnected)) {
+      this.retryAtMs = this.core.nowMs + this.core.limits.reconnectDelayMs;
+      return;
+    } else if (this.identity !== null) {
+      if (!this.core.identities.mayConnect(this)) return;
     } else if (!this.router.takeConnectToken()) {
       this.router.count(Counter.connection_rate_limited);
       this.retryAtMs = this.core.nowMs + this.core.limits.reconnectDelayMs;
@@ -174,29 +194,36 @@ export class Lane {
     this.state = LaneState.connecting;
     this.connectStartedMs = this.core.nowMs;
     this.attempt = new Attempt(this);
-    this.core.runtime.connect(this.node.host, this.node.port, this.attempt);
+    this.core.runtime.connect(this.node.host, this.node.port, this.attempt, this.router.index);
   }
 
   opened(transport: Transport): void {
     this.transport = transport;
-    this.lastReceivedMs = this.core.nowMs;
+    this.openedMs = this.core.nowMs;
     this.appended = 0;
     this.written = 0;
+    this.triedPrevious = false;
     this.router.count(Counter.upstream_cx_total);
     this.router.count(Counter.upstream_cx_active);
     this.state = LaneState.handshake;
-    const greeting = this.router.greeting(this.proto, this.readonly);
-    if (greeting.replies === 0) this.ready();
-    else {
-      this.handshake = new Handshake(greeting.replies);
-      this.output.append(greeting.bytes, 0, greeting.bytes.length);
-      this.appended += greeting.bytes.length;
-      this.flush();
+    this.greet(this.router.greeting(this.identity, this.proto, this.readonly));
+  }
+
+  /** Says what a connection says first. */
+  greet(greeting: Greeting): void {
+    if (greeting.replies === 0) {
+      this.ready();
+      return;
     }
+    this.handshake = new Handshake(greeting.replies);
+    this.output.append(greeting.bytes, 0, greeting.bytes.length);
+    this.appended += greeting.bytes.length;
+    this.flush();
   }
 
   private ready(): void {
     this.state = LaneState.ready;
+    if (this.identity !== null) this.core.identities.connected(this);
     if (this.lastError !== '') this.say('upstream connected again');
     this.failures = 0;
     this.lastError = '';
@@ -204,12 +231,21 @@ export class Lane {
     this.sendWaiting();
   }
 
+  get established(): boolean {
+    return this.state === LaneState.ready;
+  }
+
+  /** The node may be used again. */
+  goOn(): void {
+    if (this.state === LaneState.ready) this.sendWaiting();
+  }
+
   /** Sends what waits, in order, as far as the connection takes it. */
   private sendWaiting(): void {
     const waiting = this.waiting;
     if (waiting.length === 0) return;
     let at = 0;
-    for (; at < waiting.length && this.fifo.length < this.core.limits.upstreamInFlightMax; at++) {
+    for (; at < waiting.length && this.fifo.length < this.inFlightMax; at++) {
       const request = waiting[at];
       this.router.add(Counter.upstream_rq_pending_active, -1);
       if (request.client === null && request.parent === null) releaseRequest(request);
@@ -227,13 +263,14 @@ export class Lane {
 
   private say(message: string): void {
     // There may be thousands of the others.
-    if (this.pool !== null) return;
+    if (this.pool !== null || this.identity !== null) return;
     this.core.runtime.log('info', message, { upstream: this.node.address, reason: this.lastError });
   }
 
   /** Sets the lane back to idle, with a delay before the next attempt. */
   private disconnect(reason: string): void {
     const { reconnectDelayMs, reconnectDelayMaxMs } = this.core.limits;
+    if (this.identity !== null) this.core.identities.connected(this);
     this.state = LaneState.idle;
     this.attempt = null;
     this.handshake = null;
@@ -283,6 +320,15 @@ export class Lane {
     transport.terminate();
   }
 
+  /** Closes the connection of a user that the node does not accept, or that nobody is any more. */
+  retire(reason: string): void {
+    this.retired = true;
+    const waiting = this.takeWaiting();
+    this.router.add(Counter.upstream_rq_pending_active, -waiting.length);
+    this.terminate(reason);
+    for (const request of waiting) this.core.replies.fail(request, this.core.texts.upstreamFailure);
+  }
+
   drained(): void {
     this.output.blocked = false;
     this.flush();
@@ -299,9 +345,7 @@ export class Lane {
       at = this.handshake.feed(bytes, end);
       if (at === HANDSHAKE_INCOMPLETE) return;
       if (at === HANDSHAKE_FAILED) {
-        const { error } = this.handshake;
-        this.core.runtime.log('error', `the upstream refused the login: ${error}`, { upstream: this.node.address });
-        this.terminate(`login refused: ${error}`);
+        refusedAtHandshake(this, this.handshake);
         return;
       }
       this.handshake = null;
@@ -332,6 +376,7 @@ export class Lane {
 
   /** Gives up on commands that are older than `deadlineMs` allows. */
   expire(startedBeforeMs: number): void {
+    let expired = false;
     for (let i = 0; i < this.fifo.length; i++) {
       const request = this.fifo.at(i);
       // Not in this order: what was sent again is older than what stands before it.
@@ -348,7 +393,9 @@ export class Lane {
       placeholder.router = this.router;
       this.fifo.replace(i, placeholder);
       this.core.replies.timedOut(request);
+      expired = true;
     }
+    if (expired) this.router.health.failed(this.node);
     if (this.waiting.length === 0) return;
     const kept: Request[] = [];
     const late: Request[] = [];
@@ -374,6 +421,11 @@ export class Lane {
 
   /** True when the connection has been silent for that long with commands in flight. */
   silentSince(beforeMs: number): boolean {
-    return this.fifo.length > 0 && this.lastReceivedMs < beforeMs && this.fifo.peek().startedMs < beforeMs;
+    return this.quietSince(beforeMs) && this.fifo.peek().startedMs < beforeMs;
+  }
+
+  /** The same, though what is in flight may be a command that blocks. */
+  quietSince(beforeMs: number): boolean {
+    return this.fifo.length > 0 && Math.max(this.lastReceivedMs, this.openedMs) < beforeMs;
   }
 }

@@ -72,6 +72,10 @@ export interface Limits {
   readonly dedicatedIdleMax: number;
   /** How long one is kept that nobody needs. */
   readonly dedicatedIdleMs: number;
+  /** How long the connections of a user of Redis's are kept when no client is logged in as it any more. */
+  readonly upstreamUserIdleMs: number;
+  /** Attempts to make shared connections of users that go on at once. */
+  readonly upstreamUserConnectingMax: number;
   /** Attempts to make such connections to one node that go on at once. */
   readonly dedicatedConnectingMax: number;
   /** How often one command is sent in all, redirections and repetitions counted in. */
@@ -123,6 +127,8 @@ export const DEFAULT_WORKER_LIMITS: Limits = {
   dedicatedMax: 4096,
   dedicatedIdleMax: 64,
   dedicatedIdleMs: 30_000,
+  upstreamUserIdleMs: 30_000,
+  upstreamUserConnectingMax: 64,
   dedicatedConnectingMax: 64,
   attemptsMax: 64,
   upstreamUnknownMax: 64,

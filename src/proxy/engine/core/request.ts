@@ -2,6 +2,7 @@ import type { Bytes } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from './client.js';
 import type { Fanout } from './fanout.js';
+import { protoOf } from './lane-id.js';
 import type { Recovery } from './retries.js';
 import type { Router } from './router.js';
 import type { Task } from './task.js';
@@ -53,8 +54,8 @@ export class Request {
   lost: number = Lost.no;
   /** It only reads: where it may go, a number of `Read` (routing/table.ts). 0: to the master. */
   read = 0;
-  /** RESP version of the reply: 2 or 3. */
-  proto = 2;
+  /** Which of a node's connections it takes (lane-id.ts): by the RESP version of the reply, and by whose rights it runs. */
+  laneId = 0;
   /** When it arrived, in the runtime's milliseconds. */
   startedMs = 0;
   /** When it was last put into a connection's output, and how long the node then took to answer. */
@@ -93,6 +94,11 @@ export class Request {
   task: Task | null = null;
   /** … and on each of those. */
   parent: Request | null = null;
+
+  /** RESP version of the reply: 2 or 3. */
+  get proto(): number {
+    return protoOf(this.laneId);
+  }
 }
 
 /** Free requests kept for later; more are left to the garbage collector. */
@@ -120,6 +126,7 @@ export function requestFor(
   router: Router,
   slot: number,
   startedMs: number,
+  laneId: number,
 ): Request {
   const request = acquireRequest();
   request.entry = entry;
@@ -129,6 +136,7 @@ export function requestFor(
   request.router = router;
   request.slot = slot;
   request.startedMs = startedMs;
+  request.laneId = laneId;
   return request;
 }
 

@@ -36,6 +36,7 @@ export class Recovery {
   constructor(
     readonly owner: Client,
     readonly slot: number,
+    readonly router: Router,
   ) {}
 
   insert(turned: Turned): void {
@@ -83,7 +84,7 @@ export class Retries {
     }
     router.count(redirect.type === 'moved' ? Counter.upstream_rq_moved : Counter.upstream_rq_ask);
     if (request.attempts > QUICK_REDIRECTS) this.again(request, this.delayMs(request), null, false);
-    else this.again(request, 0, target.lane(request.proto), redirect.type === 'ask');
+    else this.again(request, 0, target.lane(request.laneId), redirect.type === 'ask');
     return true;
   }
 
@@ -168,6 +169,16 @@ export class Retries {
     }
   }
 
+  /** Commands of a cluster that are being sent again. */
+  outstanding(router: Router): number {
+    let count = 0;
+    for (const slots of this.recoveries.values()) {
+      for (const recovery of slots.values())
+        if (recovery.router === router) count += recovery.out + recovery.waiting.length;
+    }
+    return count;
+  }
+
   private delayMs(request: Request): number {
     const doubled = RETRY_DELAY_MS * 2 ** Math.min(Math.max(request.attempts - 1, 0), 8);
     return Math.min(RETRY_DELAY_MAX_MS, doubled) * (0.5 + this.core.random() / 2);
@@ -179,11 +190,15 @@ export class Retries {
       this.core.replies.fail(request, this.core.texts.upstreamFailure);
       return;
     }
+    if (request.recovery === null && !(request.router as Router).health.breakers.admitsRetry()) {
+      this.core.replies.fail(request, this.core.texts.upstreamFailure);
+      return;
+    }
     // What the client sends from now on must not overtake this command.
     owner.setHold(Hold.order);
     request.state = RequestState.waiting;
     request.asking = false;
-    const recovery = this.recoveryOf(owner, request.slot);
+    const recovery = this.recoveryOf(owner, request.slot, request.router as Router);
     if (request.recovery !== null) {
       request.recovery = null;
       recovery.out--;
@@ -193,7 +208,7 @@ export class Retries {
     this.schedule(recovery);
   }
 
-  private recoveryOf(owner: Client, slot: number): Recovery {
+  private recoveryOf(owner: Client, slot: number, router: Router): Recovery {
     let slots = this.recoveries.get(owner);
     if (slots === undefined) {
       slots = new Map();
@@ -201,7 +216,7 @@ export class Retries {
     }
     let recovery = slots.get(slot);
     if (recovery === undefined) {
-      recovery = new Recovery(owner, slot);
+      recovery = new Recovery(owner, slot, router);
       slots.set(slot, recovery);
     }
     return recovery;

@@ -1,3 +1,5 @@
+import type { Identity } from '../access/identity.js';
+import { Health } from '../health/health.js';
 import { Reads } from '../routing/reads.js';
 import { hasHost } from '../routing/reslot.js';
 import type { KeySpace } from '../sharding/key-space.js';
@@ -5,7 +7,7 @@ import { Counter } from '../stats.js';
 import type { Core } from './core.js';
 import { DedicatedPool } from './dedicated.js';
 import { type ClusterFacts, NO_FACTS } from './facts.js';
-import { type Greeting, makeGreeting } from './greeting.js';
+import { type Greeting, makeGreeting, makeUserGreeting } from './greeting.js';
 import { type Lane, LaneState } from './lane.js';
 import { WAITING_HOLD_SHARE } from './limits.js';
 import { Nodes } from './nodes.js';
@@ -60,6 +62,7 @@ export class Router {
   /** Of sharded servers: another one when hosts come or go. */
   keySpace: KeySpace;
   readonly slotMap: SlotMap;
+  readonly health = new Health(this);
   readonly reads = new Reads(this);
   readonly dedicated = new DedicatedPool(this);
   private connects: TokenBucket;
@@ -132,15 +135,20 @@ export class Router {
   }
 
   /** What a new connection says first, and how many replies that brings. */
-  greeting(proto: number, readonly: boolean): Greeting {
+  greeting(identity: Identity | null, proto: number, readonly: boolean): Greeting {
+    const asks = readonly && this.keySpace.clustered;
+    if (identity !== null) return makeUserGreeting(identity, proto, asks, this.core.runtime.allocate);
     const index = proto - 2 + (readonly ? 2 : 0);
-    let greeting = this.greetings[index];
-    if (greeting === undefined) {
-      const asks = readonly && this.keySpace.clustered;
-      greeting = makeGreeting(this.settings, proto, asks, this.core.runtime.allocate);
-      this.greetings[index] = greeting;
-    }
-    return greeting;
+    this.greetings[index] ??= makeGreeting(this.settings, proto, asks, this.core.runtime.allocate);
+    return this.greetings[index];
+  }
+
+  /** The same with the password before the current one; null when there is none. */
+  previousGreeting(proto: number, readonly: boolean): Greeting | null {
+    const { upstreamPreviousPassword: previous } = this.settings;
+    if (previous === undefined) return null;
+    const settings = { ...this.settings, upstreamPassword: previous };
+    return makeGreeting(settings, proto, readonly && this.keySpace.clustered, this.core.runtime.allocate);
   }
 
   /** The address of a node in the slot map; undefined when it is not known. */
@@ -149,8 +157,8 @@ export class Router {
   }
 
   /** The shared connection that a command for this slot takes now; null when the slot has no node. */
-  laneOf(slot: number, proto: number): Lane | null {
-    return this.byIndex[this.slotMap.nodeOf(slot)]?.lane(proto) ?? null;
+  laneOf(slot: number, id: number): Lane | null {
+    return this.byIndex[this.slotMap.nodeOf(slot)]?.lane(id) ?? null;
   }
 
   /** All masters, each with the lowest slot that it serves, in the order of these slots. */
@@ -178,7 +186,7 @@ export class Router {
       this.waitForTopology(request);
       return;
     }
-    const lane = node.lane(request.proto);
+    const lane = node.lane(request.laneId);
     if (lane.open) lane.send(request);
     else this.wait(lane, request);
   }
@@ -190,11 +198,14 @@ export class Router {
   }
 
   private wait(lane: Lane, request: Request): void {
-    const { waitingMax } = this.core.limits;
+    if (lane.identity?.closed || this.health.refuses(lane)) {
+      this.failNoUpstream(request);
+      return;
+    }
+    const { breakers } = this.health;
     // Long before there is no room, those who send are not read any more.
-    if (lane.waiting.length * WAITING_HOLD_SHARE >= waitingMax) lane.holdClient(request);
-    if (lane.waiting.length >= waitingMax) {
-      this.count(Counter.upstream_rq_pending_overflow);
+    if (lane.waiting.length * WAITING_HOLD_SHARE >= breakers.pendingMax) lane.holdClient(request);
+    if (!breakers.admitsPending(lane.waiting.length, request.end - request.start)) {
       this.core.replies.fail(request, this.core.texts.upstreamFailure);
       return;
     }
@@ -215,8 +226,7 @@ export class Router {
       this.failNoUpstream(request);
       return;
     }
-    if (this.unassigned.length >= this.core.limits.waitingMax) {
-      this.count(Counter.upstream_rq_pending_overflow);
+    if (!this.health.breakers.admitsPending(this.unassigned.length, request.end - request.start)) {
       this.core.replies.fail(request, this.core.texts.noUpstreamHost);
       return;
     }
@@ -232,7 +242,7 @@ export class Router {
     const { masters } = this;
     for (let tried = 0; tried < masters.length; tried++) {
       const node = masters[this.nextMaster++ % masters.length];
-      if (node.lane(2).state === LaneState.ready) return node;
+      if (node.lane(0).open) return node;
     }
     return masters[0];
   }
@@ -277,18 +287,18 @@ export class Router {
     this.masters = this.shards().map(({ node }) => node);
     const masters = new Set(this.masters);
     for (const node of this.known.all()) node.master = masters.has(node);
-    for (const node of masters) node.lane(2).connect();
+    for (const node of masters) node.lane(0).connect();
     this.dedicated.mapChanged();
     this.reroute();
   }
 
   /** Takes all waiting commands and routes them again, in their order. */
-  private reroute(): void {
+  reroute(): void {
     let waiting = this.unassigned;
     this.unassigned = [];
     for (const node of this.known.all()) {
       for (const lane of node.openLanes()) {
-        if (lane.waiting.length === 0 || lane.state === LaneState.ready) continue;
+        if (lane.waiting.length === 0 || (lane.established && lane.inFlightMax > 0)) continue;
         waiting = waiting.concat(lane.takeWaiting());
       }
     }
@@ -323,16 +333,18 @@ export class Router {
     const sweep = now - this.sweptMs >= SWEEP_INTERVAL_MS;
     for (const node of this.known.all()) {
       for (const lane of node.openLanes()) {
-        if (lane.state === LaneState.idle && (lane.waiting.length > 0 || (node.master && lane.proto === 2)))
+        if (lane.state === LaneState.idle && (lane.waiting.length > 0 || (node.master && lane.id === 0)))
           lane.connect();
         if (sweep) this.sweep(lane, now, startedBeforeMs);
       }
       if (sweep && !node.listed) this.retire(node);
     }
+    this.health.tick();
     this.reads.tick();
     if (!sweep) return;
     this.sweptMs = now;
     this.dedicated.tick();
+    this.health.sweep(this.unassigned);
     this.gauge();
     this.expireUnassigned(startedBeforeMs);
   }
@@ -341,6 +353,7 @@ export class Router {
     if (lane.state === LaneState.connecting || lane.state === LaneState.handshake) {
       if (now - lane.connectStartedMs >= this.settings.connectTimeoutMs) {
         this.count(Counter.upstream_cx_connect_timeout);
+        this.health.failed(lane.node);
         lane.terminate('connect timeout');
       }
     } else if (lane.pauses === 0 && lane.silentSince(startedBeforeMs - this.settings.opTimeoutMs)) {
@@ -348,7 +361,7 @@ export class Router {
     }
     lane.expire(startedBeforeMs);
     // Somebody waits for a node that is not there: the cluster may have given its slots to another by now.
-    if (lane.waiting.length > 0 && lane.state !== LaneState.ready) this.requestRefresh('connect_failed');
+    if (lane.waiting.length > 0 && !(lane.established && lane.inFlightMax > 0)) this.requestRefresh('connect_failed');
   }
 
   /** Closes what the topology no longer lists, when nobody uses it. */

@@ -17,8 +17,7 @@ export function send(
   router: Router,
   slot: number,
 ): void {
-  const request = requestFor(entry, bytes, start, end, router, slot, client.core.nowMs);
-  request.proto = client.proto;
+  const request = requestFor(entry, bytes, start, end, router, slot, client.core.nowMs, client.laneId);
   client.push(request);
   router.route(request);
 }

@@ -1,12 +1,13 @@
+import type { AccessSettings } from '../access/settings.js';
+import type { UpstreamAuthSettings } from '../access/settings-upstream.js';
+import type { BreakerSettings } from '../health/breakers.js';
 import type { ObserveSettings } from '../observe/settings.js';
 import type { ReadPolicy, RouteTable } from '../routing/table.js';
 
 /** What a worker is told about its listener. Secrets are in memory only. */
 export interface WorkerSettings {
-  /** A client must log in. */
-  readonly authRequired: boolean;
-  readonly authUsername: string;
-  readonly authPasswords: readonly string[];
+  /** Users; everybody may do everything when not given. */
+  readonly access?: AccessSettings;
   /** Commands that are refused otherwise and allowed here: `debug`, `cluster|failover`. */
   readonly adminCommands: readonly string[];
   /** The proxy's own version, for INFO and HELLO. */
@@ -18,6 +19,8 @@ export interface WorkerSettings {
   readonly processId: number;
   /** Everything to the first cluster when not given. */
   readonly routes?: RouteTable;
+  /** Redis checks clients' logins, and their commands run with their own users' rights. */
+  readonly upstreamAuth?: UpstreamAuthSettings | null;
   /** Only the times when not given. */
   readonly observe?: ObserveSettings;
 }
@@ -29,6 +32,8 @@ export interface ClusterSettings {
   readonly connectTimeoutMs: number;
   readonly upstreamUsername: string;
   readonly upstreamPassword: string;
+  /** The one before it, which is tried where a login with it is refused: passwords are not changed everywhere at once. */
+  readonly upstreamPreviousPassword?: string;
   /** Connections that are one client's own for a while, per worker; `dedicatedMax` of the limits when not given. */
   readonly dedicatedMax?: number;
   /** In place of `Limits.connectRatePerSecond` and `upstreamUnknownMax`. */
@@ -38,4 +43,8 @@ export interface ClusterSettings {
   readonly readPolicy?: ReadPolicy;
   /** Replicas are not read from before the main thread has said how far behind they are. */
   readonly lagBound?: boolean;
+  /** Bounds of the cluster's own, in place of the worker's limits. */
+  readonly breakers?: BreakerSettings;
+  /** The main thread wants to know of failures. */
+  readonly outlierDetection?: boolean;
 }

@@ -103,7 +103,7 @@ function splitRouted(
     slotOfKey[i] = router.keySpace.slotOf(bytes, frame.starts[arg], frame.ends[arg]);
     if (slotOfKey[i] !== slotOfKey[0] || router !== ways[0].router) same = false;
   }
-  if (mirrored) mirrorSplit(core, entry, bytes, start, frame, ways);
+  if (mirrored) mirrorSplit(client, entry, bytes, start, frame, ways);
   const [{ router, read }] = ways;
   if (same) sendRead(client, entry, bytes, start, frame.end, router, slotOfKey[0], entry.replicaSafe ? read : 0);
   else fanOut(client, entry, bytes, frame, keys, ways, 0);
@@ -126,7 +126,7 @@ function fanOut(
 
   const parent = acquireRequest();
   parent.entry = entry;
-  parent.proto = client.proto;
+  parent.laneId = client.laneId;
   parent.startedMs = core.nowMs;
   parent.fanout = fanout;
   client.push(parent);
@@ -142,7 +142,7 @@ function fanOut(
     part.read = way === null ? read : entry.replicaSafe ? way.read : 0;
     part.slot = fanout.slots[first];
     part.replies = fanout.firstOfBatch[b + 1] - first;
-    part.proto = client.proto;
+    part.laneId = client.laneId;
     part.startedMs = core.nowMs;
     part.parent = parent;
     part.firstGroup = first;

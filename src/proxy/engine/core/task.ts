@@ -23,7 +23,7 @@ export interface Task {
 export function beginTask(client: Client, entry: CommandEntry | null, task: Task): Request {
   const parent = acquireRequest();
   parent.entry = entry;
-  parent.proto = client.proto;
+  parent.laneId = client.laneId;
   parent.startedMs = client.core.nowMs;
   parent.task = task;
   client.push(parent);
@@ -64,7 +64,7 @@ export function sendPart(parent: Request, part: Part): void {
   request.end = part.end ?? part.bytes.length;
   request.router = part.router;
   request.slot = part.slot ?? -1;
-  request.proto = parent.proto;
+  request.laneId = parent.laneId;
   request.startedMs = part.startedMs ?? parent.startedMs;
   request.parent = parent;
   request.pinned = part.pinned === true;

@@ -1,5 +1,7 @@
+import { NodeHealth } from '../health/health.js';
 import type { Core } from './core.js';
-import { Lane } from './lane.js';
+import { Lane, LaneState } from './lane.js';
+import { LANES_PER_IDENTITY, READS } from './lane-id.js';
 import type { Router } from './router.js';
 
 /** Nodes that this thread has met; their bits are given out in turn. */
@@ -10,8 +12,12 @@ export class UpstreamNode {
   readonly address: string;
   /** Stands for it in the set of nodes that a client has written to; of more than 31 nodes, several share one. */
   readonly bit = 1 << (met++ % 31);
-  /** By RESP version, then the same with READONLY. */
-  private readonly lanes: (Lane | null)[] = [null, null, null, null];
+  /** The proxy's own, by their numbers (lane-id.ts). */
+  private readonly own: (Lane | null)[] = [null, null, null, null];
+  /** Those of users that Redis knows, in the same way. */
+  private readonly users = new Map<number, Lane>();
+  /** All of them. Another array when one is added or goes: whoever goes through it is not disturbed. */
+  private opened: readonly Lane[] = [];
   /** Listed in the topology; a node known only from a redirection is not. */
   listed = false;
   /** Owns slots; kept connected. */
@@ -24,6 +30,13 @@ export class UpstreamNode {
   local = false;
   /** Of a replica that turned a command away: no reads before this time. */
   restUntilMs = 0;
+  /** One of `NodeHealth`. */
+  health: number = NodeHealth.ok;
+  /** It does not answer its health check. */
+  silent = false;
+  /** Failures since it last said anything, and when the last one was. */
+  failuresInRow = 0;
+  failedMs = 0;
 
   constructor(
     private readonly core: Core,
@@ -34,26 +47,50 @@ export class UpstreamNode {
     this.address = formatAddress(host, port);
   }
 
-  /** The shared connection for replies of a RESP version. */
-  lane(proto: number): Lane {
-    const index = proto - 2;
-    return this.lanes[index] ?? this.open(proto, index, false);
+  /** The shared connection with a number (lane-id.ts). */
+  lane(id: number): Lane {
+    return (id < LANES_PER_IDENTITY ? this.own[id] : this.users.get(id)) ?? this.open(id);
   }
 
   /** The same for reads from a replica: it says READONLY first. */
-  replicaLane(proto: number): Lane {
-    return this.lanes[proto] ?? this.open(proto, proto, true);
+  replicaLane(id: number): Lane {
+    return this.lane(id + READS);
   }
 
-  private open(proto: number, index: number, readonly: boolean): Lane {
-    const lane = new Lane(this.core, this, proto, readonly);
-    this.lanes[index] = lane;
+  private open(id: number): Lane {
+    const lane = new Lane(this.core, this, id, (id & READS) !== 0);
+    if (lane.identity === null) this.own[id] = lane;
+    // What a user that is gone has left behind finds a connection that is never made.
+    else if (lane.identity.closed) return lane;
+    else this.users.set(id, lane);
+    this.opened = [...this.opened, lane];
     return lane;
   }
 
+  /** One user has shared connections to it. */
+  hasLanes(identity: object): boolean {
+    return this.opened.some((lane) => lane.identity === identity && lane.state !== LaneState.idle);
+  }
+
+  /** Closes the connections of one user. */
+  closeLanes(identity: object, reason: string): void {
+    const lanes = this.opened.filter((lane) => lane.identity === identity);
+    if (lanes.length === 0) return;
+    this.opened = this.opened.filter((lane) => lane.identity !== identity);
+    for (const lane of lanes) {
+      this.users.delete(lane.id);
+      lane.retire(reason);
+    }
+  }
+
+  /** This worker has no connection to it, and is not making one. */
+  get unconnected(): boolean {
+    return this.opened.every((lane) => lane.state === LaneState.idle);
+  }
+
   /** The lanes that have been used. */
-  *openLanes(): Generator<Lane> {
-    for (const lane of this.lanes) if (lane !== null) yield lane;
+  openLanes(): readonly Lane[] {
+    return this.opened;
   }
 }
 

@@ -1,4 +1,6 @@
+import type { Identity } from '../access/identity.js';
 import { type Bytes, latin1 } from '../bytes.js';
+import type { Greeting } from '../core/greeting.js';
 import { HANDSHAKE_FAILED, HANDSHAKE_INCOMPLETE, Handshake } from '../core/handshake.js';
 import { Output } from '../core/output.js';
 import type { Transport, TransportEvents } from '../core/runtime.js';
@@ -48,12 +50,16 @@ export class Feed implements MessageSink {
   private pingMs = 0;
   private silentSweeps = 0;
   private lastError = '';
+  /** The login with the password before the current one has been tried on this connection. */
+  private triedPrevious = false;
 
   private readonly batch: MessageBatch;
 
   constructor(
     private readonly hub: Hub,
     readonly node: UpstreamNode,
+    /** As whom it logs in; null: as the proxy's own user. */
+    readonly identity: Identity | null = null,
   ) {
     this.output = new Output(hub.core.upstreamBuffers);
     this.reader = new MessageReader(hub.core.runtime.allocate, this);
@@ -121,7 +127,9 @@ export class Feed implements MessageSink {
     const { core } = this.hub;
     if (this.state !== FeedState.idle || core.nowMs < this.retryAtMs) return;
     const { router } = this.node;
-    if (!router.takeConnectToken()) {
+    if (this.identity !== null) {
+      if (!core.identities.mayConnect(this)) return;
+    } else if (!router.takeConnectToken()) {
       router.count(Counter.connection_rate_limited);
       this.retryAtMs = core.nowMs + core.limits.reconnectDelayMs;
       return;
@@ -130,7 +138,7 @@ export class Feed implements MessageSink {
     this.connectStartedMs = core.nowMs;
     const attempt = new FeedAttempt(this, () => this.attempt === attempt);
     this.attempt = attempt;
-    core.runtime.connect(this.node.host, this.node.port, attempt);
+    core.runtime.connect(this.node.host, this.node.port, attempt, router.index);
   }
 
   opened(transport: Transport): void {
@@ -140,7 +148,11 @@ export class Feed implements MessageSink {
     router.count(Counter.upstream_cx_active);
     this.lastReceivedMs = this.hub.core.nowMs;
     this.state = FeedState.handshake;
-    const greeting = router.greeting(2, false);
+    this.triedPrevious = false;
+    this.greet(router.greeting(this.identity, 2, false));
+  }
+
+  private greet(greeting: Greeting): void {
     if (greeting.replies === 0) this.ready();
     else {
       this.handshake = new Handshake(greeting.replies);
@@ -151,6 +163,7 @@ export class Feed implements MessageSink {
 
   private ready(): void {
     this.state = FeedState.ready;
+    this.hub.core.identities.connected(this);
     if (this.lastError !== '') this.tell('subscribed again');
     this.failures = 0;
     this.lastError = '';
@@ -163,10 +176,11 @@ export class Feed implements MessageSink {
   }
 
   /** The connection is lost or was not made. What is placed here stays, for the hub to move. */
-  lost(reason: string): void {
+  lost(reason: string, moves = true): void {
     const { core } = this.hub;
     const { router } = this.node;
     const wasReady = this.state === FeedState.ready;
+    core.identities.connected(this);
     if (this.transport !== null) router.add(Counter.upstream_cx_active, -1);
     else if (this.state === FeedState.connecting) router.count(Counter.upstream_cx_connect_fail);
     const transport = this.transport;
@@ -194,12 +208,15 @@ export class Feed implements MessageSink {
     }
     transport?.terminate();
     router.requestRefresh(wasReady ? 'connection_lost' : 'connect_failed');
-    this.hub.feedLost(this);
+    // A user's connection is closed by a node that does not accept it any more: only one that is not made says that the
+    // node is not there.
+    this.hub.feedLost(this, moves && !(wasReady && this.identity !== null));
   }
 
   /** Nothing is placed here any more. */
   close(): void {
     const { transport } = this;
+    this.hub.core.identities.connected(this);
     this.attempt = null;
     if (transport !== null) this.node.router.add(Counter.upstream_cx_active, -1);
     this.transport = null;
@@ -265,7 +282,7 @@ export class Feed implements MessageSink {
       const next = this.handshake.feed(bytes, end);
       if (next === HANDSHAKE_INCOMPLETE) return;
       if (next === HANDSHAKE_FAILED) {
-        this.lost(`the upstream refused the connection: ${this.handshake.error}`);
+        this.refused(this.handshake);
         return;
       }
       this.handshake = null;
@@ -278,6 +295,25 @@ export class Feed implements MessageSink {
     if (!sane) {
       this.node.router.count(Counter.upstream_cx_protocol_error);
       this.lost('the upstream sent something else than messages');
+    }
+  }
+
+  /** What the connection said first was refused. */
+  private refused({ error, loginRefused }: Handshake): void {
+    const { core } = this.hub;
+    const { router } = this.node;
+    if (loginRefused) router.count(Counter.upstream_auth_refused);
+    if (loginRefused && this.identity !== null) {
+      core.identities.refusedAt(this.identity);
+      this.hub.feedRefused(this, error);
+      this.lost(`login refused: ${error}`, false);
+      return;
+    }
+    const previous = loginRefused && !this.triedPrevious ? router.previousGreeting(2, false) : null;
+    if (previous === null) this.lost(`the upstream refused the connection: ${error}`);
+    else {
+      this.triedPrevious = true;
+      this.greet(previous);
     }
   }
 

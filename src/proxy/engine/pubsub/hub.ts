@@ -1,3 +1,4 @@
+import type { Identity } from '../access/identity.js';
 import type { Bytes } from '../bytes.js';
 import type { Client } from '../core/client.js';
 import type { Core } from '../core/core.js';
@@ -11,6 +12,7 @@ import { type Known, Peers } from './peers.js';
 import { Placement } from './placement.js';
 import { Subscribers } from './subscribers.js';
 import { type Link, LinkState, Topic, type TopicKindNumber } from './topic.js';
+import { each, feedKey, remove } from './topics.js';
 
 /** How often connections and unused subscriptions are looked after. */
 const SWEEP_INTERVAL_MS = 100;
@@ -33,9 +35,9 @@ export class Hub {
   readonly placement: Placement;
   readonly peers: Peers;
   readonly subscribers: Subscribers;
-  /** By kind and name. */
+  /** By kind and name; those of several users hang together (`Topic.next`). */
   readonly topics: readonly Map<string, Topic>[] = [new Map(), new Map(), new Map()];
-  /** By node's address. */
+  /** By node's address and user. */
   private readonly feeds = new Map<string, Feed>();
   /** Topics that are not where they belong, or not confirmed there. */
   private readonly unsettled = new Set<Topic>();
@@ -61,19 +63,31 @@ export class Hub {
 
   /** What this worker has under a name. */
   known(kind: TopicKindNumber, name: string): Known {
-    const topic = this.topics[kind].get(name);
-    if (topic === undefined) return { clients: 0, links: 0 };
-    const links = topic.links.filter((link) => link.state === LinkState.live).length;
-    return { clients: topic.subscribers.length, links };
+    const known = { clients: 0, links: 0, users: 0 };
+    for (let topic = this.topics[kind].get(name); topic !== undefined; topic = topic.next) {
+      const links = topic.links.filter((link) => link.state === LinkState.live).length;
+      known.clients += topic.subscribers.length;
+      known.links += links;
+      if (links > 0) known.users++;
+    }
+    return known;
   }
 
   // ---------------------------------------------------------------- topics
 
-  /** The topic of a name, which is held until `release` and made when there is none. */
-  hold(kind: TopicKindNumber, name: string, slot: number): Topic {
+  /** The topic of a name with a user's rights. */
+  topicOf(kind: TopicKindNumber, name: string, identity: Identity | null): Topic | undefined {
     let topic = this.topics[kind].get(name);
+    while (topic !== undefined && topic.identity !== identity) topic = topic.next;
+    return topic;
+  }
+
+  /** The same, which is held until `release` and made when there is none. */
+  hold(kind: TopicKindNumber, name: string, slot: number, identity: Identity | null = null): Topic {
+    let topic = this.topicOf(kind, name, identity);
     if (topic === undefined) {
-      topic = new Topic(kind, name, slot, this.placement.everywhere(kind, name));
+      topic = new Topic(kind, name, slot, this.placement.everywhere(kind, name), identity);
+      topic.next = this.topics[kind].get(name);
       this.topics[kind].set(name, topic);
       topic.holds++;
       this.place(topic);
@@ -100,30 +114,33 @@ export class Hub {
 
   private forget(topic: Topic): void {
     for (const link of [...topic.links]) link.feed.drop(link);
-    this.topics[topic.kind].delete(topic.name);
+    remove(this.topics[topic.kind], topic);
     this.unsettled.delete(topic);
     this.peers.note(topic.kind, topic.name);
   }
 
   // ---------------------------------------------------------------- places
 
-  private feedOf(node: UpstreamNode): Feed {
-    let feed = this.feeds.get(node.address);
+  private feedOf(node: UpstreamNode, identity: Identity | null): Feed {
+    const key = feedKey(node, identity);
+    let feed = this.feeds.get(key);
     if (feed !== undefined && feed.node !== node && !feed.used) {
       feed.close();
       feed = undefined;
     }
     if (feed === undefined) {
-      feed = new Feed(this, node);
-      this.feeds.set(node.address, feed);
+      feed = new Feed(this, node, identity);
+      this.feeds.set(key, feed);
     }
     return feed;
   }
 
   /** Subscribes to a topic where it belongs, and no longer elsewhere. */
   private place(topic: Topic): void {
+    // Its user is gone, and so are its subscribers.
+    if (topic.identity?.closed) return;
     if (this.placement.onBus(topic) && this.placement.bus === null) this.chooseBus();
-    const feeds = this.placement.nodesOf(topic).map((node) => this.feedOf(node));
+    const feeds = this.placement.nodesOf(topic).map((node) => this.feedOf(node, topic.identity));
     const { links } = topic;
     if (feeds.length === links.length && feeds.every((feed, i) => links[i].feed === feed)) {
       if (!topic.live) this.unsettled.add(topic);
@@ -150,15 +167,17 @@ export class Hub {
   private chooseBus(): void {
     const { nowMs } = this.core;
     this.placement.chooseBus((node) => {
-      const feed = this.feeds.get(node.address);
-      if (feed === undefined || feed.state !== FeedState.idle) return 0;
-      return Math.max(0, feed.retryAtMs - nowMs);
+      let waitMs = 0;
+      for (const feed of this.feeds.values()) {
+        if (feed.node === node && feed.state === FeedState.idle) waitMs = Math.max(waitMs, feed.retryAtMs - nowMs);
+      }
+      return waitMs;
     });
   }
 
   private placeBusTopics(): void {
     for (const topics of this.topics) {
-      for (const topic of topics.values()) if (this.placement.onBus(topic)) this.place(topic);
+      for (const topic of each(topics)) if (this.placement.onBus(topic)) this.place(topic);
     }
   }
 
@@ -166,7 +185,7 @@ export class Hub {
   moved(): void {
     this.placement.moved();
     for (const topics of this.topics) {
-      for (const topic of topics.values()) {
+      for (const topic of each(topics)) {
         topic.everywhere = this.placement.everywhere(topic.kind, topic.name);
         topic.slot = this.placement.slotOf(topic.name);
         this.unsettled.add(topic);
@@ -181,7 +200,7 @@ export class Hub {
     this.placement.changed();
     const { clustered } = this.core.router.keySpace;
     for (const topics of this.topics) {
-      for (const topic of topics.values()) {
+      for (const topic of each(topics)) {
         if (this.placement.onBus(topic)) continue;
         topic.redirectedTo = '';
         if (!clustered) topic.slot = this.placement.slotOf(topic.name);
@@ -196,10 +215,11 @@ export class Hub {
     for (const topic of [...this.unsettled]) this.place(topic);
   }
 
-  feedLost(feed: Feed): void {
+  /** @param moves the node is to blame, and not the user */
+  feedLost(feed: Feed, moves = true): void {
     for (const links of feed.links) for (const { topic } of links.values()) this.unsettled.add(topic);
     for (const topic of this.unsettled) this.peers.note(topic.kind, topic.name);
-    if (feed.node !== this.placement.bus) return;
+    if (feed.node !== this.placement.bus || !moves) return;
     this.core.router.count(Counter.upstream_pubsub_resubscribe);
     this.chooseBus();
     this.placeBusTopics();
@@ -235,6 +255,7 @@ export class Hub {
       // Nothing that passes soon, such as a missing permission: those who wait are told.
       link.retryAtMs = this.core.nowMs + FORBIDDEN_RETRY_MS;
       this.fail(topic, line);
+      if (topic.identity !== null && error.startsWith('-NOPERM')) this.forbid(topic);
       return;
     }
     const { router } = this.core;
@@ -250,6 +271,38 @@ export class Hub {
       }
       router.requestRefresh('moved');
     } else router.requestRefresh('cluster_down');
+  }
+
+  /** Its user may not hear it any more. Redis disconnects such clients. */
+  private forbid({ subscribers, name }: Topic): void {
+    for (const { client } of [...subscribers]) {
+      this.core.disconnect(client, `its user may not be subscribed to '${name}' any more`);
+    }
+  }
+
+  /** A node does not accept a user: who waits for a subscription there is told. */
+  feedRefused(feed: Feed, error: string): void {
+    const line = latin1Bytes(`-${error}\r\n`, this.core.runtime.allocate);
+    for (const links of feed.links) for (const { topic } of [...links.values()]) this.fail(topic, line);
+  }
+
+  /** Closes a user's connections, to one node or to all. */
+  closeFeeds(identity: Identity, node: UpstreamNode | null): void {
+    for (const feed of [...this.feeds.values()]) {
+      if (feed.identity !== identity || (node !== null && feed.node !== node)) continue;
+      if (!identity.closed) feed.lost('the node does not accept the user any more', false);
+      else {
+        feed.close();
+        this.feeds.delete(feedKey(feed.node, identity));
+      }
+    }
+  }
+
+  /** Adds the nodes to which a user has connections for its subscriptions. */
+  nodesOf(identity: Identity, nodes: Set<UpstreamNode>): void {
+    for (const feed of this.feeds.values()) {
+      if (feed.identity === identity && feed.state !== FeedState.idle) nodes.add(feed.node);
+    }
   }
 
   private fail(topic: Topic, error: Bytes): void {
@@ -307,7 +360,7 @@ export class Hub {
       feed.tick();
       if (feed.used || nowMs - feed.idleSinceMs < FEED_IDLE_MS) continue;
       feed.close();
-      this.feeds.delete(feed.node.address);
+      this.feeds.delete(feedKey(feed.node, feed.identity));
     }
     for (const topic of [...this.unsettled]) {
       this.place(topic);

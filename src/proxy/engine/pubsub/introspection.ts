@@ -2,6 +2,7 @@ import { type Bytes, latin1 } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from '../core/client.js';
 import { LaneState } from '../core/lane.js';
+import { withProto } from '../core/lane-id.js';
 import type { Request } from '../core/request.js';
 import { beginTask, finishTask, sendPart, type Task } from '../core/task.js';
 import type { UpstreamNode } from '../core/upstream-node.js';
@@ -9,7 +10,7 @@ import type { RequestFrame } from '../resp/request-framer.js';
 import { latin1Bulk, latin1Bytes } from './encode.js';
 import { globMatches } from './glob.js';
 import type { Hub } from './hub.js';
-import { Peers } from './peers.js';
+import { type Known, Peers } from './peers.js';
 import { TopicKind, type TopicKindNumber } from './topic.js';
 
 const MINUS = 45;
@@ -34,7 +35,8 @@ export function introspect(
   const args: string[] = [];
   for (let i = 2; i < frame.count; i++) args.push(latin1(bytes, frame.starts[i], frame.ends[i]));
   const merge = mergeOf(hub, entry.name, args);
-  const nodes = [...core.router.nodes()].filter(asked);
+  const id = withProto(client.laneId, 2);
+  const nodes = [...core.router.nodes()].filter((node) => asked(node, id));
   const task = new Introspection(hub, nodes, merge);
   const parent = beginTask(client, entry, task);
   if (nodes.length === 0) {
@@ -42,14 +44,14 @@ export function introspect(
     return;
   }
   for (const [index, node] of nodes.entries()) {
-    sendPart(parent, { bytes, start, end: frame.end, router: core.router, lane: node.lane(2), pinned: true, index });
+    sendPart(parent, { bytes, start, end: frame.end, router: core.router, lane: node.lane(id), pinned: true, index });
   }
 }
 
 /** A replica that cannot be reached is not waited for. */
-function asked(node: UpstreamNode): boolean {
+function asked(node: UpstreamNode, id: number): boolean {
   if (!node.listed) return false;
-  const lane = node.lane(2);
+  const lane = node.lane(id);
   return node.masterIndex < 0 ? node.master : lane.state === LaneState.ready || lane.failures === 0;
 }
 
@@ -109,7 +111,7 @@ function channels(hub: Hub, kind: TopicKindNumber, pattern: string | undefined, 
   };
   // First what nobody has any more, then what somebody has.
   const known = new Map<string, number>();
-  for (const [name, topic] of hub.topics[kind]) known.set(name, topic.subscribers.length);
+  for (const name of hub.topics[kind].keys()) known.set(name, hub.known(kind, name).clients);
   for (const peer of hub.peers.all()) {
     for (const [name, { clients }] of peer.topics[kind]) known.set(name, (known.get(name) ?? 0) + clients);
   }
@@ -140,20 +142,19 @@ function patterns(hub: Hub, replies: Replies): number {
   const wanted = new Set<string>();
   /** Patterns that workers have at a node; a node counts each once. */
   const atNode = new Map<string, Set<string>>();
-  const add = (name: string, clients: number, links: number, node: string) => {
+  const add = (name: string, { clients, links, users }: Known, node: string) => {
     if (clients > 0) wanted.add(name);
-    for (const at of links > 1 ? replies.keys() : links === 1 ? [node] : []) {
+    for (const at of links > users ? replies.keys() : links > 0 ? [node] : []) {
       const there = atNode.get(at);
       if (there === undefined) atNode.set(at, new Set([name]));
       else there.add(name);
     }
   };
   for (const name of hub.topics[kind].keys()) {
-    const { clients, links } = hub.known(kind, name);
-    add(name, clients, links, hub.placement.bus?.address ?? '');
+    add(name, hub.known(kind, name), hub.placement.bus?.address ?? '');
   }
   for (const peer of hub.peers.all()) {
-    for (const [name, { clients, links }] of peer.topics[kind]) add(name, clients, links, peer.node);
+    for (const [name, known] of peer.topics[kind]) add(name, known, peer.node);
   }
   let total = wanted.size;
   for (const [node, reply] of replies) total += Math.max(0, Number(reply[0] ?? 0) - (atNode.get(node)?.size ?? 0));

@@ -10,7 +10,7 @@ const TOPICS_PER_MESSAGE_MAX = 4096;
 /** An answer waits this long for what other workers are about to tell. */
 const CATCH_UP_MS = 200;
 
-/** What one worker says of its topics: four values for each. */
+/** What one worker says of its topics: five values for each. */
 interface Counts {
   readonly worker: number;
   /** Where its subscriptions to channels and patterns are. */
@@ -21,17 +21,20 @@ interface Counts {
   readonly names: string[];
   readonly clients: number[];
   readonly links: number[];
+  readonly users: number[];
 }
 
 /** Subscriptions of one worker to one name. */
 export interface Known {
   /** Clients. */
   readonly clients: number;
-  /** Subscriptions upstream, each at another node. */
+  /** Subscriptions upstream: one for each user with whose rights there are any, or that many at each of several nodes. */
   readonly links: number;
+  /** Users with whose rights there are any. */
+  readonly users: number;
 }
 
-const NONE: Known = { clients: 0, links: 0 };
+const NONE: Known = { clients: 0, links: 0, users: 0 };
 
 export interface Peer {
   node: string;
@@ -103,18 +106,19 @@ export class Peers {
     const version = core.stats[Counter.downstream_pubsub_changes_total];
     const { node } = own;
     this.toldNode = node;
-    let counts: Counts = { worker, node, version, kinds: [], names: [], clients: [], links: [] };
+    let counts: Counts = { worker, node, version, kinds: [], names: [], clients: [], links: [], users: [] };
     for (const kind of Object.values(TopicKind)) {
       for (const name of this.changed[kind]) {
         if (counts.names.length === TOPICS_PER_MESSAGE_MAX) {
           core.runtime.tell(COUNTS, { ...counts, version: -1 });
-          counts = { ...counts, kinds: [], names: [], clients: [], links: [] };
+          counts = { ...counts, kinds: [], names: [], clients: [], links: [], users: [] };
         }
-        const { clients, links } = own.known(kind, name);
+        const { clients, links, users } = own.known(kind, name);
         counts.kinds.push(kind);
         counts.names.push(name);
         counts.clients.push(clients);
         counts.links.push(links);
+        counts.users.push(users);
       }
       this.changed[kind].clear();
     }
@@ -140,7 +144,7 @@ export class Peers {
     if (this.waiting.length > 0) this.serveWaiting();
   }
 
-  private hear({ worker, node, version, kinds, names, clients, links }: Counts): void {
+  private hear({ worker, node, version, kinds, names, clients, links, users }: Counts): void {
     if (worker === this.core.settings.worker) return;
     let peer = this.peers[worker];
     if (peer === undefined) {
@@ -151,7 +155,7 @@ export class Peers {
     for (let i = 0; i < names.length; i++) {
       const topics = peer.topics[kinds[i]];
       if (clients[i] === 0 && links[i] === 0) topics.delete(names[i]);
-      else topics.set(names[i], { clients: clients[i], links: links[i] });
+      else topics.set(names[i], { clients: clients[i], links: links[i], users: users[i] });
     }
     if (version >= 0) peer.version = version;
     if (this.waiting.length > 0) this.serveWaiting();

@@ -73,13 +73,13 @@ class Publishing implements Task {
 
 /** The clients of all workers that get a message, and how many subscriptions the workers have for it at a node. */
 export function receivers(hub: Hub, kind: TopicKindNumber, channel: string, node: string): Known {
-  const found = { clients: 0, links: 0 };
-  const add = ({ clients, links }: Known, hubNode: string, at: TopicKindNumber) => {
+  const found = { clients: 0, links: 0, users: 0 };
+  const add = ({ clients, links, users }: Known, hubNode: string, at: TopicKindNumber) => {
     found.clients += clients;
     // One that has several has one at every master.
-    if (links > 1) found.links++;
-    else if (links === 1 && (at === TopicKind.shard || !hub.core.router.keySpace.clustered || hubNode === node)) {
-      found.links++;
+    if (links > users) found.links += users;
+    else if (links > 0 && (at === TopicKind.shard || !hub.core.router.keySpace.clustered || hubNode === node)) {
+      found.links += users;
     }
   };
   const own = hub.placement.bus?.address ?? '';

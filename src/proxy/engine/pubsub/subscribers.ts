@@ -28,6 +28,14 @@ export class Subscribers {
     return this.byClient.get(client);
   }
 
+  /** What a client is subscribed to, or is about to be. */
+  *topicsOf(client: Client): Generator<{ readonly kind: TopicKindNumber; readonly name: string }> {
+    const subscriber = this.byClient.get(client);
+    if (subscriber === undefined) return;
+    for (const topics of subscriber.topics) yield* topics.keys();
+    for (const { add, topics } of subscriber.queue) if (add) yield* topics;
+  }
+
   private obtain(client: Client): Subscriber {
     let subscriber = this.byClient.get(client);
     if (subscriber === undefined) {
@@ -53,7 +61,7 @@ export class Subscribers {
   ): void {
     const { core } = this.hub;
     const subscriber = this.obtain(client);
-    const topics = names.map((name, i) => this.hub.hold(kind, name, slots[i]));
+    const topics = names.map((name, i) => this.hub.hold(kind, name, slots[i], client.identity));
     const subscribing = new Subscribing(kind, true, names, topics, (late) => this.expire(late));
     for (const topic of topics) {
       if (topic.live || topic.waiting.at(-1) === subscribing) continue;
@@ -142,7 +150,7 @@ export class Subscribers {
     if (all.length === 0) return confirmation(proto, UNSUBSCRIBED[kind], null, subscriber.count(kind));
     let text = '';
     for (const name of all) {
-      const topic = this.hub.topics[kind].get(name);
+      const topic = this.hub.topicOf(kind, name, subscriber.client.identity);
       if (topic !== undefined) this.drop(subscriber, topic);
       text += confirmation(proto, UNSUBSCRIBED[kind], name, subscriber.count(kind));
     }

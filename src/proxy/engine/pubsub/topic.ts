@@ -1,3 +1,4 @@
+import type { Identity } from '../access/identity.js';
 import type { Feed } from './feed.js';
 import type { MessageLog } from './message-log.js';
 import type { Subscriber } from './subscriber.js';
@@ -49,6 +50,8 @@ export class Topic {
   idleSinceMs = 0;
   /** A redirection has named this node, which the topology does not know. */
   redirectedTo = '';
+  /** The same kind and name with another user's rights. */
+  next: Topic | undefined;
 
   constructor(
     readonly kind: TopicKindNumber,
@@ -58,6 +61,8 @@ export class Topic {
     public slot: number,
     /** Every master says something else about it: a keyspace notification. */
     public everywhere: boolean,
+    /** With whose rights it is subscribed to; null: the proxy's own. */
+    readonly identity: Identity | null = null,
   ) {}
 
   /** Everything that is published to it arrives. */

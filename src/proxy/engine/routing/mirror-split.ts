@@ -1,5 +1,6 @@
 import { type Bytes, copyBytes } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
+import type { Client } from '../core/client.js';
 import type { Core } from '../core/core.js';
 import type { RequestFrame } from '../resp/request-framer.js';
 import { chosen, sendCopy } from './mirror.js';
@@ -10,7 +11,7 @@ import type { Mirror, Way } from './routing.js';
  * @param ways of each key
  */
 export function mirrorSplit(
-  core: Core,
+  client: Client,
   entry: CommandEntry,
   bytes: Bytes,
   start: number,
@@ -19,13 +20,13 @@ export function mirrorSplit(
 ): void {
   for (const way of new Set(ways)) {
     for (const mirror of way.mirrors) {
-      if (chosen(core, mirror, entry)) copy(core, mirror, entry, bytes, start, frame, ways, way);
+      if (chosen(client.core, mirror, entry)) copy(client, mirror, entry, bytes, start, frame, ways, way);
     }
   }
 }
 
 function copy(
-  core: Core,
+  client: Client,
   { router }: Mirror,
   entry: CommandEntry,
   bytes: Bytes,
@@ -44,10 +45,10 @@ function copy(
     else group.push(arg);
   }
   for (const [slot, args] of groups) {
-    if (args.length === ways.length) sendCopy(core, router, slot, entry, bytes, start, frame.end);
+    if (args.length === ways.length) sendCopy(client, router, slot, entry, bytes, start, frame.end);
     else {
-      const part = encodePart(core, bytes, frame, args, step);
-      sendCopy(core, router, slot, entry, part, 0, part.length);
+      const part = encodePart(client.core, bytes, frame, args, step);
+      sendCopy(client, router, slot, entry, part, 0, part.length);
     }
   }
 }

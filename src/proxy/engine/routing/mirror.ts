@@ -1,6 +1,8 @@
 import type { Bytes } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
+import type { Client } from '../core/client.js';
 import type { Core } from '../core/core.js';
+import { withProto } from '../core/lane-id.js';
 import { requestFor } from '../core/request.js';
 import type { Router } from '../core/router.js';
 import { Counter } from '../stats.js';
@@ -8,7 +10,7 @@ import type { Mirror, Way } from './routing.js';
 
 /** Sends copies of a command with its keys in one slot to the clusters that mirror its route. */
 export function mirrorCommand(
-  core: Core,
+  client: Client,
   way: Way,
   entry: CommandEntry,
   bytes: Bytes,
@@ -17,10 +19,11 @@ export function mirrorCommand(
   keyStart: number,
   keyEnd: number,
 ): void {
+  const { core } = client;
   for (const mirror of way.mirrors) {
     if (!chosen(core, mirror, entry)) continue;
     const { router } = mirror;
-    sendCopy(core, router, router.keySpace.slotOf(bytes, keyStart, keyEnd), entry, bytes, start, end);
+    sendCopy(client, router, router.keySpace.slotOf(bytes, keyStart, keyEnd), entry, bytes, start, end);
   }
 }
 
@@ -35,7 +38,7 @@ export function chosen(core: Core, { excludeReads, fraction }: Mirror, entry: Co
  * is dropped, and counted.
  */
 export function sendCopy(
-  core: Core,
+  client: Client,
   router: Router,
   slot: number,
   entry: CommandEntry,
@@ -43,8 +46,10 @@ export function sendCopy(
   start: number,
   end: number,
 ): void {
-  // Replies are thrown away, so their RESP version does not matter.
-  const lane = router.laneOf(slot, 2);
+  const { core } = client;
+  // Replies are thrown away, so their RESP version does not matter; whose rights it runs by does.
+  const id = withProto(client.laneId, 2);
+  const lane = router.laneOf(slot, id);
   const { mirrorInFlightMax, mirrorOutputBytesMax } = core.limits;
   if (
     lane === null ||
@@ -56,7 +61,7 @@ export function sendCopy(
     lane?.connect();
     return;
   }
-  const request = requestFor(entry, bytes, start, end, router, slot, core.nowMs);
+  const request = requestFor(entry, bytes, start, end, router, slot, core.nowMs, id);
   router.count(Counter.upstream_rq_mirror);
   lane.send(request);
   // It is never sent again: what it was received in need not be kept for it.

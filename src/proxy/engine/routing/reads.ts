@@ -2,6 +2,7 @@ import type { Lane } from '../core/lane.js';
 import type { Request } from '../core/request.js';
 import type { Router } from '../core/router.js';
 import type { UpstreamNode } from '../core/upstream-node.js';
+import { NodeHealth } from '../health/health.js';
 import { Read } from './table.js';
 
 /** A replica that turned a command away (LOADING, MASTERDOWN, MOVED) is not asked again for so long. */
@@ -31,7 +32,7 @@ export class Reads {
       const others = this.replicas[node.masterIndex];
       if (others === undefined) this.replicas[node.masterIndex] = [node];
       else others.push(node);
-      if (this.used) node.replicaLane(2).connect();
+      if (this.used) node.replicaLane(0).connect();
     }
   }
 
@@ -48,43 +49,44 @@ export class Reads {
     const lane = this.choose(request, master, replicas);
     if (lane !== null) lane.send(request);
     else if (request.read === Read.replica) this.waitForReplica(request, master, replicas);
-    else router.sendTo(master.lane(request.proto), request);
+    else router.sendTo(master.lane(request.laneId), request);
   }
 
   /** The open connection to use; null when no node that the policy prefers can take the command now. */
-  private choose({ read, proto }: Request, master: UpstreamNode, replicas: readonly UpstreamNode[]): Lane | null {
+  private choose({ read, laneId }: Request, master: UpstreamNode, replicas: readonly UpstreamNode[]): Lane | null {
     switch (read) {
       case Read.preferMaster:
         return (
-          openMaster(master, proto) ?? (master.lane(proto).failures > 0 ? this.pick(replicas, proto, false) : null)
+          openMaster(master, laneId) ??
+          (master.silent || master.lane(laneId).failures > 0 ? this.pick(replicas, laneId, false) : null)
         );
       case Read.any: {
         // The master is one among the replicas.
         const turn = this.turn++ % (replicas.length + 1);
-        if (turn === replicas.length) return openMaster(master, proto) ?? this.pick(replicas, proto, false);
-        return this.pick(replicas, proto, false);
+        if (turn === replicas.length) return openMaster(master, laneId) ?? this.pick(replicas, laneId, false);
+        return this.pick(replicas, laneId, false);
       }
       case Read.localZone:
-        return this.pick(replicas, proto, true) ?? this.pick(replicas, proto, false);
+        return this.pick(replicas, laneId, true) ?? this.pick(replicas, laneId, false);
       case Read.localZoneAndPrimary:
         return (
-          this.pick(replicas, proto, true) ??
-          (master.local ? openMaster(master, proto) : null) ??
-          this.pick(replicas, proto, false)
+          this.pick(replicas, laneId, true) ??
+          (master.local ? openMaster(master, laneId) : null) ??
+          this.pick(replicas, laneId, false)
         );
       default:
-        return this.pick(replicas, proto, false);
+        return this.pick(replicas, laneId, false);
     }
   }
 
   /** Usable replicas in turn. */
-  private pick(replicas: readonly UpstreamNode[], proto: number, localOnly: boolean): Lane | null {
+  private pick(replicas: readonly UpstreamNode[], laneId: number, localOnly: boolean): Lane | null {
     const now = this.router.nowMs;
     const first = this.turn++;
     for (let i = 0; i < replicas.length; i++) {
       const node = replicas[(first + i) % replicas.length];
       if (node.lagging || node.restUntilMs > now || (localOnly && !node.local)) continue;
-      const lane = node.replicaLane(proto);
+      const lane = node.replicaLane(laneId);
       if (lane.open) return lane;
       lane.connect();
     }
@@ -94,10 +96,10 @@ export class Reads {
   /** Policy REPLICA, and no replica can take the command now. */
   private waitForReplica(request: Request, master: UpstreamNode, replicas: readonly UpstreamNode[]): void {
     const { router } = this;
-    const usable = replicas.filter((node) => !node.lagging);
+    const usable = replicas.filter((node) => !node.lagging && node.health === NodeHealth.ok);
     if (usable.length > 0) {
       const node = usable[this.turn++ % usable.length];
-      router.sendTo(node.replicaLane(request.proto), request);
+      router.sendTo(node.replicaLane(request.laneId), request);
     } else if (replicas.length === 0 && master.masterIndex >= 0) {
       // It was promoted a moment ago: who follows it is not known yet.
       router.waitForTopology(request);
@@ -129,12 +131,12 @@ export class Reads {
   tick(): void {
     if (!this.used) return;
     for (const group of this.replicas) {
-      if (group !== undefined) for (const node of group) node.replicaLane(2).connect();
+      if (group !== undefined) for (const node of group) node.replicaLane(0).connect();
     }
   }
 }
 
-function openMaster(master: UpstreamNode, proto: number): Lane | null {
-  const lane = master.lane(proto);
+function openMaster(master: UpstreamNode, laneId: number): Lane | null {
+  const lane = master.lane(laneId);
   return lane.open ? lane : null;
 }

@@ -33,7 +33,7 @@ export function sendRouted(
   const { way, router, slot, key } = resolved;
   const { starts, ends, end } = resolved.frame;
   if (way !== null && way.mirrors.length > 0) {
-    mirrorCommand(core, way, entry, resolved.bytes, resolved.start, end, starts[key], ends[key]);
+    mirrorCommand(client, way, entry, resolved.bytes, resolved.start, end, starts[key], ends[key]);
   }
   const read = way !== null && entry.replicaSafe ? way.read : Read.master;
   sendRead(client, entry, resolved.bytes, resolved.start, end, router, slot, read);
@@ -51,9 +51,8 @@ export function sendRead(
   slot: number,
   read: number,
 ): void {
-  const request = requestFor(entry, bytes, start, end, router, slot, client.core.nowMs);
+  const request = requestFor(entry, bytes, start, end, router, slot, client.core.nowMs, client.laneId);
   request.read = read;
-  request.proto = client.proto;
   client.push(request);
   router.route(request);
 }

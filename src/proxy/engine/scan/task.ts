@@ -79,7 +79,7 @@ export class ScanTask implements ShardTask {
   /** Over a connection whose process is known; else with a question for it in front. */
   private scan(parent: Request): void {
     const { router } = this;
-    const lane = router.laneOf(this.slot, parent.proto);
+    const lane = router.laneOf(this.slot, parent.laneId);
     const known = lane?.open && lane.attempt !== null ? fingerprints.get(lane.attempt) : undefined;
     if (lane === null || known === undefined) {
       this.greetAndScan(parent);

@@ -2,6 +2,7 @@ import type { Bytes } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from '../core/client.js';
 import type { Lane } from '../core/lane.js';
+import { withProto } from '../core/lane-id.js';
 import type { Request } from '../core/request.js';
 import type { Router } from '../core/router.js';
 import { beginTask, finishTask, sendPart, type Task } from '../core/task.js';
@@ -110,7 +111,7 @@ export function onAllConnections(
   for (const target of allMasters(client)) {
     const node = target.router.nodeAt(target.router.slotMap.nodeOf(Math.max(0, target.slot)));
     if (node === undefined) targets.push(target);
-    else for (const proto of [2, 3]) targets.push({ ...target, lane: node.lane(proto) });
+    else for (const proto of [2, 3]) targets.push({ ...target, lane: node.lane(withProto(client.laneId, proto)) });
   }
   runOn(client, entry, bytes, start, end, combine, targets, core.nowMs + KILL_EXTRA_MS);
 }

@@ -91,7 +91,7 @@ export class Scripting {
     const library = this.libraries.withFunction(name);
     if (library === null) return false;
     // A replica takes libraries from its master only.
-    const target = lane.readonly ? lane.router.laneOf(Math.max(0, request.slot), 2) : lane;
+    const target = lane.readonly ? lane.router.laneOf(Math.max(0, request.slot), request.laneId) : lane;
     if (target === null) return false;
     this.load(target, ['FUNCTION', 'LOAD', 'REPLACE'], this.core.text(library.code));
     this.core.retries.repeat(request, lane.readonly ? null : lane);

@@ -75,7 +75,7 @@ class Block implements Task {
     again.end = part.end;
     again.router = part.router;
     again.slot = part.slot;
-    again.proto = part.proto;
+    again.laneId = part.laneId;
     again.startedMs = part.startedMs;
     again.attempts = part.attempts;
     again.replies = this.transaction.count + 2;

@@ -35,9 +35,7 @@ export class Watch {
   get holds(): boolean {
     const { lane } = this;
     return (
-      lane.state === LaneState.ready &&
-      lane.proto === this.client.proto &&
-      masterOf(this.router, this.slot) === lane.node
+      lane.state === LaneState.ready && lane.id === this.client.laneId && masterOf(this.router, this.slot) === lane.node
     );
   }
 

@@ -54,7 +54,7 @@ export class Watching implements Task, Scheduled {
       this.later();
       return;
     }
-    const lane = this.router.dedicated.acquire(node, this.parent.proto);
+    const lane = this.router.dedicated.acquire(node, this.parent.laneId);
     if (lane === null) this.finish(this.core.texts.tooManyDedicated, true);
     else this.send(lane);
   }

@@ -409,6 +409,7 @@ describe('PUBLISH', () => {
       names: ['hello', 'h*', 'x*'],
       clients: [3, 4, 5],
       links: [1, 1, 1],
+      users: [1, 1, 1],
     });
     const publisher = fake.client();
     publisher.say(command('PUBLISH', 'hello', 'x'));

@@ -1,0 +1,33 @@
+import { Counter } from '../stats.js';
+import type { Handshake } from './handshake.js';
+import type { Lane } from './lane.js';
+
+/**
+ * An upstream has refused what a connection said first. The proxy's own login is tried once more with the password
+ * before the current one; commands that wait for a user's connection are told what Redis says of the user.
+ */
+export function refusedAtHandshake(lane: Lane, { error, loginRefused }: Handshake): void {
+  const { core, router, node, identity } = lane;
+  if (loginRefused) router.count(Counter.upstream_auth_refused);
+  if (identity !== null) {
+    if (loginRefused) core.identities.refusedAt(identity);
+    // What Redis says of this user it says to all its commands; anything else may pass.
+    const waiting = loginRefused ? lane.takeWaiting() : [];
+    router.add(Counter.upstream_rq_pending_active, -waiting.length);
+    lane.terminate(`login refused: ${error}`);
+    const text = core.text(`-${error}\r\n`);
+    for (const request of waiting) core.replies.fail(request, text);
+    return;
+  }
+  const previous = loginRefused && !lane.triedPrevious ? router.previousGreeting(lane.proto, lane.readonly) : null;
+  if (previous !== null) {
+    lane.triedPrevious = true;
+    core.runtime.log('warn', 'the upstream does not know the new password yet; the previous one is tried', {
+      upstream: node.address,
+    });
+    lane.greet(previous);
+    return;
+  }
+  core.runtime.log('error', `the upstream refused the login: ${error}`, { upstream: node.address });
+  lane.terminate(`login refused: ${error}`);
+}
