@@ -1,7 +1,10 @@
 import * as z from 'zod/mini';
+import { accessSettings } from './access.js';
 import { KeyFormatterError, parseKeyFormatter } from './key-formatter.js';
+import { additionalAddresses, formatListenAddress, listenAddress } from './listen-address.js';
 import { readPolicy } from './read-policy.js';
-import { address, distinct, name, oneOf, secret, whole, withDefault } from './values.js';
+import { downstreamTls } from './tls.js';
+import { distinct, duration, name, oneOf, secret, whole, withDefault } from './values.js';
 
 /** Routes of one listener. */
 const ROUTES_MAX = 1024;
@@ -132,7 +135,13 @@ const bufferLimit = (fallback: number) => withDefault(whole(16 * KIB, 1024 * MIB
 export const listener = z
   .strictObject({
     name: withDefault(name, 'redis'),
-    address,
+    /** Where clients connect, with TLS when `tls_context` is given. */
+    address: listenAddress,
+    tls_context: z.optional(downstreamTls),
+    /** More of them; all that the listener says otherwise holds for them, too. */
+    additional_addresses: additionalAddresses,
+    /** How long a client may take for TLS's handshake. */
+    transport_socket_connect_timeout: z.optional(duration(100, 3_600_000)),
     /** Part of the statistics' names. */
     stat_prefix: withDefault(z.string().check(z.regex(/^[A-Za-z0-9_-]+$/, 'letters, digits, _ and -')), 'egress_redis'),
     /** Name of the cluster that serves what no route of `prefix_routes` serves. */
@@ -140,6 +149,7 @@ export const listener = z
     prefix_routes: z.optional(prefixRoutes),
     downstream_auth_username: z.optional(name),
     downstream_auth_passwords: withDefault(z.array(secret).check(z.maxLength(PASSWORDS_MAX)), []),
+    ...accessSettings,
     /** Commands that are otherwise refused because they administer a node. */
     admin_commands: withDefault(
       distinct(
@@ -157,16 +167,42 @@ export const listener = z
     monitor_output_buffer_limit: bufferLimit(32 * MIB),
   })
   .check(
-    z.superRefine(({ cluster, prefix_routes: routes }, context) => {
-      const issue = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-      if (routes === undefined) {
-        if (cluster === undefined) issue([], "missing: 'cluster' for all keys, or 'prefix_routes'");
-      } else if (cluster !== undefined && routes.catch_all_route !== undefined) {
-        issue(['cluster'], 'this and prefix_routes.catch_all_route say the same; give one of them');
-      } else if (cluster === undefined && routes.catch_all_route === undefined && routes.routes.length === 0) {
-        issue(['prefix_routes'], "leads nowhere: it needs 'routes', or 'catch_all_route'");
-      }
-    }),
+    z.superRefine(
+      (
+        {
+          cluster,
+          prefix_routes: routes,
+          users,
+          downstream_auth_username,
+          downstream_auth_passwords,
+          address,
+          additional_addresses: more = [],
+        },
+        context,
+      ) => {
+        const issue = (path: (string | number)[], message: string) =>
+          context.addIssue({ code: 'custom', path, message });
+        const simple = downstream_auth_username ?? 'default';
+        if (downstream_auth_passwords.length > 0 && users.some(({ name }) => name === simple)) {
+          issue(['downstream_auth_passwords'], `'users' has a '${simple}' already; give its passwords there`);
+        }
+        const seen = new Set([formatListenAddress(address)]);
+        more.forEach(({ address: each }, index) => {
+          const text = formatListenAddress(each);
+          // Port 0 is another one each time.
+          if (seen.has(text) && (each.port !== 0 || each.path !== undefined))
+            issue(['additional_addresses', index, 'address'], `the listener has ${text} already`);
+          seen.add(text);
+        });
+        if (routes === undefined) {
+          if (cluster === undefined) issue([], "missing: 'cluster' for all keys, or 'prefix_routes'");
+        } else if (cluster !== undefined && routes.catch_all_route !== undefined) {
+          issue(['cluster'], 'this and prefix_routes.catch_all_route say the same; give one of them');
+        } else if (cluster === undefined && routes.catch_all_route === undefined && routes.routes.length === 0) {
+          issue(['prefix_routes'], "leads nowhere: it needs 'routes', or 'catch_all_route'");
+        }
+      },
+    ),
   );
 
 export type ListenerConfig = z.infer<typeof listener>;

@@ -12,6 +12,12 @@ export interface ConfigProblem {
   readonly column: number;
 }
 
+/** A problem, by the keys and indices that lead to its place. */
+export interface FurtherProblem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
 /** A configuration that cannot be used, with all that is wrong with it. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
@@ -42,9 +48,14 @@ export const CONFIG_BYTES_MAX = 4 * 1024 * 1024;
 /**
  * Reads a configuration from YAML (or JSON, which is YAML).
  * @param source the file's name, for messages
+ * @param further finds what the settings alone do not tell to be wrong
  * @throws ConfigError naming line, key and, for an unknown key, the nearest right one
  */
-export function parseConfig(text: string, source: string): ProxyConfig {
+export function parseConfig(
+  text: string,
+  source: string,
+  further: (config: ProxyConfig) => readonly FurtherProblem[] = () => [],
+): ProxyConfig {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const place = (offset: number) => {
@@ -64,7 +75,15 @@ export function parseConfig(text: string, source: string): ProxyConfig {
     throw new ConfigError(source, [{ path: '', message: (error as Error).message, line: 0, column: 0 }]);
   }
   const result = proxyConfig.safeParse(value ?? {});
-  if (result.success) return result.data;
+  if (result.success) {
+    const problems = further(result.data).map(({ path, message }) => ({
+      path: pathText(path),
+      message,
+      ...offsetOf(document, path, place),
+    }));
+    if (problems.length > 0) throw new ConfigError(source, problems);
+    return result.data;
+  }
   throw new ConfigError(
     source,
     result.error.issues.flatMap((issue) => problemsOf(issue as Issue, value, place, document)),

@@ -85,19 +85,23 @@ export const name = z
     z.regex(/^[^\p{Cc}\u2028\u2029]*$/u, 'a name without control characters'),
   );
 
-/** Where a secret is; the configuration itself should not hold it. */
-export const secret = z
-  .strictObject({
-    inline: z.optional(z.string()),
-    environment: z.optional(name),
-    filename: z.optional(name),
-  })
-  .check(
-    z.refine(
-      (source) => Object.values(source).filter((value) => value !== undefined).length === 1,
-      'exactly one of filename, environment, inline',
-    ),
+/** Where a secret may be. */
+export const secretSources = {
+  inline: z.optional(z.string()),
+  environment: z.optional(name),
+  filename: z.optional(name),
+};
+
+/** One of several settings is given, and no other. */
+export function exactlyOne<Settings extends object>(names: string) {
+  return z.refine<Settings>(
+    (source) => Object.values(source).filter((value) => value !== undefined).length === 1,
+    `exactly one of ${names}`,
   );
+}
+
+/** Where a secret is; the configuration itself should not hold it. */
+export const secret = z.strictObject(secretSources).check(exactlyOne('filename, environment, inline'));
 
 export type SecretSource = z.infer<typeof secret>;
 

@@ -48,6 +48,16 @@ export function utf8(bytes: Uint8Array, start = 0, end = bytes.length): string {
   return utf8Decoder.decode(bytes.subarray(start, end));
 }
 
+/** Encodes text as UTF-8. */
+export function utf8Encoded(text: string): Uint8Array {
+  return utf8Encoder.encode(text);
+}
+
+/** Reads bytes from their hexadecimal digits. */
+export function hexBytes(text: string): Uint8Array {
+  return Uint8Array.from({ length: text.length >> 1 }, (_, i) => Number.parseInt(text.slice(2 * i, 2 * i + 2), 16));
+}
+
 /** Encodes text as UTF-8 into a buffer of the allocator's kind. */
 export function utf8Bytes(text: string, allocate: Allocate): Bytes {
   const encoded = utf8Encoder.encode(text);

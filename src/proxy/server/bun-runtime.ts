@@ -1,26 +1,15 @@
 import type { Bytes } from '../engine/bytes.js';
 import type { Core } from '../engine/core/core.js';
-import type { RefreshReason, Runtime, Transport, TransportEvents } from '../engine/core/runtime.js';
-import { countLarge, LARGE_CHUNK_BYTES } from './collector.js';
-import type { FromWorker, LogLevel } from './messages.js';
+import type { HostFailures, RefreshReason, Runtime, Transport, TransportEvents } from '../engine/core/runtime.js';
+import { connectPlain, connectTls, type UpstreamSide } from './connect.js';
+import type { ClusterStart, LogLevel } from './messages.js';
+import { post } from './post.js';
+import { type UpstreamTls, upstreamTls } from './tls/upstream.js';
 
 /** A worker asks for a new topology at most this often. */
 const REFRESH_REQUEST_INTERVAL_MS = 50;
 
-/** Silent connections are probed after this time, as Redis's `tcp-keepalive` has it. */
-export const KEEPALIVE_MS = 300_000;
-
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
-
-declare const self: { postMessage(message: FromWorker): void };
-
-/** Says something to the main thread. */
-export const post = (message: FromWorker): void => self.postMessage(message);
-
-/** What is logged of a fault of the proxy's own. */
-export function faultText(doing: string, error: unknown): string {
-  return `fault while ${doing}; the connection was closed: ${(error as Error)?.stack ?? error}`;
-}
 
 /** The engine's world, on Bun's sockets. */
 export class BunRuntime implements Runtime {
@@ -32,6 +21,9 @@ export class BunRuntime implements Runtime {
   /** By cluster: when a refresh was last asked for, and why one is wanted. */
   private readonly refreshRequestedMs: number[] = [];
   private readonly refreshWanted: (RefreshReason | null)[] = [];
+
+  /** Of the clusters whose nodes speak TLS, by number. */
+  private readonly upstreams: UpstreamSide[] = [];
 
   /** Set once, before anything connects. */
   core!: Core;
@@ -49,70 +41,36 @@ export class BunRuntime implements Runtime {
     return performance.now();
   }
 
+  sha256(bytes: Bytes): Uint8Array {
+    return new Bun.CryptoHasher('sha256').update(bytes).digest();
+  }
+
   defer(callback: () => void): void {
     setImmediate(callback);
   }
 
-  connect(host: string, port: number, events: TransportEvents): void {
-    const { core } = this;
-    let opened = false;
-    const failed = (reason: string) => {
-      if (opened) return;
-      opened = true;
-      core.beginEvent();
-      events.failed(reason);
-    };
-    Bun.connect<TransportEvents>({
-      hostname: host,
-      port,
-      data: events,
-      socket: {
-        open(socket) {
-          opened = true;
-          socket.setNoDelay(true);
-          socket.setKeepAlive(true, KEEPALIVE_MS);
-          core.beginEvent();
-          events.opened(socket as unknown as Transport);
-        },
-        data(socket, bytes) {
-          core.beginEvent();
-          if (bytes.length >= LARGE_CHUNK_BYTES) countLarge(bytes.length, core.nowMs);
-          try {
-            socket.data.received(bytes as unknown as Bytes);
-          } catch (error) {
-            post({ type: 'log', level: 'error', message: faultText('reading an upstream', error) });
-            socket.data.closed('fault in the proxy');
-            socket.terminate();
-          }
-        },
-        drain(socket) {
-          core.beginEvent();
-          socket.data.drained();
-        },
-        end(socket) {
-          socket.terminate();
-          core.beginEvent();
-          socket.data.closed('closed by the upstream');
-        },
-        close(socket, error) {
-          core.beginEvent();
-          socket.data.closed(error?.message ?? 'connection lost');
-        },
-        error(socket, error) {
-          core.beginEvent();
-          socket.data.closed(error.message);
-          socket.terminate();
-        },
-        connectError(_socket, error) {
-          failed(error.message);
-        },
-      },
-    }).catch((error: Error) => failed(error.message));
+  /** These are the clusters from here on; connections that are there stay as they are. */
+  know(clusters: readonly ClusterStart[]): void {
+    this.upstreams.length = 0;
+    for (const { number, tls, settings } of clusters) {
+      if (tls !== null)
+        this.upstreams[number] = { tls: upstreamTls(tls) as UpstreamTls, timeoutMs: settings.connectTimeoutMs };
+    }
+  }
+
+  connect(host: string, port: number, events: TransportEvents, cluster: number): void {
+    const upstream = this.upstreams[cluster];
+    if (upstream === undefined) connectPlain(this.core, host, port, events);
+    else connectTls(this.core, host, port, events, cluster, upstream);
   }
 
   requestRefresh(cluster: number, reason: RefreshReason): void {
     this.refreshWanted[cluster] = reason;
     this.sendRefreshRequest(cluster);
+  }
+
+  hostsFailed(cluster: number, hosts: readonly HostFailures[]): void {
+    post({ type: 'hosts-failed', cluster, hosts });
   }
 
   /** Sends what was asked for when it is not too soon after the last; called again with every tick. */

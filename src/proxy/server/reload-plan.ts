@@ -55,6 +55,13 @@ function* secretChanges(before: Configured, after: Configured, changed: Readonly
       if (before.secrets[kind][old] !== after.secrets[kind][index] && said(path)) yield `${path}: another secret`;
     }
   }
+  for (const [index, { name: user }] of (after.config.listeners[0]?.users ?? []).entries()) {
+    const old = before.config.listeners[0]?.users.findIndex((each) => each.name === user) ?? -1;
+    if (old < 0) continue;
+    const path = `listeners[0].users[${user}].passwords`;
+    const same = String(before.secrets.userPasswords[old]) === String(after.secrets.userPasswords[index]);
+    if (!same && ![...changed].some((each) => each.startsWith(path))) yield `${path}: other secrets`;
+  }
   const path = 'listeners[0].downstream_auth_passwords';
   const same = JSON.stringify(before.secrets.downstreamPasswords) === JSON.stringify(after.secrets.downstreamPasswords);
   if (!same && said(path) && ![...changed].some((each) => each.startsWith(path))) yield `${path}: other secrets`;

@@ -1,6 +1,9 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../config/load.js';
 import type { ProxyConfig, SecretSource } from '../config/schema.js';
+import type { TlsMaterial } from './tls/material.js';
+import { readTls } from './tls/read.js';
 
 /** The secrets that a configuration refers to; kept apart from it, so that it can be shown. */
 export interface Secrets {
@@ -8,7 +11,12 @@ export interface Secrets {
   upstreamPasswords: string[];
   /** Of each cluster's Sentinels; empty when they need none. */
   sentinelPasswords: string[];
+  /** SHA-256 of each of `downstream_auth_passwords`, in hexadecimal. */
   downstreamPasswords: string[];
+  /** The same of each user's. */
+  userPasswords: string[][];
+  /** Certificates, keys and CAs. */
+  tls: TlsMaterial;
 }
 
 /** Bytes of a secret's file that are read. */
@@ -19,7 +27,7 @@ const SECRET_BYTES_MAX = 64 * 1024;
  * @throws ConfigError naming the setting and the file or variable, never the secret
  */
 export function resolveSecrets(config: ProxyConfig, source: string, environment = process.env): Secrets {
-  const read = (from: SecretSource, path: string) => resolve(from, path, source, environment);
+  const read = secretReader(source, environment);
   const [listener] = config.listeners;
   return {
     upstreamPasswords: config.clusters.map((cluster, i) =>
@@ -31,9 +39,22 @@ export function resolveSecrets(config: ProxyConfig, source: string, environment 
         : read(sentinel.auth_password, `clusters[${i}].sentinel.auth_password`),
     ),
     downstreamPasswords: listener.downstream_auth_passwords.map((each, i) =>
-      read(each, `listeners[0].downstream_auth_passwords[${i}]`),
+      sha256(read(each, `listeners[0].downstream_auth_passwords[${i}]`)),
     ),
+    userPasswords: listener.users.map(({ passwords }, i) =>
+      passwords.map(({ sha256: hash, ...from }, j) =>
+        (hash ?? sha256(read(from, `listeners[0].users[${i}].passwords[${j}]`))).toLowerCase(),
+      ),
+    ),
+    tls: readTls(config, { source, secret: read }),
   };
+}
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+
+/** Reads one secret after the other. */
+export function secretReader(source: string, environment = process.env): (from: SecretSource, path: string) => string {
+  return (from, path) => resolve(from, path, source, environment);
 }
 
 function resolve(from: SecretSource, path: string, source: string, environment: NodeJS.ProcessEnv): string {

@@ -1,10 +1,12 @@
 import packageJson from '../../../package.json' with { type: 'json' };
 import { routeTable } from '../config/routes.js';
-import type { ProxyConfig } from '../config/schema.js';
+import type { ClusterConfig, ProxyConfig } from '../config/schema.js';
 import type { Limits } from '../engine/core/limits.js';
 import type { WorkerSettings } from '../engine/core/settings.js';
-import type { ClusterStart } from './messages.js';
+import type { BreakerSettings } from '../engine/health/breakers.js';
+import type { ClusterStart, ListenerTls } from './messages.js';
 import type { Secrets } from './secrets.js';
+import { usersOf } from './users.js';
 
 /** What the workers are told about their listener. */
 export function workerSettings(
@@ -15,9 +17,7 @@ export function workerSettings(
 ): Omit<WorkerSettings, 'worker' | 'workers'> {
   const [listener] = config.listeners;
   return {
-    authRequired: secrets.downstreamPasswords.length > 0,
-    authUsername: listener.downstream_auth_username ?? 'default',
-    authPasswords: secrets.downstreamPasswords,
+    access: usersOf(config, secrets),
     adminCommands: listener.admin_commands,
     version: packageJson.version,
     listenPort: port,
@@ -26,11 +26,33 @@ export function workerSettings(
   };
 }
 
+/** How long a client may take for TLS's handshake, when the configuration does not say. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/** How the workers speak TLS with clients. */
+export function listenerTls({ listeners: [listener] }: ProxyConfig, { tls }: Secrets): ListenerTls {
+  return {
+    downstream: tls.downstream,
+    handshakeTimeoutMs: listener.transport_socket_connect_timeout ?? HANDSHAKE_TIMEOUT_MS,
+  };
+}
+
 /** The bounds that the configuration sets. */
 export function workerLimits({ listeners: [listener] }: ProxyConfig): Partial<Limits> {
   return {
     pubsubOutputBytesMax: listener.pubsub_output_buffer_limit,
     monitorOutputBytesMax: listener.monitor_output_buffer_limit,
+  };
+}
+
+function breakers({ circuit_breakers }: ClusterConfig): BreakerSettings {
+  const [threshold = {}] = circuit_breakers?.thresholds ?? [];
+  return {
+    maxConnections: threshold.max_connections,
+    maxPendingRequests: threshold.max_pending_requests,
+    maxPendingBytes: threshold.max_pending_bytes,
+    maxRequests: threshold.max_requests,
+    maxRetries: threshold.max_retries,
   };
 }
 
@@ -56,7 +78,10 @@ export function clusterStarts(
       readPolicy: cluster.settings.read_policy,
       lagBound: cluster.settings.max_replica_lag_bytes !== undefined,
       dedicatedMax: cluster.settings.max_dedicated_connections,
+      breakers: breakers(cluster),
+      outlierDetection: cluster.outlier_detection !== undefined,
     },
     sharded: cluster.type === 'sharded',
+    tls: secrets.tls.upstream[index] ?? null,
   }));
 }

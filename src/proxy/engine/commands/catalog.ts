@@ -144,6 +144,12 @@ export class Catalog {
     this.table[at] = entry;
   }
 
+  /** The command or subcommand (`config|get`) of that name, in small letters; null when there is none. */
+  named(name: string): CommandEntry | null {
+    const bytes = nameBytes(name);
+    return this.lookUp(bytes, 0, bytes.length);
+  }
+
   /** The command named by `bytes[start, end)`, in any case; null when there is none. */
   find(bytes: Uint8Array, start: number, end: number): CommandEntry | null {
     const entry = this.lookUp(bytes, start, end);

@@ -15,6 +15,8 @@ import {
 const NAME = /^[!-~]{1,100}$/;
 /** Key specifications of one command; Redis's own have up to three. */
 const KEY_SPECS_MAX = 16;
+/** Categories of one command that are a module's own. */
+const OWN_CATEGORIES_MAX = 16;
 
 const REQUESTS: readonly string[] = ['all_nodes', 'all_shards', 'multi_shard', 'special'];
 const RESPONSES: readonly string[] = [
@@ -54,9 +56,12 @@ function readCommand(entry: readonly Reply[], specs: CommandSpec[]): void {
   };
   const below = list(subcommands);
   let acls = 0;
+  const ownCategories: string[] = [];
   for (const word of words(acl)) {
-    const index = ACL_CATEGORIES.indexOf(word.replace(/^@/, '') as (typeof ACL_CATEGORIES)[number]);
+    const category = word.replace(/^@/, '');
+    const index = ACL_CATEGORIES.indexOf(category as (typeof ACL_CATEGORIES)[number]);
     if (index >= 0) acls |= 1 << index;
+    else if (ownCategories.length < OWN_CATEGORIES_MAX) ownCategories.push(category.toLowerCase());
   }
   const keys = list(keySpecs).slice(0, KEY_SPECS_MAX).map(readKeySpec);
   specs.push({
@@ -64,6 +69,7 @@ function readCommand(entry: readonly Reply[], specs: CommandSpec[]): void {
     arity: integer(arity),
     flags: flagBits,
     acl: acls,
+    ...(ownCategories.length > 0 ? { ownCategories } : {}),
     keys: keys.length > 0 ? keys : positions(integer(first), integer(last), integer(step), flagBits),
     request: tip<RequestPolicy>('request_policy', REQUESTS),
     response: tip<ResponsePolicy>('response_policy', RESPONSES),

@@ -114,6 +114,8 @@ export interface CommandSpec {
   readonly flags: number;
   /** Bit set over `ACL_CATEGORIES`. */
   readonly acl: number;
+  /** ACL categories that modules have made, without `@`. */
+  readonly ownCategories?: readonly string[];
   readonly keys: readonly KeySpec[];
   readonly request: RequestPolicy;
   readonly response: ResponsePolicy;

@@ -17,6 +17,8 @@ export const Hold = {
   blocked: 16,
   /** CLIENT PAUSE. Its socket is read in the same way. */
   pause: 32,
+  /** Its login is being checked, or has failed a moment ago. */
+  login: 64,
 } as const;
 
 /** With one of these the socket is read all the same. */

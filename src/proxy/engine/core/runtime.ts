@@ -26,12 +26,16 @@ export interface Runtime {
   readonly allocate: Allocate;
   /** Milliseconds that never go back. */
   now(): number;
+  /** 32 bytes. */
+  sha256(bytes: Bytes): Uint8Array;
   /** Runs the callback when all sockets that are ready now have been served. */
   defer(callback: () => void): void;
-  /** Opens a TCP connection; the events come later, never within the call. */
-  connect(host: string, port: number, events: TransportEvents): void;
+  /** Opens a connection to a node of the cluster with that number; the events come later, never within the call. */
+  connect(host: string, port: number, events: TransportEvents, cluster: number): void;
   /** Asks for a fresh topology of the cluster with that number, because of what was just seen. */
   requestRefresh(cluster: number, reason: RefreshReason): void;
+  /** Says which hosts of the cluster with that number have failed, for outlier detection. */
+  hostsFailed?(cluster: number, hosts: readonly HostFailures[]): void;
   /**
    * Puts a question to all workers, this one among them (`Relay.answer`), and brings their answers, in no order; fewer
    * than there are workers when one does not answer within a second. Questions and answers are plain data. The callback
@@ -41,6 +45,13 @@ export interface Runtime {
   /** Tells all workers something, this one among them; nobody knows when it has arrived. */
   tell(kind: string, payload: unknown): void;
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void;
+}
+
+/** Failures of a host that a worker has seen since the host last answered it anything. */
+export interface HostFailures {
+  /** `host:port` */
+  readonly address: string;
+  readonly consecutive: number;
 }
 
 export type RefreshReason = 'moved' | 'connection_lost' | 'connect_failed' | 'cluster_down' | 'unassigned_slot';

@@ -59,8 +59,7 @@ export function kill(client: Client, entry: CommandEntry, args: Arguments): void
     refuse(client, filter);
     return;
   }
-  const { authUsername } = client.core.settings;
-  if (filter.user !== undefined && filter.user !== authUsername && filter.user !== 'default') {
+  if (filter.user !== undefined && filter.user !== 'default' && !client.core.access.knows(filter.user)) {
     refuse(client, `No such user '${filter.user.replace(/[\r\n]/g, ' ')}'`);
     return;
   }

@@ -1,7 +1,8 @@
+import type { Bytes } from '../bytes.js';
 import type { Client } from '../core/client.js';
 import type { ModuleFacts } from '../core/facts.js';
+import { replyError } from '../core/refuse.js';
 import { bulk, mapReply } from '../resp/encode.js';
-import { login } from './auth.js';
 import { INVALID_NAME, validName } from './client-set.js';
 import type { Arguments } from './local.js';
 
@@ -24,29 +25,35 @@ export function hello(client: Client, args: Arguments): boolean {
   if (proto !== client.proto && client.head !== null) return false;
 
   let name: string | null = null;
-  let credentials: [string, string] | null = null;
+  let credentials: [string, Bytes] | null = null;
   for (let i = 2; i < args.count; i++) {
     const option = args.word(i);
     if (option === 'auth' && i + 2 < args.count) {
-      credentials = [args.text(i + 1), args.text(i + 2)];
+      credentials = [args.text(i + 1), args.bytesOf(i + 2, core.runtime.allocate)];
       i += 2;
     } else if (option === 'setname' && i + 1 < args.count) {
       name = args.text(++i);
       if (!validName(name)) return error(`ERR ${INVALID_NAME}`);
     } else return error(`ERR Syntax error in HELLO option '${args.text(i).replace(/[\r\n]/g, ' ')}'`);
   }
-  if (credentials !== null) {
-    const refused = login(client, credentials[0], credentials[1]);
-    if (refused !== '') {
-      client.reply(core.text(refused));
-      return true;
-    }
+  if (credentials === null) {
+    if (!client.authenticated) return error(LOGIN_FIRST);
+    greet(client, proto, name);
+    return true;
   }
-  if (!client.authenticated) {
-    return error(
-      'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time',
-    );
-  }
+  core.access.logins.begin(client, ...credentials, (refused) => {
+    if (refused === '') greet(client, proto, name);
+    else replyError(client, refused);
+  });
+  return true;
+}
+
+const LOGIN_FIRST =
+  'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time';
+
+/** The client's version of RESP and name are these from now on; it is told who answers. */
+function greet(client: Client, proto: number, name: string | null): void {
+  const { core } = client;
   if (name !== null) client.details.name = name;
   client.proto = proto;
   core.pubsub.subscribers.protocolChanged(client);
@@ -63,7 +70,6 @@ export function hello(client: Client, args: Arguments): boolean {
       ]),
     ),
   );
-  return true;
 }
 
 function modules(proto: number, all: readonly ModuleFacts[]): string {

@@ -1,6 +1,7 @@
-import { type Bytes, latin1, parseDecimal, utf8 } from '../bytes.js';
+import { type Allocate, type Bytes, latin1, parseDecimal, utf8 } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from '../core/client.js';
+import { detach } from '../core/input.js';
 import { bulk } from '../resp/encode.js';
 import type { RequestFrame } from '../resp/request-framer.js';
 import { auth } from './auth.js';
@@ -23,6 +24,11 @@ export class Arguments {
   /** An argument as UTF-8. */
   text(index: number): string {
     return utf8(this.bytes, this.frame.starts[index], this.frame.ends[index]);
+  }
+
+  /** An argument's bytes, to be kept. */
+  bytesOf(index: number, allocate: Allocate): Bytes {
+    return detach(allocate, this.bytes, this.frame.starts[index], this.frame.ends[index]);
   }
 
   /** An argument in lower case, for options and subcommands. */

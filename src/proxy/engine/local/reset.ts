@@ -14,8 +14,7 @@ export function reset(client: Client): boolean {
   client.mode = null;
   client.muted = Muted.none;
   client.proto = 2;
-  client.authenticated = !core.settings.authRequired;
-  client.user = 'default';
+  core.access.welcome(client);
   const fresh = new ClientDetails();
   // Redis keeps what the library said of itself.
   Object.assign(details, fresh, {

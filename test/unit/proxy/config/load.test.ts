@@ -45,6 +45,8 @@ describe('a configuration', () => {
           stat_prefix: 'egress_redis',
           cluster: 'main',
           downstream_auth_passwords: [{ environment: 'PROXY_AUTH_PASSWORD' }],
+          users: [],
+          auth_failure_delay: 250,
           admin_commands: [],
           pubsub_output_buffer_limit: 33_554_432,
           monitor_output_buffer_limit: 33_554_432,
@@ -284,7 +286,7 @@ describe('a configuration', () => {
   });
 });
 
-const DURATIONS = /_timeout$|_refresh_rate$|_refresh_interval$/;
+const DURATIONS = /_timeout$|_delay$|_refresh_rate$|_refresh_interval$/;
 
 /** Addresses and durations as they are written. */
 function rewritten(key: string, value: unknown): unknown {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FakeCore } from '../support/fake-core.js';
 import { encodeCommandText } from '../support/resp.js';
+import { user, users } from '../support/users.js';
 
 const command = (...args: string[]) => encodeCommandText(args).toString('latin1');
 const bulk = (text: string) => `$${text.length}\r\n${text}\r\n`;
@@ -218,7 +219,7 @@ describe('CLIENT TRACKING', () => {
 
 describe('RESET', () => {
   it('leaves everything that the connection had become, and asks for the login again', () => {
-    const { one } = workers({ authRequired: true, authUsername: 'app', authPasswords: ['secret'] });
+    const { one } = workers(users(user('app', ['secret'])));
     one.say(command('HELLO', '3', 'AUTH', 'app', 'secret', 'SETNAME', 'me') + command('CLIENT', 'REPLY', 'OFF'));
     expect(one.say(command('RESET'))).toBe('+RESET\r\n');
     expect(one.say(command('PING'))).toBe('-NOAUTH Authentication required.\r\n');
@@ -227,7 +228,7 @@ describe('RESET', () => {
   });
 
   it('may be said before the login, and waits for the replies to what came before', () => {
-    const { one } = workers({ authRequired: true, authPasswords: ['secret'] });
+    const { one } = workers(users(user('default', ['secret'])));
     expect(one.say(command('RESET'))).toBe('+RESET\r\n');
     const { one: two, first } = workers();
     expect(two.say(command('GET', 'a') + command('RESET') + command('PING'))).toBe('');

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { FakeCore } from '../support/fake-core.js';
 import { decodeValue, encodeCommandText, type Value } from '../support/resp.js';
+import { user, users } from '../support/users.js';
 
 function ask(say: (bytes: Buffer) => string, ...args: string[]): Value {
   const reply = Buffer.from(say(encodeCommandText(args)), 'latin1');
@@ -148,7 +149,7 @@ describe('commands that the proxy answers', () => {
 });
 
 describe('logging in', () => {
-  const settings = { authRequired: true, authUsername: 'app', authPasswords: ['old', 'new'] };
+  const settings = users(user('app', ['old', 'new']));
 
   it('is asked for before anything else', () => {
     const { say, client } = new FakeCore(0, settings).client();

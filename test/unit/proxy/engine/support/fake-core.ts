@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Bytes } from '../../../../../src/proxy/engine/bytes.js';
 import { COMMANDS } from '../../../../../src/proxy/engine/commands/table.generated.js';
 import type { Client } from '../../../../../src/proxy/engine/core/client.js';
@@ -82,9 +83,6 @@ export class FakeCore implements Runtime {
       connectTimeoutMs: 1000,
       upstreamUsername: '',
       upstreamPassword: '',
-      authRequired: false,
-      authUsername: 'default',
-      authPasswords: [],
       version: '1.2.3',
       listenPort: 6379,
       worker: 0,
@@ -104,6 +102,8 @@ export class FakeCore implements Runtime {
   readonly allocate = (size: number): Bytes => Buffer.alloc(size);
 
   now = (): number => this.nowMs;
+
+  sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest();
 
   defer(callback: () => void): void {
     this.deferred.push(callback);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Bytes } from '../../../../../src/proxy/engine/bytes.js';
 import { COMMANDS } from '../../../../../src/proxy/engine/commands/table.generated.js';
 import type { Client } from '../../../../../src/proxy/engine/core/client.js';
@@ -97,9 +98,6 @@ export class World implements Runtime, Witness {
     this.core = new Core(
       this,
       {
-        authRequired: false,
-        authUsername: 'default',
-        authPasswords: [],
         adminCommands: [],
         version: '0.0.0',
         listenPort: 6379,
@@ -139,6 +137,10 @@ export class World implements Runtime, Witness {
   readonly allocate = (size: number): Bytes => (size > 4096 ? Buffer.allocUnsafeSlow(size) : Buffer.alloc(size, 0xee));
 
   now = (): number => this.clock.nowMs;
+
+  sha256(bytes: Uint8Array): Uint8Array {
+    return createHash('sha256').update(bytes).digest();
+  }
 
   defer(callback: () => void): void {
     this.deferred.push(callback);

@@ -1,0 +1,88 @@
+import type { Bytes } from '../bytes.js';
+import type { Client } from '../core/client.js';
+import type { Core } from '../core/core.js';
+import { Hold } from '../core/hold.js';
+import { TokenBucket } from '../core/token-bucket.js';
+import { Counter } from '../stats.js';
+import { hostOf } from './addresses.js';
+import { Attempts } from './attempts.js';
+import { WRONG_PASSWORD } from './authenticator.js';
+
+/** A login waits for others of its kind to fail for at most this time. */
+const WAIT_MAX_MS = 10_000;
+/** Failed logins that are logged, per worker; all are counted. */
+const LOGGED_PER_SECOND = 10;
+const LOGGED_BURST = 50;
+const SHOWN_CHARACTERS_MAX = 64;
+
+/** Logins on their way: a client is held while its password is checked, and for a while when it is wrong. */
+export class Logins {
+  private readonly attempts = new Attempts();
+  private readonly logged: TokenBucket;
+
+  constructor(private readonly core: Core) {
+    this.logged = new TokenBucket(LOGGED_PER_SECOND, LOGGED_BURST, core.nowMs);
+  }
+
+  /**
+   * Tries a login. `then` is called once, within the call or later, with `''` or the error to answer with; never when the
+   * client has left. Nothing of the client's is read meanwhile.
+   */
+  begin(client: Client, username: string | null, password: Bytes, then: (error: string) => void): void {
+    const { core } = this;
+    const key = this.keyOf(client, username);
+    let finished = false;
+    const finish = (error: string) => {
+      finished = true;
+      if (client.closed) return;
+      then(error);
+      client.liftHold(Hold.login);
+    };
+    const lastMs = core.nowMs + WAIT_MAX_MS;
+    const attempt = () => {
+      if (client.closed) return;
+      const untilMs = Math.min(this.attempts.heldUntilMs(key), lastMs);
+      if (untilMs > core.nowMs) this.later(untilMs, attempt);
+      else {
+        core.access.authenticator.login(client, username, password, (error) => {
+          if (error === WRONG_PASSWORD) this.failed(client, username, key, finish);
+          else {
+            if (error === '') this.attempts.succeeded(key);
+            finish(error);
+          }
+        });
+      }
+    };
+    attempt();
+    if (!finished) client.setHold(Hold.login);
+  }
+
+  private later(dueMs: number, due: () => void): void {
+    this.core.deadlines.add({ dueMs: Number.POSITIVE_INFINITY, due }, dueMs);
+  }
+
+  private failed(client: Client, username: string | null, key: string, finish: (error: string) => void): void {
+    const { core } = this;
+    const { access } = core;
+    core.count(Counter.downstream_auth_failure);
+    if (this.logged.take(core.nowMs)) {
+      const user = shown(username ?? access.settings.defaultUser);
+      core.runtime.log('warn', 'a login failed', { client: client.address, user, id: client.id });
+    }
+    const untilMs = this.attempts.failed(key, access.settings.failureDelayMs, core.nowMs);
+    if (untilMs <= core.nowMs) finish(WRONG_PASSWORD);
+    else this.later(untilMs, () => finish(WRONG_PASSWORD));
+  }
+
+  /** Users that do not exist are one: nobody fills the table with names. */
+  private keyOf(client: Client, username: string | null): string {
+    const { access } = this.core;
+    const user = username ?? access.settings.defaultUser;
+    return `${hostOf(client.address)} ${access.named(user) === undefined ? '' : user}`;
+  }
+}
+
+/** A name as a client gave it, for a log. */
+function shown(name: string): string {
+  return name.replace(/[\p{Cc}\u2028\u2029]/gu, '?').slice(0, SHOWN_CHARACTERS_MAX);
+}
