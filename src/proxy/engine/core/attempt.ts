@@ -13,7 +13,9 @@ export class Attempt implements TransportEvents {
     else transport.terminate();
   }
   failed(reason: string): void {
-    if (this.current) this.lane.failed(reason);
+    if (!this.current) return;
+    this.lane.router.health.failed(this.lane.node);
+    this.lane.failed(reason);
   }
   received(bytes: Bytes): void {
     if (this.current) this.lane.received(bytes);
@@ -22,6 +24,8 @@ export class Attempt implements TransportEvents {
     if (this.current) this.lane.drained();
   }
   closed(reason: string): void {
-    if (this.current) this.lane.closed(reason);
+    if (!this.current) return;
+    this.lane.router.health.closed(this.lane, this.lane.established);
+    this.lane.closed(reason);
   }
 }

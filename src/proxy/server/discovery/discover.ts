@@ -5,9 +5,11 @@ import type { ClusterFacts } from '../../engine/core/facts.js';
 import type { NodeEntry } from '../../engine/core/router.js';
 import type { SlotMap } from '../../engine/core/slot-map.js';
 import type { HostTable } from '../../engine/routing/host-table.js';
+import { ClusterHealth } from '../health/cluster-health.js';
 import type { Logger } from '../logger.js';
 import type { ClusterMessage } from '../messages.js';
 import { Topology } from '../topology.js';
+import { type Credentials, UpstreamClient } from '../upstream-client.js';
 import type { Discovery } from './discovery.js';
 import { ReadFacts } from './read-facts.js';
 import { Sharded } from './sharded.js';
@@ -16,7 +18,7 @@ export interface DiscoverOptions {
   readonly cluster: ClusterConfig;
   /** Its number. */
   readonly index: number;
-  readonly password: string;
+  readonly credentials: Credentials;
   readonly sentinelPassword: string;
   readonly slotMap: SlotMap;
   /** Some route may read from its replicas. */
@@ -29,8 +31,7 @@ export interface DiscoverOptions {
 
 /** What keeps the workers told of a cluster's nodes. */
 export function discover(options: DiscoverOptions): Discovery {
-  const { cluster, index, password, slotMap, logger, readReplicas, send } = options;
-  const credentials = { username: cluster.auth_username ?? '', password };
+  const { cluster, index, credentials, slotMap, logger, readReplicas, send } = options;
   const reads = readReplicas
     ? new ReadFacts({
         cluster,
@@ -40,15 +41,29 @@ export function discover(options: DiscoverOptions): Discovery {
         logger,
       })
     : null;
+  const health =
+    cluster.health_checks.length > 0 || cluster.outlier_detection !== undefined
+      ? new ClusterHealth({
+          cluster,
+          entries: () => discovery.entries(),
+          connect: (host, port, timeoutMs) => UpstreamClient.connect(host, port, credentials, timeoutMs),
+          tell: (out, silent, silentMs) => send({ type: 'health', cluster: index, out, silent, silentMs }),
+          exclude: (addresses) => discovery.exclude?.(addresses),
+          refresh: () => discovery.request(),
+          logger,
+        })
+      : null;
   const events = {
     nodes: (nodes: NodeEntry[], facts: ClusterFacts | null) => {
       send({ type: 'nodes', cluster: index, nodes, facts });
       reads?.changed();
+      health?.changed();
     },
     map: () => send({ type: 'map', cluster: index }),
     table: (table: HostTable, slots: number, nodes: NodeEntry[], facts: ClusterFacts | null) => {
       send({ type: 'table', cluster: index, table, slots, nodes, facts });
       reads?.changed();
+      health?.changed();
     },
   };
   const discovery: Discovery =
@@ -60,6 +75,16 @@ export function discover(options: DiscoverOptions): Discovery {
     // What the workers were told of replicas by the old settings is told anew.
     if (reads === null) send({ type: 'reads', cluster: index, lagging: [], local: [] });
     else reads.changed();
+    if (health === null) send({ type: 'health', cluster: index, out: [], silent: [], silentMs: 0 });
+    else health.changed();
+  }
+  discovery.health = health;
+  if (health !== null) {
+    const stop = discovery.stop.bind(discovery);
+    discovery.stop = () => {
+      health.stop();
+      stop();
+    };
   }
   if (reads !== null) {
     const stop = discovery.stop.bind(discovery);

@@ -1,6 +1,7 @@
 import type { ClusterFacts } from '../../engine/core/facts.js';
 import type { NodeEntry } from '../../engine/core/router.js';
 import type { HostTable } from '../../engine/routing/host-table.js';
+import type { ClusterHealth } from '../health/cluster-health.js';
 
 /** What the workers are told about a cluster. */
 export interface DiscoveryEvents {
@@ -46,4 +47,8 @@ export interface Discovery {
    * their numbers. Called once, before `start`; the other one is stopped.
    */
   inherit(before: Discovery): void;
+  /** Divides keys among the hosts without these, as long as some are left. Of independent servers only. */
+  exclude?(addresses: ReadonlySet<string>): void;
+  /** Null when nothing looks after it. */
+  health?: ClusterHealth | null;
 }

@@ -77,6 +77,8 @@ export class Sharded implements Discovery {
   private current: readonly ShardHost[] = [];
   private tableEntries: number[] = [];
   private readonly slots = new Uint16Array(HOST_SLOTS).fill(NO_NODE);
+  /** Addresses of hosts that get no keys for now; when all are in it, it is not looked at. */
+  private excluded: ReadonlySet<string> = new Set();
   private failure = '';
   /** What was counted under other settings. */
   private base = { readMs: 0, refreshes: 0, failures: 0 };
@@ -142,6 +144,13 @@ export class Sharded implements Discovery {
     this.source.request();
   }
 
+  exclude(addresses: ReadonlySet<string>): void {
+    if (addresses.size === this.excluded.size && [...addresses].every((each) => this.excluded.has(each))) return;
+    this.excluded = addresses;
+    this.otherTable = true;
+    if (this.current.length > 0) this.apply(this.current);
+  }
+
   /** Takes the servers that there are now. */
   private apply(hosts: readonly ShardHost[]): void {
     if (this.stopped) return;
@@ -164,7 +173,10 @@ export class Sharded implements Discovery {
       number: this.hostNumbers.of(key),
     }));
     // Before anything changes: this is what may fail.
-    const built = sameTable ? null : buildTable(this.sharding, numbered);
+    const left = hosts.filter((host) => !this.excluded.has(formatAddress(host)));
+    const served = left.length > 0 ? left : hosts;
+    const chosen = numbered.filter((_, i) => served.includes(hosts[i] as ShardHost));
+    const built = sameTable ? null : buildTable(this.sharding, chosen);
     this.current = hosts;
     this.otherTable = false;
     this.hostNumbers.keep(new Set(hosts.map(({ key }) => key)));
@@ -176,12 +188,12 @@ export class Sharded implements Discovery {
     this.nodeNumbers.keep(new Set(entries.map((entry) => formatAddress(entry))));
     if (built === null) this.events.nodes(entries, this.facts);
     else {
-      this.tableEntries = built.entries;
+      this.tableEntries = hosts.map((host) => built.entries[served.indexOf(host)] ?? 0);
       this.events.table(built.table, this.hostNumbers.end, entries, this.facts);
     }
     if (this.slotMap.replace(this.slots)) this.events.map();
-    const list = hosts.map((host) => `${host.key}=${formatAddress(host)}`).join(' ');
-    this.logger.info(`cluster ${this.config.name}: keys are divided among ${hosts.length} hosts`, { hosts: list });
+    const list = served.map((host) => `${host.key}=${formatAddress(host)}`).join(' ');
+    this.logger.info(`cluster ${this.config.name}: keys are divided among ${served.length} hosts`, { hosts: list });
     if (this.facts === null) this.askFacts(0);
   }
 
