@@ -1,5 +1,7 @@
 import * as z from 'zod/mini';
+import { circuitBreakers, healthChecks, outlierDetection, unhealthyHosts } from './health.js';
 import { readPolicy } from './read-policy.js';
+import { upstreamTls } from './tls.js';
 import {
   type Address,
   address,
@@ -58,6 +60,10 @@ const sentinel = z.strictObject({
   masters: distinct(name, 1, ENDPOINTS_MAX),
   auth_username: z.optional(name),
   auth_password: z.optional(secret),
+  /** How the Sentinels are spoken to; as the servers are (`tls_context` of the cluster) when not given. */
+  tls_context: z.optional(upstreamTls),
+  /** Without TLS, although the servers have it. */
+  plaintext: z.optional(z.boolean()),
 });
 
 const settings = z.prefault(
@@ -115,6 +121,7 @@ const SHARDED_ONLY = [
   'lb_policy',
   'maglev_lb_config',
   'ring_hash_lb_config',
+  'unhealthy_hosts',
 ] as const;
 
 const shape = z.strictObject({
@@ -156,12 +163,18 @@ const shape = z.strictObject({
   ),
   auth_username: z.optional(name),
   auth_password: z.optional(secret),
+  /** The nodes are spoken to in TLS. */
+  tls_context: z.optional(upstreamTls),
   connect_timeout: withDefault(duration(10, 600_000), 1000),
   /** How often the topology is read when nothing calls for it. */
   cluster_refresh_rate: withDefault(duration(100, 3_600_000), 5000),
   cluster_refresh_timeout: withDefault(duration(10, 600_000), 3000),
   /** Least time between two reads of the topology, whatever calls for them. */
   redirect_refresh_interval: withDefault(duration(10, 600_000), 100),
+  health_checks: healthChecks,
+  outlier_detection: outlierDetection,
+  unhealthy_hosts: unhealthyHosts,
+  circuit_breakers: circuitBreakers,
   settings,
 });
 

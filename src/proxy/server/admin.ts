@@ -18,6 +18,9 @@ export interface AdminState {
   readonly learned: LearnedCommands;
   readonly version: string;
   readonly startedMs: number;
+  /** 4294967295 without a certificate. */
+  readonly daysUntilFirstCertificateExpires: number;
+  readonly tlsUpdates: { readonly success: number; readonly rejected: number };
   draining: boolean;
 }
 
@@ -103,7 +106,7 @@ function everything(state: AdminState): Statistic[] {
   const membership = (cluster: string, name: string, value: number, type: 'counter' | 'gauge'): Statistic => ({
     name: `cluster.${cluster}.${name}`,
     value,
-    metric: `envoy_cluster_${name}`,
+    metric: `envoy_cluster_${name.replaceAll('.', '_')}`,
     labels: { envoy_cluster_name: cluster },
     type,
   });
@@ -112,8 +115,14 @@ function everything(state: AdminState): Statistic[] {
     server('uptime', Math.floor((performance.now() - state.startedMs) / 1000)),
     server('concurrency', workers.count),
     server('memory_physical_size', process.memoryUsage.rss()),
+    server('days_until_first_cert_expiring', state.daysUntilFirstCertificateExpires),
+    server('ssl_context_update_success', state.tlsUpdates.success, 'counter'),
+    server('ssl_context_update_rejected', state.tlsUpdates.rejected, 'counter'),
     ...topologies.flatMap((topology, index) => [
       membership(names[index], 'membership_total', topology.entries().length, 'gauge'),
+      ...(topology.health?.statistics() ?? []).map((each) =>
+        membership(names[index], each.name, each.value, each.type),
+      ),
       membership(names[index], 'update_attempt', topology.refreshes + topology.failures, 'counter'),
       membership(names[index], 'update_success', topology.refreshes, 'counter'),
       membership(names[index], 'update_failure', topology.failures, 'counter'),
@@ -147,11 +156,14 @@ function describeCluster({ config, topologies, numbers }: AdminState, index: num
     type: config.clusters[index].type,
     last_error: topology.lastError,
     redis_version: topology.facts?.redisVersion ?? '',
-    hosts: topology.hosts().map((host) => ({ ...host, ...summary(own, host.address) })),
+    hosts: topology.hosts().map((host) => {
+      const { flags = '', ...health } = topology.health?.host(host.address) ?? {};
+      return { ...host, ...summary(own, host.address, flags), ...health };
+    }),
   };
 }
 
-function summary(lanes: readonly LaneReport[], address: string) {
+function summary(lanes: readonly LaneReport[], address: string, flags: string) {
   const own = lanes.filter((lane) => lane.address === address);
   const error = own.find((lane) => lane.lastError !== '')?.lastError ?? '';
   const failing = own.some((lane) => lane.state !== 'ready' && lane.failures > 0);
@@ -159,7 +171,7 @@ function summary(lanes: readonly LaneReport[], address: string) {
     cx_active: own.filter((lane) => lane.state === 'ready').length,
     rq_active: own.reduce((sum, lane) => sum + lane.inFlight, 0),
     rq_pending_active: own.reduce((sum, lane) => sum + lane.waiting, 0),
-    health_flags: failing ? '/failed_connect' : 'healthy',
+    health_flags: `${failing ? '/failed_connect' : ''}${flags}` || 'healthy',
     ...(error === '' ? {} : { last_error: error }),
   };
 }

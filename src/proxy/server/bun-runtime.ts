@@ -1,6 +1,6 @@
 import type { Bytes } from '../engine/bytes.js';
 import type { Core } from '../engine/core/core.js';
-import type { HostFailures, RefreshReason, Runtime, Transport, TransportEvents } from '../engine/core/runtime.js';
+import type { HostFailures, RefreshReason, Runtime, TransportEvents } from '../engine/core/runtime.js';
 import { connectPlain, connectTls, type UpstreamSide } from './connect.js';
 import type { ClusterStart, LogLevel } from './messages.js';
 import { post } from './post.js';

@@ -1,6 +1,7 @@
 import { routeTable } from '../config/routes.js';
 import type { ClusterConfig, ProxyConfig } from '../config/schema.js';
 import { CLUSTERS_MAX } from '../config/schema.js';
+import type { HostFailures } from '../engine/core/runtime.js';
 import { SlotMap } from '../engine/core/slot-map.js';
 import { HOST_SLOTS } from '../engine/routing/host-table.js';
 import { discover, readsReplicas } from './discovery/discover.js';
@@ -9,6 +10,7 @@ import { type LearnedCommands, Learner } from './learned.js';
 import type { Logger } from './logger.js';
 import type { ClusterMessage } from './messages.js';
 import type { Secrets } from './secrets.js';
+import { upstreamTls } from './tls/upstream.js';
 
 /** The number of a cluster that was removed is given to another one only after this time: workers may finish with it. */
 export const NUMBER_REST_MS = 10_000;
@@ -69,6 +71,11 @@ export class Clusters {
     this.members.find(({ place }) => place.number === number)?.discovery.request();
   }
 
+  /** A worker has seen hosts of a cluster fail. */
+  hostsFailed(number: number, hosts: readonly HostFailures[]): void {
+    this.members.find(({ place }) => place.number === number)?.discovery.health?.failed(hosts);
+  }
+
   /**
    * Finds a place for each cluster of a configuration: its own, when it has one. What is given for the first time is
    * taken only by `take`.
@@ -104,18 +111,25 @@ export class Clusters {
       const password = secrets.upstreamPasswords[index] as string;
       const sentinelPassword = secrets.sentinelPasswords[index] as string;
       const readReplicas = readsReplicas(cluster, place.number, routes);
-      const described = JSON.stringify([cluster, password, sentinelPassword, readReplicas]);
+      const tls = secrets.tls.upstream[index] ?? null;
+      const sentinelTls = secrets.tls.sentinels[index] ?? null;
+      const described = JSON.stringify([cluster, password, sentinelPassword, readReplicas, tls, sentinelTls]);
       const old = before.find((member) => member.place === place);
       if (old?.described === described) return old;
       old?.discovery.stop();
       old?.learner.stop();
       const { logger, learned } = this.options;
-      const credentials = { username: cluster.auth_username ?? '', password };
+      const credentials = {
+        username: cluster.auth_username ?? '',
+        password,
+        tls: upstreamTls(tls),
+        sentinelTls: upstreamTls(sentinelTls),
+      };
       const learner = new Learner({ config: cluster, credentials, logger }, learned);
       const discovery = discover({
         cluster,
         index: place.number,
-        password,
+        credentials,
         sentinelPassword,
         slotMap: new SlotMap(place.slotMap),
         readReplicas,
@@ -153,7 +167,7 @@ export class Clusters {
   /** What a worker that has just come must be told, in this order. */
   *history(): Generator<ClusterMessage> {
     for (const messages of this.told.values()) {
-      for (const type of ['table', 'nodes', 'reads', 'map'] as const) {
+      for (const type of ['table', 'nodes', 'reads', 'health', 'map'] as const) {
         const message = messages.get(type);
         if (message !== undefined) yield message;
       }

@@ -3,62 +3,224 @@ import type { Client } from '../engine/core/client.js';
 import type { Core } from '../engine/core/core.js';
 import type { Transport } from '../engine/core/runtime.js';
 import { Counter } from '../engine/stats.js';
-import { faultText, KEEPALIVE_MS, post } from './bun-runtime.js';
 import { countLarge, LARGE_CHUNK_BYTES } from './collector.js';
+import { KEEPALIVE_MS } from './connect.js';
+import type { LogLevel, WorkerAddress } from './messages.js';
+import { faultText, post } from './post.js';
+import { type Refusal, TlsAcceptor, type TlsSocket } from './tls/acceptor.js';
+import type { ServerTls } from './tls/material.js';
+import { SparingLog } from './tls/sparing-log.js';
+
+/** The first byte of everything that a TLS client says first, and of no command. */
+const TLS_HANDSHAKE_RECORD = 0x16;
+
+/** One address on which a worker accepts clients. */
+export interface Listening {
+  readonly port: number;
+  /** Accepts nobody any more. */
+  stop(): void;
+  /** Clients that come from here on get these certificates, and this time for their handshakes. */
+  configure(tls: ServerTls | null, handshakeTimeoutMs: number): void;
+  /** Called with every tick. */
+  tick(): void;
+}
+
+type Socket = Bun.Socket<Client | undefined> & TlsSocket;
+
+const REFUSED = {
+  connection_error: Counter.downstream_ssl_connection_error,
+  fail_verify_no_cert: Counter.downstream_ssl_fail_verify_no_cert,
+  fail_verify_error: Counter.downstream_ssl_fail_verify_error,
+} as const satisfies Record<Refusal, number>;
+
+const say = (level: LogLevel, message: string, fields: Record<string, unknown>) =>
+  post({ type: 'log', level, message, fields });
 
 /**
  * Accepts clients for `core`.
  * @throws when the address cannot be used
  */
-export function listen(core: Core, hostname: string, port: number) {
-  // `reusePort` is honoured by the runtime and missing from its types: the kernel spreads connections over the workers.
-  const address = { hostname, port, reusePort: true };
-  return Bun.listen<Client>({
-    ...address,
-    // A client may close its sending side and still wait for its replies, as `printf … | nc` does.
-    allowHalfOpen: true,
-    socket: {
-      open(socket) {
-        socket.setNoDelay(true);
-        socket.setKeepAlive(true, KEEPALIVE_MS);
-        socket.data = core.accept(socket as unknown as Transport, peer(socket), here(socket));
-      },
-      data(socket, bytes) {
-        const client = socket.data;
-        core.beginEvent();
-        core.add(Counter.downstream_cx_rx_bytes_total, bytes.length);
-        if (bytes.length >= LARGE_CHUNK_BYTES) countLarge(bytes.length, core.nowMs);
-        try {
-          client.received(bytes as unknown as Bytes);
-        } catch (error) {
-          fault(core, error, client);
-        }
-      },
-      drain(socket) {
-        core.beginEvent();
-        socket.data.drained();
-      },
-      end(socket) {
-        core.beginEvent();
-        socket.data.ended();
-      },
-      close(socket) {
-        core.left(socket.data);
-      },
-      error(socket) {
-        socket.terminate();
-        core.left(socket.data);
-      },
+export function listen(
+  core: Core,
+  address: WorkerAddress,
+  tls: ServerTls | null,
+  handshakeTimeoutMs: number,
+): Listening {
+  const handlers = tls === null ? plainHandlers(core, address) : null;
+  if (handlers !== null) {
+    const listener = open(address, handlers, undefined);
+    return { port: listener.port, stop: () => listener.stop(false), configure() {}, tick() {} };
+  }
+  const acceptor = new TlsAcceptor<Socket>(tls as ServerTls, handshakeTimeoutMs);
+  const secure = new SecureSide(core, address, acceptor);
+  const listener = open(address, secure.handlers(), acceptor.options());
+  return {
+    port: listener.port,
+    stop: () => listener.stop(false),
+    configure(next, timeoutMs) {
+      acceptor.timeoutMs = timeoutMs;
+      if (next !== null) acceptor.replace(next, listener);
     },
-  });
+    tick: () => secure.tick(),
+  };
 }
 
-function peer(socket: { remoteAddress: string; remotePort: number }): string {
-  return `${socket.remoteAddress}:${socket.remotePort}`;
+type Handlers = Bun.SocketHandler<Client | undefined>;
+
+function open(address: WorkerAddress, socket: Handlers, tls: object | undefined) {
+  // `reusePort`, `fd` and a context are honoured by the runtime and missing from its types. The kernel spreads
+  // connections over the workers: each has a socket of its own for a port, and they share that of a path.
+  const where =
+    address.fd === undefined ? { hostname: address.host, port: address.port, reusePort: true } : { fd: address.fd };
+  // A client may close its sending side and still wait for its replies, as `printf … | nc` does.
+  const options = { ...where, allowHalfOpen: true, socket, ...(tls === undefined ? {} : { tls }) };
+  return Bun.listen<Client | undefined>(options as unknown as Bun.TCPSocketListenOptions<Client | undefined>);
 }
 
-function here(socket: { localAddress: string; localPort: number }): string {
-  return `${socket.localAddress}:${socket.localPort}`;
+/** What every accepted client has; those of a path have no addresses of their own. */
+function accept(core: Core, socket: Socket, { path }: WorkerAddress): Client {
+  if (path !== undefined) return core.accept(socket as unknown as Transport, `${path}:0`, `${path}:0`);
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, KEEPALIVE_MS);
+  const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+  return core.accept(socket as unknown as Transport, peer, `${socket.localAddress}:${socket.localPort}`);
+}
+
+/** What happens to a client once it is one. */
+function clientHandlers(core: Core) {
+  return {
+    data(socket: Socket, bytes: Buffer) {
+      const client = socket.data as Client;
+      core.beginEvent();
+      core.add(Counter.downstream_cx_rx_bytes_total, bytes.length);
+      if (bytes.length >= LARGE_CHUNK_BYTES) countLarge(bytes.length, core.nowMs);
+      try {
+        client.received(bytes as unknown as Bytes);
+      } catch (error) {
+        fault(core, error, client);
+      }
+    },
+    drain(socket: Socket) {
+      core.beginEvent();
+      socket.data?.drained();
+    },
+    end(socket: Socket) {
+      core.beginEvent();
+      socket.data?.ended();
+    },
+    close(socket: Socket) {
+      if (socket.data !== undefined) core.left(socket.data);
+    },
+    error(socket: Socket) {
+      socket.terminate();
+      if (socket.data !== undefined) core.left(socket.data);
+    },
+  };
+}
+
+function plainHandlers(core: Core, address: WorkerAddress): Handlers {
+  const common = clientHandlers(core);
+  const log = new SparingLog(say, 'warn');
+  return {
+    ...common,
+    open(socket: Socket) {
+      socket.data = accept(core, socket, address);
+    },
+    data(socket: Socket, bytes: Buffer) {
+      if (bytes[0] === TLS_HANDSHAKE_RECORD && isFirst(socket.data as Client)) {
+        const client = socket.data as Client;
+        core.count(Counter.downstream_cx_tls_on_plain_port);
+        log.note(core.nowMs, 'a client speaks TLS on a port that does not; it was closed. Give it the TLS port', {
+          client: client.address,
+        });
+        socket.terminate();
+        core.left(client);
+        return;
+      }
+      common.data(socket, bytes);
+    },
+  } as Handlers;
+}
+
+/** Nothing was received of it yet. */
+function isFirst(client: Client): boolean {
+  return client.lastEntry === null && client.carry === null && client.large === null;
+}
+
+/** Clients that speak TLS: they become clients when their handshake is over. */
+class SecureSide {
+  private readonly log = new SparingLog(say, 'warn');
+
+  constructor(
+    private readonly core: Core,
+    private readonly address: WorkerAddress,
+    private readonly acceptor: TlsAcceptor<Socket>,
+  ) {}
+
+  handlers(): Handlers {
+    const { core, address, acceptor } = this;
+    const common = clientHandlers(core);
+    const handlers = {
+      ...common,
+      open: (socket: Socket) => {
+        core.beginEvent();
+        if (!acceptor.begin(socket, core.nowMs)) this.refuse(socket, 'connection_error', 'too many handshakes at once');
+      },
+      /** Asked by the runtime when a client names the server that it wants. */
+      serverName: (_listener: unknown, name: string) => acceptor.select(name),
+      handshake: (socket: Socket, success: boolean, error: (Error & { code?: string }) | null) => {
+        core.beginEvent();
+        if (!acceptor.finish(socket)) return;
+        const refusal = acceptor.refusal(socket, success, error);
+        if (refusal !== null) {
+          this.refuse(socket, refusal, error?.message ?? 'no certificate of a client');
+          return;
+        }
+        core.count(Counter.downstream_ssl_handshake);
+        const client = accept(core, socket, address);
+        client.details.certificateName = acceptor.certificateName(socket);
+        socket.data = client;
+      },
+      close: (socket: Socket) => {
+        if (acceptor.finish(socket)) this.count('connection_error', socket, 'closed by the client');
+        common.close(socket);
+      },
+      error: (socket: Socket, error: Error) => {
+        if (acceptor.finish(socket)) this.count('connection_error', socket, error.message);
+        common.error(socket);
+      },
+    };
+    return handlers as unknown as Handlers;
+  }
+
+  tick(): void {
+    const { core, acceptor } = this;
+    for (const socket of acceptor.late(core.nowMs)) {
+      this.refuse(socket, 'connection_error', `not done within ${acceptor.timeoutMs} ms`);
+    }
+  }
+
+  private refuse(socket: Socket, why: Refusal, reason: string): void {
+    this.count(why, socket, reason);
+    socket.terminate();
+  }
+
+  private count(why: Refusal, socket: Socket, reason: string): void {
+    const { core, address, log } = this;
+    core.count(REFUSED[why]);
+    const client = address.path ?? `${socket.remoteAddress}:${socket.remotePort}`;
+    log.note(core.nowMs, 'a TLS handshake with a client failed', { client, reason: explain(reason) });
+  }
+}
+
+/** The library's words, and for those that are met most what they mean. */
+function explain(reason: string): string {
+  const words = reason.replace(/^error:[0-9a-f]+:/, '').replace('SSL routines:OPENSSL_internal:', '');
+  if (/WRONG_VERSION_NUMBER|HTTP_REQUEST/.test(words)) return `${words}: it does not speak TLS`;
+  if (/ALERT_UNKNOWN_CA|ALERT_BAD_CERTIFICATE|ALERT_CERTIFICATE_UNKNOWN/.test(words))
+    return `${words}: it does not trust the certificate of this proxy`;
+  if (/UNSUPPORTED_PROTOCOL/.test(words)) return `${words}: its TLS version is not among those of tls_params`;
+  return words;
 }
 
 /** A fault of the proxy's own, met while it served a client: that client is let go, the others are not. */

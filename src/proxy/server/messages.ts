@@ -2,9 +2,10 @@ import type { CommandSpec } from '../engine/commands/spec.js';
 import type { ClusterFacts } from '../engine/core/facts.js';
 import type { Limits } from '../engine/core/limits.js';
 import type { NodeEntry } from '../engine/core/router.js';
-import type { RefreshReason } from '../engine/core/runtime.js';
+import type { HostFailures, RefreshReason } from '../engine/core/runtime.js';
 import type { ClusterSettings, WorkerSettings } from '../engine/core/settings.js';
 import type { HostTable } from '../engine/routing/host-table.js';
+import type { ClientTls, ServerTls } from './tls/material.js';
 
 /** An upstream cluster, as a worker gets it. */
 export interface ClusterStart {
@@ -16,6 +17,26 @@ export interface ClusterStart {
   readonly slotMap: SharedArrayBuffer;
   /** Independent servers; their table comes later. */
   readonly sharded: boolean;
+  /** Null: its nodes are spoken to without TLS. */
+  readonly tls: ClientTls | null;
+}
+
+/** Where a worker accepts clients. */
+export interface WorkerAddress {
+  /** Of a port; empty and 0 for a Unix socket. */
+  readonly host: string;
+  readonly port: number;
+  /** Of a Unix socket. */
+  readonly path?: string;
+  /** A listening socket of the worker's own; it closes it. */
+  readonly fd?: number;
+}
+
+/** How a worker speaks TLS with clients. */
+export interface ListenerTls {
+  /** Of each address, in their order; null: without TLS. */
+  readonly downstream: readonly (ServerTls | null)[];
+  readonly handshakeTimeoutMs: number;
 }
 
 /** What a worker gets once, before anything else. */
@@ -23,7 +44,8 @@ export interface WorkerStart {
   readonly type: 'start';
   readonly settings: WorkerSettings;
   readonly limits: Limits;
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly addresses: readonly WorkerAddress[];
+  readonly tls: ListenerTls;
   readonly clusters: readonly ClusterStart[];
   /** The statistics of all workers, each by its number. */
   readonly stats: readonly SharedArrayBuffer[];
@@ -38,6 +60,7 @@ export interface ConfigureMessage {
   readonly settings: WorkerSettings;
   readonly limits: Limits;
   readonly clusters: readonly ClusterStart[];
+  readonly tls: ListenerTls;
   readonly logLevel: LogLevel;
 }
 
@@ -76,6 +99,16 @@ export interface ReadsMessage {
   readonly lagging: readonly number[];
   /** Nodes in the proxy's own zone. */
   readonly local: readonly number[];
+}
+
+/** Which nodes are not to be used, by their indices; all others are well. See `Health.know`. */
+export interface HealthMessage {
+  readonly type: 'health';
+  readonly cluster: number;
+  readonly out: readonly number[];
+  readonly silent: readonly number[];
+  /** Connections that have said nothing for so long to a command are given up when their node falls silent. */
+  readonly silentMs: number;
 }
 
 /** Commands that the servers have and the table lacks, to be added in this order. */
@@ -123,7 +156,7 @@ export interface AnswersMessage {
 }
 
 /** What becomes of one upstream cluster. */
-export type ClusterMessage = NodesMessage | MapMessage | TableMessage | ReadsMessage;
+export type ClusterMessage = NodesMessage | MapMessage | TableMessage | ReadsMessage | HealthMessage;
 
 export type ToWorker =
   | WorkerStart
@@ -140,6 +173,7 @@ export type FromWorker =
   | { readonly type: 'listening'; readonly port: number }
   | { readonly type: 'listen-failed'; readonly reason: string; readonly inUse: boolean }
   | { readonly type: 'refresh'; readonly cluster: number; readonly reason: RefreshReason }
+  | { readonly type: 'hosts-failed'; readonly cluster: number; readonly hosts: readonly HostFailures[] }
   | { readonly type: 'drained' }
   | { readonly type: 'ask'; readonly id?: number; readonly kind: string; readonly payload: unknown }
   | { readonly type: 'answer'; readonly id: number; readonly answer: unknown }

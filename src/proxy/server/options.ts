@@ -22,6 +22,9 @@ export const USAGE = `usage: forge-proxy --config FILE
   --cluster H:P,...     nodes of the Redis Cluster, without a configuration file
   --listen HOST:PORT    where clients connect (127.0.0.1:6379)
   --admin HOST:PORT     admin HTTP (127.0.0.1:9901)
+  --tls-cert FILE       certificate chain (PEM): clients speak TLS at --listen
+  --tls-key FILE        its private key
+  --tls-client-ca FILE  clients need a certificate that one of these CAs has signed
   --workers N           threads (the number of cores)
   --pid-file FILE       written when the proxy listens, removed when it ends
   --check               check the configuration and exit
@@ -44,6 +47,9 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
         listen: { type: 'string' },
         admin: { type: 'string' },
         workers: { type: 'string' },
+        'tls-cert': { type: 'string' },
+        'tls-key': { type: 'string' },
+        'tls-client-ca': { type: 'string' },
         'pid-file': { type: 'string' },
         check: { type: 'boolean' },
         version: { type: 'boolean' },
@@ -59,7 +65,7 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
   const config = text('config');
   const common = { pidFile: text('pid-file') ?? '', check: values.check === true };
   if (config !== undefined) {
-    for (const flag of ['cluster', 'listen', 'admin', 'workers']) {
+    for (const flag of ['cluster', 'listen', 'admin', 'workers', 'tls-cert', 'tls-key', 'tls-client-ca']) {
       if (values[flag] !== undefined) throw new UsageError(`--${flag} and --config exclude each other`);
     }
     return { config: parseConfig(readFile(config), config, checkUsers), source: config, ...common };
@@ -72,6 +78,7 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
       {
         address: text('listen') ?? '127.0.0.1:6379',
         cluster: 'main',
+        ...tlsContext(text),
         ...(environment.PROXY_AUTH_PASSWORD
           ? {
               downstream_auth_passwords: [{ environment: 'PROXY_AUTH_PASSWORD' }],
@@ -96,6 +103,25 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
       .map((issue) => `${FLAG_OF[String(issue.path[0])] ?? issue.path.join('.')}: ${issue.message}`)
       .join('\n'),
   );
+}
+
+/** TLS as the flags say it. @throws UsageError when one of them is missing */
+function tlsContext(text: (name: string) => string | undefined): object {
+  const [chain, key, ca] = [text('tls-cert'), text('tls-key'), text('tls-client-ca')];
+  if (chain === undefined && key === undefined && ca === undefined) return {};
+  if (chain === undefined || key === undefined) {
+    throw new UsageError(
+      `--tls-cert and --tls-key belong together: --tls-${chain === undefined ? 'cert' : 'key'} is missing`,
+    );
+  }
+  return {
+    tls_context: {
+      tls_certificates: [{ certificate_chain: { filename: chain }, private_key: { filename: key } }],
+      ...(ca === undefined
+        ? {}
+        : { validation_context: { trusted_ca: { filename: ca } }, require_client_certificate: true }),
+    },
+  };
 }
 
 const FLAG_OF: Readonly<Record<string, string>> = {

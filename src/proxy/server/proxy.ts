@@ -2,6 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { CLUSTERS_MAX, formatAddress, type ProxyConfig } from '../config/schema.js';
+import { ListenAddresses, listenError } from './addresses.js';
 import { type AdminState, startAdmin } from './admin.js';
 import { Clusters, type Place } from './clusters.js';
 import type { Discovery } from './discovery/discovery.js';
@@ -9,15 +10,20 @@ import { LearnedCommands } from './learned.js';
 import { Logger } from './logger.js';
 import { outcomeOf, type ReloadOutcome, refusal, sayOutcome } from './reload.js';
 import { planReload } from './reload-plan.js';
-import { resolveSecrets, type Secrets } from './secrets.js';
+import { resolveSecrets, type Secrets, secretReader } from './secrets.js';
 import { statsBytes } from './statistics.js';
-import { clusterStarts, workerLimits, workerSettings } from './worker-settings.js';
-import { ListenError, type Serving, Workers } from './workers.js';
+import { readTls } from './tls/read.js';
+import { TlsWatch } from './tls/watch.js';
+import { clusterStarts, listenerTls, workerLimits, workerSettings } from './worker-settings.js';
+import { type Serving, Workers } from './workers.js';
 
 const COLLECT_AFTER_START_MS = 1000;
 
 /** How long clients may take to finish when the process is told to end. */
 const DRAIN_TIMEOUT_MS = 5000;
+
+const DAY_MS = 86_400_000;
+const NO_EXPIRY = 2 ** 32 - 1;
 
 /** What the proxy was started with, and where it reads it again. */
 export interface Source {
@@ -41,8 +47,9 @@ export class ProxyServer implements AdminState {
   private secrets: Secrets;
   private readonly logger: Logger;
   private readonly stopping = Promise.withResolvers<string>();
-  private readonly port: number;
+  private readonly addresses: ListenAddresses;
   private readonly clusters: Clusters;
+  private readonly tls: TlsWatch;
   private admin: ReturnType<typeof startAdmin> | null = null;
 
   /** @throws ListenError when the listening address is in use or no address of this host */
@@ -52,25 +59,31 @@ export class ProxyServer implements AdminState {
   ) {
     const { config } = source;
     const logger = new Logger(config.log_level);
-    const [{ address }] = config.listeners;
     this.config = config;
     this.secrets = secrets;
     this.logger = logger;
-    this.port = probe(address.host, address.port);
+    this.addresses = new ListenAddresses(config.listeners[0]);
     this.learned = new LearnedCommands(logger, (message) => this.workers.send(message));
     this.clusters = new Clusters({ logger, learned: this.learned, send: (message) => this.workers.send(message) });
     const places = this.clusters.places(config.clusters);
     this.workers = new Workers({
       count: config.workers ?? os.availableParallelism(),
       serving: this.serving(config, secrets, places),
-      listen: { host: address.host, port: this.port },
+      addresses: () => this.addresses.forWorker(),
       statsBytes: statsBytes(CLUSTERS_MAX),
       logger,
       onRefresh: (cluster) => this.clusters.request(cluster),
+      onHostsFailed: (cluster, hosts) => this.clusters.hostsFailed(cluster, hosts),
       history: () => this.history(),
       onHopeless: (reason) => this.stopping.reject(new Error(reason)),
     });
     this.clusters.take(config, secrets, places);
+    this.tls = new TlsWatch({
+      logger,
+      files: () => this.secrets.tls.files,
+      warnings: () => this.secrets.tls.warnings,
+      apply: () => this.rereadTls(),
+    });
   }
 
   get topologies(): readonly Discovery[] {
@@ -81,12 +94,23 @@ export class ProxyServer implements AdminState {
     return this.clusters.numbers;
   }
 
+  /** Envoy's value for it when there is no certificate. */
+  get daysUntilFirstCertificateExpires(): number {
+    const { firstExpiryMs } = this.secrets.tls;
+    return Number.isFinite(firstExpiryMs) ? Math.max(0, Math.floor((firstExpiryMs - Date.now()) / DAY_MS)) : NO_EXPIRY;
+  }
+
+  get tlsUpdates() {
+    return { success: this.tls.updates, rejected: this.tls.rejected };
+  }
+
   private serving(config: ProxyConfig, secrets: Secrets, places: readonly Place[]): Serving {
     const numbers = places.map(({ number }) => number);
     return {
-      settings: workerSettings(config, secrets, this.port, numbers),
+      settings: workerSettings(config, secrets, this.addresses.port, numbers),
       limits: workerLimits(config),
       clusters: clusterStarts(config, secrets, places),
+      tls: listenerTls(config, secrets),
       logLevel: config.log_level,
     };
   }
@@ -109,7 +133,8 @@ export class ProxyServer implements AdminState {
     process.stderr.on('error', () => {});
     this.startAdmin();
     await workers.start();
-    logger.info(`listening on ${formatAddress({ host: this.config.listeners[0].address.host, port: this.port })}`);
+    for (const line of this.addresses.lines()) logger.info(line);
+    await this.tls.start();
     if (pidFile !== '') writeFileSync(pidFile, `${process.pid}\n`);
     clusters.start();
     // What the start has left behind is given back once, when the cluster has been read.
@@ -122,6 +147,8 @@ export class ProxyServer implements AdminState {
       logger.info(clean ? 'drained' : 'some clients did not finish in time; they were closed');
     } finally {
       clusters.stop();
+      this.tls.stop();
+      this.addresses.close();
       this.admin?.stop();
       if (pidFile !== '') rmSync(pidFile, { force: true });
     }
@@ -145,6 +172,13 @@ export class ProxyServer implements AdminState {
     return outcome;
   }
 
+  /** Certificates have changed where they are kept. @throws ConfigError when they cannot be used */
+  private rereadTls(): void {
+    const { source } = this.source;
+    const tls = readTls(this.config, { source, secret: secretReader(source) });
+    this.take(this.config, { ...this.secrets, tls }, this.clusters.places(this.config.clusters));
+  }
+
   private take(config: ProxyConfig, secrets: Secrets, places: readonly Place[]): void {
     this.config = config;
     this.secrets = secrets;
@@ -164,28 +198,4 @@ export class ProxyServer implements AdminState {
     }
     this.logger.info(`admin on ${formatAddress({ host, port: this.admin.port })}`);
   }
-}
-
-/**
- * Workers share the port, which would also let them share it with another proxy by mistake; so it is tried alone
- * first. Returns the port, which the system chooses for 0.
- */
-function probe(host: string, port: number): number {
-  try {
-    const trial = Bun.listen({ hostname: host, port, exclusive: true, socket: { data() {} } });
-    const chosen = trial.port;
-    trial.stop(true);
-    return chosen;
-  } catch (error) {
-    throw listenError(formatAddress({ host, port }), error);
-  }
-}
-
-function listenError(address: string, error: unknown): ListenError {
-  const { code, message } = error as Error & { code?: string };
-  const inUse = code === 'EADDRINUSE' || /in use/i.test(message);
-  return new ListenError(
-    inUse ? `${address} is in use by another process` : `cannot listen on ${address}: ${message}`,
-    inUse,
-  );
 }

@@ -62,6 +62,10 @@ export function collect(
   const statistics: Statistic[] = [];
   for (const counter of DOWNSTREAM_COUNTERS) {
     const word = counter.startsWith('splitter_') ? counter.replace('splitter_', 'splitter.') : counter;
+    if (counter.startsWith('downstream_ssl_')) {
+      statistics.push(ssl('listener', prefix, counter, sum(Counter[counter])));
+      continue;
+    }
     statistics.push({
       name: `redis.${prefix}.${word}`,
       value: sum(Counter[counter]),
@@ -90,8 +94,21 @@ export function collect(
   return statistics;
 }
 
+/** Envoy's statistics of TLS: `listener.<stat_prefix>.ssl.handshake`, `cluster.<name>.ssl.handshake`. */
+function ssl(side: 'listener' | 'cluster', of: string, counter: CounterName, value: number): Statistic {
+  const word = counter.replace(/^(?:down|up)stream_ssl_/, '');
+  return {
+    name: `${side}.${of}.ssl.${word}`,
+    value,
+    metric: `envoy_${side}_ssl_${word}`,
+    labels: side === 'listener' ? { envoy_listener_address: of } : { envoy_cluster_name: of },
+    type: 'counter',
+  };
+}
+
 function upstream(cluster: string, offset: number, sum: (index: number) => number): Statistic[] {
   return UPSTREAM_COUNTERS.map((counter) => {
+    if (counter.startsWith('upstream_ssl_')) return ssl('cluster', cluster, counter, sum(Counter[counter] + offset));
     const inner = REDIS_CLUSTER.has(counter);
     return {
       name: `cluster.${cluster}.${inner ? 'redis_cluster.' : ''}${counter}`,

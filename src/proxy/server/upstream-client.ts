@@ -2,10 +2,15 @@ import type { Bytes } from '../engine/bytes.js';
 import { decodeReply, type Reply, ReplyError } from '../engine/resp/decode.js';
 import { encodeCommand } from '../engine/resp/encode.js';
 import { REPLY_INCOMPLETE, REPLY_MALFORMED, ReplyFramer } from '../engine/resp/reply-framer.js';
+import { connectOptions, handshakeProblem, type UpstreamTls } from './tls/upstream.js';
 
+/** How the proxy makes itself known to a server, and makes sure of it. */
 export interface Credentials {
   readonly username: string;
   readonly password: string;
+  readonly tls?: UpstreamTls | null;
+  /** Of the Sentinels of the same cluster. */
+  readonly sentinelTls?: UpstreamTls | null;
 }
 
 /** Bytes of one reply that are collected: the slot map of a thousand nodes is a few megabytes. */
@@ -44,19 +49,46 @@ export class UpstreamClient {
   ): Promise<UpstreamClient> {
     let client: UpstreamClient | null = null;
     let abandoned = false;
+    const { tls } = credentials;
+    const secured = Promise.withResolvers<void>();
     const connecting = Bun.connect({
       hostname: host,
       port,
+      ...(tls == null ? {} : { tls: connectOptions(tls) }),
       socket: {
-        data: (_socket, bytes) => client?.receive(bytes),
-        close: () => client?.end(new Error('connection closed')),
-        error: (_socket, error) => client?.end(error),
+        data: (_socket: Bun.Socket, bytes: Buffer) => client?.receive(bytes),
+        close: () => {
+          secured.reject(new Error('connection closed'));
+          client?.end(new Error('connection closed'));
+        },
+        error: (_socket: Bun.Socket, error: Error) => {
+          secured.reject(error);
+          client?.end(error);
+        },
         connectError: () => {},
+        ...(tls == null
+          ? {}
+          : {
+              handshake: (socket: Bun.Socket, success: boolean, error: Error | null) => {
+                const problem = handshakeProblem(tls, socket.authorized, success, error);
+                if (problem === null) secured.resolve();
+                else {
+                  secured.reject(new Error(problem.reason));
+                  socket.terminate();
+                }
+              },
+            }),
       },
-    }).then((socket) => {
+    } as unknown as Bun.TCPSocketConnectOptions).then(async (socket) => {
       if (abandoned) socket.terminate();
+      if (tls == null) return socket;
+      await secured.promise.catch((error) => {
+        socket.terminate();
+        throw error;
+      });
       return socket;
     });
+    secured.promise.catch(() => {});
     let socket: Awaited<typeof connecting>;
     try {
       socket = await bounded(connecting, timeoutMs, 'connect timeout');

@@ -4,10 +4,11 @@ import type { Cluster, Router } from '../engine/core/router.js';
 import { SlotMap } from '../engine/core/slot-map.js';
 import { HostKeySpace, NoHosts } from '../engine/routing/host-table.js';
 import { ClusterKeySpace } from '../engine/sharding/key-space.js';
-import { BunRuntime, post } from './bun-runtime.js';
+import { BunRuntime } from './bun-runtime.js';
 import { collectWhenIdle } from './collector.js';
-import { listen } from './listeners.js';
+import { type Listening, listen } from './listeners.js';
 import type { ClusterStart, LaneReport, ToWorker, WorkerStart } from './messages.js';
+import { post } from './post.js';
 
 /** How often the engine looks after time. */
 const TICK_MS = 20;
@@ -17,7 +18,7 @@ declare const self: { onmessage: ((event: { data: ToWorker }) => void) | null };
 let core: Core;
 let runtime: BunRuntime;
 let started = false;
-let listener: { readonly port: number; stop(closeConnections?: boolean): void } | null = null;
+let listening: Listening[] = [];
 let draining = false;
 let drained = false;
 
@@ -29,6 +30,9 @@ self.onmessage = ({ data: message }) => {
     case 'configure':
       configure(core, { ...message, clusters: message.clusters.map(cluster) });
       runtime.logLevel = message.logLevel;
+      runtime.know(message.clusters);
+      for (const [i, each] of listening.entries())
+        each.configure(message.tls.downstream[i] ?? null, message.tls.handshakeTimeoutMs);
       break;
     case 'nodes': {
       const router = core.numbered[message.cluster] as Router;
@@ -46,6 +50,10 @@ self.onmessage = ({ data: message }) => {
     }
     case 'reads':
       core.numbered[message.cluster]?.reads.know(message.lagging, message.local);
+      break;
+    case 'health':
+      core.beginEvent();
+      core.numbered[message.cluster]?.health.know(message.out, message.silent, message.silentMs);
       break;
     case 'map':
       core.beginEvent();
@@ -93,8 +101,10 @@ function start(options: WorkerStart): void {
   core.nextClient = options.firstClient;
   started = true;
   try {
-    listener = listen(core, options.listen.host, options.listen.port);
-    post({ type: 'listening', port: listener.port });
+    const { downstream, handshakeTimeoutMs } = options.tls;
+    runtime.know(options.clusters);
+    listening = options.addresses.map((each, i) => listen(core, each, downstream[i] ?? null, handshakeTimeoutMs));
+    post({ type: 'listening', port: listening[0]?.port ?? 0 });
   } catch (error) {
     const { message, code } = error as Error & { code?: string };
     post({ type: 'listen-failed', reason: message, inUse: code === 'EADDRINUSE' });
@@ -103,6 +113,7 @@ function start(options: WorkerStart): void {
   setInterval(() => {
     core.tick();
     runtime.sendRefreshRequests();
+    for (const each of listening) each.tick();
     collectWhenIdle(core.nowMs);
     if (draining) finishDrain();
   }, TICK_MS);
@@ -142,7 +153,7 @@ function reportLanes(): LaneReport[] {
 function drain(): void {
   if (draining) return;
   draining = true;
-  listener?.stop(false);
+  for (const each of listening) each.stop();
 }
 
 function finishDrain(): void {

@@ -1,7 +1,9 @@
 import { DEPARTED } from '../engine/core/departed.js';
 import { DEFAULT_WORKER_LIMITS, type Limits } from '../engine/core/limits.js';
+import type { HostFailures } from '../engine/core/runtime.js';
 import type { WorkerSettings } from '../engine/core/settings.js';
 import { Counter } from '../engine/stats.js';
+import { ListenError } from './addresses.js';
 import { DEATHS_MAX, DEATHS_WINDOW_MS, Deaths } from './deaths.js';
 import type { Logger } from './logger.js';
 import type {
@@ -11,8 +13,10 @@ import type {
   CommandsMessage,
   FromWorker,
   LaneReport,
+  ListenerTls,
   LogLevel,
   ToWorker,
+  WorkerAddress,
   WorkerStart,
 } from './messages.js';
 import { WorkerRelay } from './relay.js';
@@ -23,23 +27,29 @@ const REPORT_TIMEOUT_MS = 500;
 /** A worker says that it listens within this time. */
 const START_TIMEOUT_MS = 10_000;
 
+export { ListenError };
+
 /** What the workers serve by; another one after a reload. */
 export interface Serving {
   readonly settings: Omit<WorkerSettings, 'worker' | 'workers'>;
   /** Bounds that are not the default ones. */
   readonly limits: Partial<Limits>;
   readonly clusters: readonly ClusterStart[];
+  readonly tls: ListenerTls;
   readonly logLevel: LogLevel;
 }
 
 export interface WorkersOptions {
   readonly count: number;
   readonly serving: Serving;
-  readonly listen: { host: string; port: number };
+  /** Where one worker accepts clients; asked for each. */
+  addresses(): readonly WorkerAddress[];
   /** Bytes of one worker's statistics. */
   readonly statsBytes: number;
   readonly logger: Logger;
   onRefresh(cluster: number): void;
+  /** Hosts of a cluster have failed; for outlier detection. */
+  onHostsFailed(cluster: number, hosts: readonly HostFailures[]): void;
   /** What a worker that comes in place of another must be told beyond what it serves by. */
   history(): Iterable<ClusterMessage | CommandsMessage>;
   /** So many workers have ended by themselves that the process should, too. */
@@ -85,11 +95,12 @@ export class Workers {
   }
 
   private servingOf(index: number) {
-    const { settings, limits, clusters, logLevel } = this.serving;
+    const { settings, limits, clusters, tls, logLevel } = this.serving;
     return {
       settings: { ...settings, worker: index, workers: this.options.count },
       limits: { ...DEFAULT_WORKER_LIMITS, ...limits },
       clusters,
+      tls,
       logLevel,
     };
   }
@@ -111,7 +122,7 @@ export class Workers {
             const start: WorkerStart = {
               type: 'start',
               ...this.servingOf(index),
-              listen: options.listen,
+              addresses: options.addresses(),
               stats: this.stats,
               firstClient: stats[Counter.downstream_cx_total] as number,
             };
@@ -176,6 +187,9 @@ export class Workers {
     switch (message.type) {
       case 'refresh':
         this.options.onRefresh(message.cluster);
+        break;
+      case 'hosts-failed':
+        this.options.onHostsFailed(message.cluster, message.hosts);
         break;
       case 'log':
         this.options.logger.log(message.level, message.message, message.fields);
@@ -248,14 +262,4 @@ export class Workers {
 function lastLine(text: string): string {
   const lines = text.split('\n').map((line) => line.trim());
   return lines.find((line) => /^\w*(error|exception)\b/i.test(line)) ?? lines[0] ?? '';
-}
-
-/** The listening address cannot be used. */
-export class ListenError extends Error {
-  constructor(
-    message: string,
-    readonly inUse: boolean,
-  ) {
-    super(message);
-  }
 }

@@ -20,6 +20,8 @@ export class ClientDetails {
   watched = 0;
   /** Address and port of the proxy's side; empty when they are not known. */
   localAddress = '';
+  /** The common name of the certificate that it has shown and that was checked; empty without one. */
+  certificateName = '';
 }
 
 /** `Client.muted`: which of its commands get no reply (CLIENT REPLY). */

@@ -66,7 +66,7 @@ export class SentinelHosts extends RefreshedHosts {
     });
     const { endpoints, masters, username } = config.sentinel as NonNullable<ShardedConfig['sentinel']>;
     this.names = masters;
-    this.login = { username, password: logins.sentinelPassword };
+    this.login = { username, password: logins.sentinelPassword, tls: logins.redis.sentinelTls };
     for (const endpoint of endpoints) this.learn(endpoint);
   }
 
