@@ -4,6 +4,7 @@ import { KeyFormatterError, parseKeyFormatter } from './key-formatter.js';
 import { additionalAddresses, formatListenAddress, listenAddress } from './listen-address.js';
 import { readPolicy } from './read-policy.js';
 import { downstreamTls } from './tls.js';
+import { upstreamAuthSettings } from './upstream-auth.js';
 import { distinct, duration, name, oneOf, secret, whole, withDefault } from './values.js';
 
 /** Routes of one listener. */
@@ -150,6 +151,7 @@ export const listener = z
     downstream_auth_username: z.optional(name),
     downstream_auth_passwords: withDefault(z.array(secret).check(z.maxLength(PASSWORDS_MAX)), []),
     ...accessSettings,
+    ...upstreamAuthSettings,
     /** Commands that are otherwise refused because they administer a node. */
     admin_commands: withDefault(
       distinct(
@@ -175,6 +177,7 @@ export const listener = z
           users,
           downstream_auth_username,
           downstream_auth_passwords,
+          upstream_auth,
           address,
           additional_addresses: more = [],
         },
@@ -185,6 +188,12 @@ export const listener = z
         const simple = downstream_auth_username ?? 'default';
         if (downstream_auth_passwords.length > 0 && users.some(({ name }) => name === simple)) {
           issue(['downstream_auth_passwords'], `'users' has a '${simple}' already; give its passwords there`);
+        }
+        if (upstream_auth !== undefined && (users.length > 0 || downstream_auth_passwords.length > 0)) {
+          issue(
+            ['upstream_auth'],
+            "with it Redis's users are the only ones: leave 'users' and 'downstream_auth_passwords' out",
+          );
         }
         const seen = new Set([formatListenAddress(address)]);
         more.forEach(({ address: each }, index) => {

@@ -43,6 +43,8 @@ function ruleProblem({ word, message, known, prefix }: RuleError): string {
 /** What the workers are told about users. */
 export function usersOf({ listeners: [listener] }: ProxyConfig, secrets: Secrets): AccessSettings {
   const failureDelayMs = listener.auth_failure_delay;
+  // Redis knows the users.
+  if (listener.upstream_auth !== undefined) return { users: [], defaultUser: 'default', failureDelayMs };
   const simple = secrets.downstreamPasswords.length > 0;
   if (!simple && listener.users.length === 0) return { ...OPEN_ACCESS, failureDelayMs };
   const defaultUser = (simple ? listener.downstream_auth_username : undefined) ?? 'default';

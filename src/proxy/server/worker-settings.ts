@@ -1,6 +1,7 @@
 import packageJson from '../../../package.json' with { type: 'json' };
 import { routeTable } from '../config/routes.js';
 import type { ClusterConfig, ProxyConfig } from '../config/schema.js';
+import type { UpstreamAuthSettings } from '../engine/access/settings-upstream.js';
 import type { Limits } from '../engine/core/limits.js';
 import type { WorkerSettings } from '../engine/core/settings.js';
 import type { BreakerSettings } from '../engine/health/breakers.js';
@@ -18,6 +19,7 @@ export function workerSettings(
   const [listener] = config.listeners;
   return {
     access: usersOf(config, secrets),
+    upstreamAuth: upstreamAuth(config),
     adminCommands: listener.admin_commands,
     version: packageJson.version,
     listenPort: port,
@@ -35,6 +37,12 @@ export function listenerTls({ listeners: [listener] }: ProxyConfig, { tls }: Sec
     downstream: tls.downstream,
     handshakeTimeoutMs: listener.transport_socket_connect_timeout ?? HANDSHAKE_TIMEOUT_MS,
   };
+}
+
+/** How Redis's users are users of the proxy; null: they are not. */
+function upstreamAuth({ listeners: [{ upstream_auth: settings }] }: ProxyConfig): UpstreamAuthSettings | null {
+  if (settings === undefined) return null;
+  return { checkIntervalMs: settings.check_interval, usersMax: settings.max_upstream_users };
 }
 
 /** The bounds that the configuration sets. */

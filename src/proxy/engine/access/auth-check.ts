@@ -22,6 +22,8 @@ const REFUSAL = /^-(WRONGPASS|ERR AUTH <password> called|ERR invalid password)/;
 export class AuthCheck {
   private readonly connections = new Map<UpstreamNode, AuthConnection>();
   private waiting: Waiting[] = [];
+  /** Connections that are for one purpose. */
+  private readonly short = new Set<AuthConnection>();
   private turn = 0;
 
   constructor(private readonly core: Core) {}
@@ -49,7 +51,7 @@ export class AuthCheck {
    * nodes may disagree. What a node does not accept it refuses itself, command by command.
    */
   anywhere(router: Router, auth: Bytes, deadlineMs: number, done: (verdict: Verdict) => void): void {
-    const masters = router.shards().map(({ node }) => node);
+    const { masters } = router;
     const first = masters.length === 0 ? 0 : this.turn++ % masters.length;
     const order = masters.map((_, i) => masters[(first + i) % masters.length] as UpstreamNode);
     // One that is connected answers at once.
@@ -76,6 +78,31 @@ export class AuthCheck {
     ask(0);
   }
 
+  /** Says several things to some master over a connection of its own; brings the reply to the last one. */
+  once(router: Router, commands: readonly Bytes[], deadlineMs: number, done: (line: string | null) => void): void {
+    const { masters } = router;
+    const node = masters.find((each) => this.ready(each)) ?? masters[0];
+    if (node === undefined) {
+      done(null);
+      return;
+    }
+    const connection = new AuthConnection(this.core, node);
+    this.short.add(connection);
+    commands.forEach((bytes, i) => {
+      const last = i === commands.length - 1;
+      connection.ask({
+        bytes,
+        deadlineMs,
+        done: (line) => {
+          if (!last) return;
+          this.short.delete(connection);
+          connection.end();
+          done(line);
+        },
+      });
+    });
+  }
+
   private ready(node: UpstreamNode): boolean {
     return this.connections.get(node)?.ready === true;
   }
@@ -89,6 +116,7 @@ export class AuthCheck {
       this.connections.delete(node);
       connection.end();
     }
+    for (const connection of this.short) connection.sweep();
     if (this.waiting.length === 0) return;
     const due = this.waiting.filter(({ dueMs }) => dueMs <= nowMs);
     this.waiting = this.waiting.filter(({ dueMs }) => dueMs > nowMs);

@@ -75,6 +75,12 @@ export class Identities {
     return identity;
   }
 
+  /** Somebody is logged in as this user, or was a moment ago. */
+  knows(user: string): boolean {
+    for (const identity of this.byIndex.values()) if (identity.user === user) return true;
+    return false;
+  }
+
   /** Has a client's commands run with this user's rights; null: as if it had not logged in. */
   assign(client: Client, identity: Identity | null): void {
     const before = client.identity;

@@ -78,7 +78,7 @@ export class Logins {
   private keyOf(client: Client, username: string | null): string {
     const { access } = this.core;
     const user = username ?? access.settings.defaultUser;
-    return `${hostOf(client.address)} ${access.named(user) === undefined ? '' : user}`;
+    return `${hostOf(client.address)} ${access.named(user) === undefined && !this.core.identities.knows(user) ? '' : user}`;
   }
 }
 

@@ -1,3 +1,4 @@
+import { permission } from '../access/own-commands.js';
 import { parseDecimal } from '../bytes.js';
 import type { Handler } from '../core/handlers.js';
 import { refuse } from '../core/refuse.js';
@@ -65,6 +66,7 @@ const SPECIAL: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   [
     'role',
     (client, entry) => {
+      if (!permission.allows(client, entry)) return !permission.waits;
       client.core.countRequest(entry);
       client.reply(client.core.text(ROLE));
       return true;
@@ -73,6 +75,7 @@ const SPECIAL: ReadonlyMap<string, Handler> = new Map<string, Handler>([
   [
     'acl|whoami',
     (client, entry) => {
+      if (!permission.allows(client, entry)) return !permission.waits;
       client.core.countRequest(entry);
       client.reply(client.core.bulk(client.user));
       return true;

@@ -73,6 +73,8 @@ class InfoTask implements Task {
   private readonly router: Router;
   private readonly answers: InfoSection[][] = [];
   private shards = 0;
+  /** Its user may not ask. */
+  private refusal: Bytes | null = null;
   private remaining = 0;
 
   constructor(
@@ -102,6 +104,10 @@ class InfoTask implements Task {
   }
 
   answered(part: Request): void {
+    const reply = part.reply as Bytes;
+    if (!part.failed && latin1(reply, part.replyStart, part.replyStart + 7) === '-NOPERM') {
+      this.refusal = reply.subarray(part.replyStart, part.replyEnd) as Bytes;
+    }
     const tree = part.failed ? null : parseTree(part.reply as Bytes, part.replyStart, part.replyEnd);
     if (tree?.text != null && tree.type !== '-') this.answers.push(parseInfo(tree.text.replace(/^txt:/, '')));
     if (--this.remaining === 0) this.finish(part.parent as Request);
@@ -109,6 +115,10 @@ class InfoTask implements Task {
 
   private finish(parent: Request): void {
     const { core } = this;
+    if (this.refusal !== null && this.answers.length === 0) {
+      finishTask(core, parent, [this.refusal], true);
+      return;
+    }
     const text = parent.client === null ? '' : formatInfo(this.sections());
     const reply: Node =
       parent.proto === 3 ? { type: '=', text: `txt:${text}`, items: [] } : { type: '$', text, items: [] };

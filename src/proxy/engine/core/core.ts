@@ -1,5 +1,6 @@
 import { Access } from '../access/access.js';
 import { Identities } from '../access/identities.js';
+import { UpstreamAuthenticator } from '../access/upstream-authenticator.js';
 import { type Bytes, utf8Bytes } from '../bytes.js';
 import { Monitors } from '../clients/monitors.js';
 import { Pause } from '../clients/pause.js';
@@ -128,6 +129,7 @@ export class Core {
     this.startedMs = this.nowMs = runtime.now();
     this.deadlines = new Deadlines(this.nowMs);
     this.access = new Access(this);
+    this.access.authenticator = new UpstreamAuthenticator(this, this.access);
     this.scripting = new Scripting(this);
     this.observer = new Observer(this);
     this.monitors = new Monitors(this);

@@ -1,3 +1,4 @@
+import { permission } from '../access/own-commands.js';
 import { blocking } from '../blocking/handler.js';
 import { admin } from '../broadcast/admin.js';
 import { broadcast } from '../broadcast/handler.js';
@@ -33,6 +34,7 @@ const refused: Handler = (client, entry) => {
 };
 
 const local: Handler = (client, entry, bytes, _start, frame) => {
+  if (client.identity !== null && !permission.allows(client, entry)) return !permission.waits;
   if (!runLocal(client, entry, bytes, frame)) return false;
   client.core.countRequest(entry);
   return true;

@@ -69,7 +69,7 @@ export class Router {
   private greetings: (Greeting | undefined)[] = [];
   private readonly known: Nodes;
   private readonly byIndex: readonly (UpstreamNode | undefined)[];
-  private masters: UpstreamNode[] = [];
+  masters: readonly UpstreamNode[] = [];
   private nextMaster = 0;
   /** Commands whose slot has no node. */
   unassigned: Request[] = [];

@@ -46,7 +46,6 @@ export class Health {
       const wasSilent = node.silent;
       node.health = health;
       node.silent = silents.has(node);
-      if (before === NodeHealth.out && health !== NodeHealth.out) node.failuresInRow = 0;
       this.apply(node);
       if (node.silent && !wasSilent) this.doubt(node, silentMs);
       else if (health === NodeHealth.ok && before !== NodeHealth.ok) recovered.push(node);
@@ -98,6 +97,8 @@ export class Health {
 
   /** The other side has closed a connection. */
   closed(lane: Lane, established: boolean): void {
+    // A node that does not accept a user is well.
+    if (lane.identity !== null && !established) return;
     if (lane.inFlight > 0 || !established) this.failed(lane.node);
   }
 
