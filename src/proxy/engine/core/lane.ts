@@ -5,6 +5,7 @@ import { Attempt } from './attempt.js';
 import type { Client } from './client.js';
 import type { Core } from './core.js';
 import type { DedicatedPool } from './dedicated.js';
+import { expireLane } from './expiry.js';
 import { RequestFifo } from './fifo.js';
 import type { Greeting } from './greeting.js';
 import { HANDSHAKE_FAILED, HANDSHAKE_INCOMPLETE, Handshake } from './handshake.js';
@@ -52,6 +53,8 @@ export class Lane {
   readonly identity: Identity | null;
   /** The login with the password before the current one has been tried on this connection. */
   triedPrevious = false;
+  /** Why the node does not accept the user; '' when it does, or has not been asked. */
+  refusal = '';
   /** Not one of the node's any more. */
   retired = false;
   /** The cluster that the node belongs to. */
@@ -140,7 +143,7 @@ export class Lane {
   }
 
   /** Lets held clients go on when there is room. */
-  private relieve(): void {
+  relieve(): void {
     if (this.heldClients.size === 0) return;
     if (this.output.bytes * 2 >= this.core.limits.upstreamOutputBytesHigh) return;
     if (this.waiting.length * WAITING_HOLD_SHARE * 2 >= this.router.health.breakers.pendingMax) return;
@@ -203,6 +206,7 @@ export class Lane {
     this.appended = 0;
     this.written = 0;
     this.triedPrevious = false;
+    this.refusal = '';
     this.router.count(Counter.upstream_cx_total);
     this.router.count(Counter.upstream_cx_active);
     this.state = LaneState.handshake;
@@ -235,15 +239,10 @@ export class Lane {
     return this.state === LaneState.ready;
   }
 
-  /** The node may be used again. */
-  goOn(): void {
-    if (this.state === LaneState.ready) this.sendWaiting();
-  }
-
   /** Sends what waits, in order, as far as the connection takes it. */
-  private sendWaiting(): void {
+  sendWaiting(): void {
     const waiting = this.waiting;
-    if (waiting.length === 0) return;
+    if (waiting.length === 0 || this.state !== LaneState.ready) return;
     let at = 0;
     for (; at < waiting.length && this.fifo.length < this.inFlightMax; at++) {
       const request = waiting[at];
@@ -354,14 +353,23 @@ export class Lane {
     this.core.readingLane = this;
     this.reader.read(bytes, at, end);
     this.core.readingLane = null;
-    if (this.waiting.length !== 0 && this.state === LaneState.ready) this.sendWaiting();
+    if (this.waiting.length !== 0) this.sendWaiting();
   }
 
-  /** The connection cannot be trusted any more. */
-  garbage(reason: string): void {
+  /**
+   * The connection cannot be trusted any more.
+   * @param answering what came was to be the reply to the oldest command
+   */
+  garbage(reason: string, answering: boolean): void {
     this.router.count(Counter.upstream_cx_protocol_error);
     this.core.runtime.log('error', reason, { upstream: this.node.address });
+    if (answering && this.fifo.length > 0) this.core.retries.spoiled(this.fifo.shift());
     this.terminate(reason);
+  }
+
+  /** Not all bytes of a command in flight have left: it cannot have been answered. */
+  unsent(request: Request): boolean {
+    return request.sentEnd > this.written;
   }
 
   // ---------------------------------------------------------------- time and flow
@@ -376,42 +384,7 @@ export class Lane {
 
   /** Gives up on commands that are older than `deadlineMs` allows. */
   expire(startedBeforeMs: number): void {
-    let expired = false;
-    for (let i = 0; i < this.fifo.length; i++) {
-      const request = this.fifo.at(i);
-      // Not in this order: what was sent again is older than what stands before it.
-      if (request.startedMs > startedBeforeMs) continue;
-      if (request.client === null && request.parent === null) continue;
-      if (request.streaming) continue;
-      // The reply may still come: something must stand in its place.
-      const placeholder = acquireRequest();
-      placeholder.sentEnd = request.sentEnd;
-      placeholder.startedMs = request.startedMs;
-      placeholder.sentMs = request.sentMs;
-      placeholder.state = RequestState.sent;
-      placeholder.replies = request.replies;
-      placeholder.router = this.router;
-      this.fifo.replace(i, placeholder);
-      this.core.replies.timedOut(request);
-      expired = true;
-    }
-    if (expired) this.router.health.failed(this.node);
-    if (this.waiting.length === 0) return;
-    const kept: Request[] = [];
-    const late: Request[] = [];
-    for (const request of this.waiting) {
-      const nobodys = request.client === null && request.parent === null;
-      if (!nobodys && request.startedMs > startedBeforeMs) kept.push(request);
-      else late.push(request);
-    }
-    // Before anybody hears of it: whoever does may give this connection back, with all that waits for it then.
-    this.waiting = kept;
-    this.router.add(Counter.upstream_rq_pending_active, -late.length);
-    for (const request of late) {
-      if (request.client === null && request.parent === null) releaseRequest(request);
-      else this.core.replies.timedOut(request);
-    }
-    this.relieve();
+    expireLane(this, this.fifo, startedBeforeMs);
   }
 
   /** The oldest command in flight started then; Infinity when there is none. */
@@ -419,12 +392,7 @@ export class Lane {
     return this.fifo.length === 0 ? Number.POSITIVE_INFINITY : this.fifo.peek().startedMs;
   }
 
-  /** True when the connection has been silent for that long with commands in flight. */
-  silentSince(beforeMs: number): boolean {
-    return this.quietSince(beforeMs) && this.fifo.peek().startedMs < beforeMs;
-  }
-
-  /** The same, though what is in flight may be a command that blocks. */
+  /** True when the connection has said nothing since then, with commands in flight. */
   quietSince(beforeMs: number): boolean {
     return this.fifo.length > 0 && Math.max(this.lastReceivedMs, this.openedMs) < beforeMs;
   }

@@ -1,6 +1,7 @@
 import { Counter } from '../stats.js';
 import type { Handshake } from './handshake.js';
 import type { Lane } from './lane.js';
+import type { Request } from './request.js';
 
 /**
  * An upstream has refused what a connection said first. The proxy's own login is tried once more with the password
@@ -12,6 +13,7 @@ export function refusedAtHandshake(lane: Lane, { error, loginRefused }: Handshak
   if (identity !== null) {
     if (loginRefused) core.identities.refusedAt(identity);
     // What Redis says of this user it says to all its commands; anything else may pass.
+    if (loginRefused) lane.refusal = error;
     const waiting = loginRefused ? lane.takeWaiting() : [];
     router.add(Counter.upstream_rq_pending_active, -waiting.length);
     lane.terminate(`login refused: ${error}`);
@@ -30,4 +32,14 @@ export function refusedAtHandshake(lane: Lane, { error, loginRefused }: Handshak
   }
   core.runtime.log('error', `the upstream refused the login: ${error}`, { upstream: node.address });
   lane.terminate(`login refused: ${error}`);
+}
+
+/** True when a command was answered because its user cannot have the connection that it came to wait for. */
+export function refusedUser(lane: Lane, request: Request): boolean {
+  const { core, identity, refusal } = lane;
+  if (identity?.closed) core.replies.fail(request, core.texts.upstreamFailure);
+  // The node is asked again a little later; until then it says what it has said.
+  else if (refusal !== '' && core.nowMs < lane.retryAtMs) core.replies.fail(request, core.text(`-${refusal}\r\n`));
+  else return false;
+  return true;
 }

@@ -6,10 +6,12 @@ import type { KeySpace } from '../sharding/key-space.js';
 import { Counter } from '../stats.js';
 import type { Core } from './core.js';
 import { DedicatedPool } from './dedicated.js';
+import { sweepLane } from './expiry.js';
 import { type ClusterFacts, NO_FACTS } from './facts.js';
 import { type Greeting, makeGreeting, makeUserGreeting } from './greeting.js';
 import { type Lane, LaneState } from './lane.js';
 import { WAITING_HOLD_SHARE } from './limits.js';
+import { refusedUser } from './login.js';
 import { Nodes } from './nodes.js';
 import type { Redirect } from './redirect.js';
 import { type Request, RequestState, releaseRequest } from './request.js';
@@ -198,7 +200,8 @@ export class Router {
   }
 
   private wait(lane: Lane, request: Request): void {
-    if (lane.identity?.closed || this.health.refuses(lane)) {
+    if (lane.identity !== null && refusedUser(lane, request)) return;
+    if (this.health.refuses(lane)) {
       this.failNoUpstream(request);
       return;
     }
@@ -335,7 +338,7 @@ export class Router {
       for (const lane of node.openLanes()) {
         if (lane.state === LaneState.idle && (lane.waiting.length > 0 || (node.master && lane.id === 0)))
           lane.connect();
-        if (sweep) this.sweep(lane, now, startedBeforeMs);
+        if (sweep) sweepLane(lane, now);
       }
       if (sweep && !node.listed) this.retire(node);
     }
@@ -347,21 +350,6 @@ export class Router {
     this.health.sweep(this.unassigned);
     this.gauge();
     this.expireUnassigned(startedBeforeMs);
-  }
-
-  private sweep(lane: Lane, now: number, startedBeforeMs: number): void {
-    if (lane.state === LaneState.connecting || lane.state === LaneState.handshake) {
-      if (now - lane.connectStartedMs >= this.settings.connectTimeoutMs) {
-        this.count(Counter.upstream_cx_connect_timeout);
-        this.health.failed(lane.node);
-        lane.terminate('connect timeout');
-      }
-    } else if (lane.pauses === 0 && lane.silentSince(startedBeforeMs - this.settings.opTimeoutMs)) {
-      lane.terminate('no reply within twice the op_timeout');
-    }
-    lane.expire(startedBeforeMs);
-    // Somebody waits for a node that is not there: the cluster may have given its slots to another by now.
-    if (lane.waiting.length > 0 && !(lane.established && lane.inFlightMax > 0)) this.requestRefresh('connect_failed');
   }
 
   /** Closes what the topology no longer lists, when nobody uses it. */
