@@ -44,6 +44,11 @@ export class ListenAddresses {
     return (this.places[0] as Place).address.port;
   }
 
+  /** Those of all addresses but Unix sockets. */
+  get ports(): number[] {
+    return this.places.flatMap(({ address: { port, path } }) => (path === undefined ? [port] : []));
+  }
+
   /** For one worker: it closes the descriptors that are among them. */
   forWorker(): WorkerAddress[] {
     return this.places.map(({ address: { host, port, path }, socket }) =>
@@ -71,7 +76,7 @@ function claim(address: ListenAddress, takeOver: boolean): { address: ListenAddr
  * Workers share the port, which would also let them share it with another proxy by mistake; so it is tried alone
  * first. Returns the port, which the system chooses for 0.
  */
-function probe(host: string, port: number): number {
+export function probe(host: string, port: number): number {
   const trial = Bun.listen({ hostname: host, port, exclusive: true, socket: { data() {} } });
   const chosen = trial.port;
   trial.stop(true);

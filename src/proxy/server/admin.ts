@@ -2,6 +2,7 @@ import type { ProxyConfig } from '../config/schema.js';
 import type { Discovery } from './discovery/discovery.js';
 import type { LearnedCommands } from './learned.js';
 import type { LaneReport } from './messages.js';
+import type { ReloadOutcome } from './reload.js';
 import { asJson, asPrometheus, asText, collect, type Statistic } from './statistics.js';
 import type { Workers } from './workers.js';
 
@@ -22,6 +23,8 @@ export interface AdminState {
   readonly daysUntilFirstCertificateExpires: number;
   readonly tlsUpdates: { readonly success: number; readonly rejected: number };
   draining: boolean;
+  /** Reads the configuration again and serves by it. Never throws. */
+  reload(dryRun: boolean): ReloadOutcome;
 }
 
 /** Starts the admin HTTP server. @throws when the address cannot be used */
@@ -29,6 +32,8 @@ export function startAdmin(host: string, port: number, state: AdminState): { por
   const server = Bun.serve({
     hostname: host,
     port,
+    // While a proxy takes over from another one, both are there.
+    reusePort: true,
     idleTimeout: 10,
     fetch: (request) => answer(request, state),
     error: (error) => text(`${error.message}\n`, 500),
@@ -40,6 +45,7 @@ const PAGES = ['/ready', '/stats', '/stats/prometheus', '/clusters', '/config_du
 
 async function answer(request: Request, state: AdminState): Promise<Response> {
   const url = new URL(request.url, 'http://admin'); // HTTP/1.0 comes without a host
+  if (url.pathname === '/reload') return reload(request, url, state);
   if (request.method !== 'GET' && request.method !== 'HEAD') return text('only GET is served\n', 405);
   switch (url.pathname) {
     case '/ready': {
@@ -62,6 +68,13 @@ async function answer(request: Request, state: AdminState): Promise<Response> {
     default:
       return text(`no such page; there are ${PAGES.join(' ')}\n`, 404);
   }
+}
+
+/** `POST /reload`, `POST /reload?dry_run`: 200 with what has changed, 409 with why nothing has. */
+function reload(request: Request, url: URL, state: AdminState): Response {
+  if (request.method !== 'POST') return text('only POST is served: it changes what is served\n', 405);
+  const outcome = state.reload(url.searchParams.has('dry_run'));
+  return Response.json(outcome, { status: outcome.outcome === 'refused' ? 409 : 200 });
 }
 
 /** Envoy's words: LIVE once every topology has been read, DRAINING while the process ends. */

@@ -187,6 +187,7 @@ export class Clusters {
   }
 
   start(): void {
+    if (this.started) return;
     this.started = true;
     for (const { discovery } of this.members) discovery.start();
   }

@@ -1,9 +1,11 @@
 import packageJson from '../../../package.json' with { type: 'json' };
 import { ConfigError } from '../config/load.js';
 import type { ProxyConfig } from '../config/schema.js';
+import { Logger } from './logger.js';
 import { type Options, readOptions, USAGE, UsageError } from './options.js';
 import { ProxyServer } from './proxy.js';
 import { resolveSecrets } from './secrets.js';
+import { TakeOver } from './upgrade.js';
 import { ListenError } from './workers.js';
 
 /** Exit codes, those of the whole program (docs/exit-codes.md). */
@@ -55,7 +57,8 @@ async function run(options: Options): Promise<number> {
     process.stdout.write(`${source}: the configuration is valid\n`);
     return EXIT.done;
   }
-  await new ProxyServer({ ...options, reread }, secrets).run();
+  const takeOver = await TakeOver.find(process.env, new Logger(config.log_level));
+  await new ProxyServer({ ...options, reread, takeOver }, secrets).run();
   return EXIT.done;
 }
 

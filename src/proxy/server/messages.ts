@@ -5,6 +5,7 @@ import type { NodeEntry } from '../engine/core/router.js';
 import type { HostFailures, RefreshReason } from '../engine/core/runtime.js';
 import type { ClusterSettings, WorkerSettings } from '../engine/core/settings.js';
 import type { HostTable } from '../engine/routing/host-table.js';
+import type { DrainTimes } from './draining.js';
 import type { ClientTls, ServerTls } from './tls/material.js';
 
 /** An upstream cluster, as a worker gets it. */
@@ -117,9 +118,15 @@ export interface CommandsMessage {
   readonly specs: readonly CommandSpec[];
 }
 
-/** Stop accepting, finish what is on its way, close. */
+/** Accept nobody any more; clients that are there stay. Answered with `accepts-nobody`. */
+export interface StopAcceptingMessage {
+  readonly type: 'stop-accepting';
+}
+
+/** Accept nobody, finish what is on its way, let the clients go. Answered with `drained` when all have left. */
 export interface DrainMessage {
   readonly type: 'drain';
+  readonly times: DrainTimes;
 }
 
 /** Asks for the state of the upstream connections. */
@@ -163,6 +170,7 @@ export type ToWorker =
   | ConfigureMessage
   | ClusterMessage
   | CommandsMessage
+  | StopAcceptingMessage
   | DrainMessage
   | ReportMessage
   | AskedMessage
@@ -174,6 +182,7 @@ export type FromWorker =
   | { readonly type: 'listen-failed'; readonly reason: string; readonly inUse: boolean }
   | { readonly type: 'refresh'; readonly cluster: number; readonly reason: RefreshReason }
   | { readonly type: 'hosts-failed'; readonly cluster: number; readonly hosts: readonly HostFailures[] }
+  | { readonly type: 'accepts-nobody' }
   | { readonly type: 'drained' }
   | { readonly type: 'ask'; readonly id?: number; readonly kind: string; readonly payload: unknown }
   | { readonly type: 'answer'; readonly id: number; readonly answer: unknown }

@@ -1,19 +1,23 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import os from 'node:os';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { CLUSTERS_MAX, formatAddress, type ProxyConfig } from '../config/schema.js';
-import { ListenAddresses, listenError } from './addresses.js';
+import { ListenAddresses, listenError, probe } from './addresses.js';
 import { type AdminState, startAdmin } from './admin.js';
 import { Clusters, type Place } from './clusters.js';
+import { ControlSocket, controlPath, removePidFile } from './control.js';
 import type { Discovery } from './discovery/discovery.js';
+import { AT_ONCE, type DrainTimes } from './draining.js';
 import { LearnedCommands } from './learned.js';
 import { Logger } from './logger.js';
 import { outcomeOf, type ReloadOutcome, refusal, sayOutcome } from './reload.js';
 import { planReload } from './reload-plan.js';
+import { ServiceManager } from './sd-notify.js';
 import { resolveSecrets, type Secrets, secretReader } from './secrets.js';
 import { statsBytes } from './statistics.js';
 import { readTls } from './tls/read.js';
 import { TlsWatch } from './tls/watch.js';
+import { drainTimes, READY_MS, startSuccessor, type TakeOver } from './upgrade.js';
 import { clusterStarts, listenerTls, workerLimits, workerSettings } from './worker-settings.js';
 import { type Serving, Workers } from './workers.js';
 
@@ -25,6 +29,18 @@ const DRAIN_TIMEOUT_MS = 5000;
 const DAY_MS = 86_400_000;
 const NO_EXPIRY = 2 ** 32 - 1;
 
+const READY_POLL_MS = 10;
+const ANSWER_MS = 100;
+
+/** Why the process ends, and how long its clients have. */
+interface Stop {
+  readonly why: string;
+  readonly times: DrainTimes;
+  readonly timeoutMs: number;
+}
+
+const endBy = (signal: string): Stop => ({ why: signal, times: AT_ONCE, timeoutMs: DRAIN_TIMEOUT_MS });
+
 /** What the proxy was started with, and where it reads it again. */
 export interface Source {
   readonly config: ProxyConfig;
@@ -33,6 +49,8 @@ export interface Source {
   readonly pidFile: string;
   /** Reads the configuration again. @throws ConfigError, UsageError */
   reread(): ProxyConfig;
+  /** The proxy that this one replaces. */
+  readonly takeOver: TakeOver | null;
 }
 
 /** What the main thread has running: the workers, and what keeps them told of the upstream clusters. */
@@ -46,8 +64,14 @@ export class ProxyServer implements AdminState {
   draining = false;
   private secrets: Secrets;
   private readonly logger: Logger;
-  private readonly stopping = Promise.withResolvers<string>();
-  private readonly addresses: ListenAddresses;
+  private readonly stopping = Promise.withResolvers<Stop>();
+  /** Resolved when another process has taken over. */
+  private readonly yielded = Promise.withResolvers<void>();
+  private readonly manager = new ServiceManager();
+  private replaced = false;
+  private control: ControlSocket | null = null;
+  /** Null until the proxy that this one replaces may be replaced. */
+  private addresses: ListenAddresses | null;
   private readonly clusters: Clusters;
   private readonly tls: TlsWatch;
   private admin: ReturnType<typeof startAdmin> | null = null;
@@ -62,14 +86,14 @@ export class ProxyServer implements AdminState {
     this.config = config;
     this.secrets = secrets;
     this.logger = logger;
-    this.addresses = new ListenAddresses(config.listeners[0]);
+    this.addresses = source.takeOver === null ? new ListenAddresses(config.listeners[0]) : null;
     this.learned = new LearnedCommands(logger, (message) => this.workers.send(message));
     this.clusters = new Clusters({ logger, learned: this.learned, send: (message) => this.workers.send(message) });
     const places = this.clusters.places(config.clusters);
     this.workers = new Workers({
       count: config.workers ?? os.availableParallelism(),
       serving: this.serving(config, secrets, places),
-      addresses: () => this.addresses.forWorker(),
+      addresses: () => this.addresses?.forWorker() ?? [],
       statsBytes: statsBytes(CLUSTERS_MAX),
       logger,
       onRefresh: (cluster) => this.clusters.request(cluster),
@@ -107,7 +131,7 @@ export class ProxyServer implements AdminState {
   private serving(config: ProxyConfig, secrets: Secrets, places: readonly Place[]): Serving {
     const numbers = places.map(({ number }) => number);
     return {
-      settings: workerSettings(config, secrets, this.addresses.port, numbers),
+      settings: workerSettings(config, secrets, this.addresses?.port ?? config.listeners[0].address.port, numbers),
       limits: workerLimits(config),
       clusters: clusterStarts(config, secrets, places),
       tls: listenerTls(config, secrets),
@@ -126,38 +150,104 @@ export class ProxyServer implements AdminState {
    * @throws ListenError when an address cannot be used
    */
   async run(): Promise<void> {
-    const { logger, stopping, clusters, workers } = this;
-    const { pidFile } = this.source;
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.resolve(signal));
+    const { logger, stopping, clusters, workers, manager } = this;
+    const { pidFile, takeOver } = this.source;
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.resolve(endBy(signal)));
     process.on('SIGHUP', () => void this.reload());
     process.stderr.on('error', () => {});
-    this.startAdmin();
-    await workers.start();
-    for (const line of this.addresses.lines()) logger.info(line);
-    await this.tls.start();
-    if (pidFile !== '') writeFileSync(pidFile, `${process.pid}\n`);
-    clusters.start();
-    // What the start has left behind is given back once, when the cluster has been read.
-    setTimeout(() => Bun.gc(true), COLLECT_AFTER_START_MS).unref();
     try {
-      const signal = await stopping.promise;
-      logger.info(`${signal}: draining`);
+      // What takes over is ready before it gets its first client.
+      if (takeOver !== null) await this.prepare();
+      this.startAdmin();
+      await workers.start();
+      for (const line of this.addresses?.lines() ?? []) logger.info(line);
+      await this.tls.start();
+      clusters.start();
+      await takeOver?.listeners(this.addresses?.ports ?? [], workers.count);
+      await takeOver?.rest();
+      if (pidFile !== '') {
+        writeFileSync(pidFile, `${process.pid}\n`);
+        this.openControl(pidFile);
+      }
+      manager.ready(`serving clients, ${workers.count} workers`);
+      // What the start has left behind is given back once, when the cluster has been read.
+      setTimeout(() => Bun.gc(true), COLLECT_AFTER_START_MS).unref();
+      const { why, times, timeoutMs } = await stopping.promise;
+      logger.info(`${why}: draining`);
+      manager.stopping('draining');
       this.draining = true;
-      const clean = await workers.drain(DRAIN_TIMEOUT_MS);
+      const clean = await workers.drain(times, timeoutMs);
       logger.info(clean ? 'drained' : 'some clients did not finish in time; they were closed');
     } finally {
       clusters.stop();
+      manager.stop();
       this.tls.stop();
-      this.addresses.close();
+      this.addresses?.close();
       this.admin?.stop();
-      if (pidFile !== '') rmSync(pidFile, { force: true });
+      // With a successor, both are the successor's.
+      if (!this.replaced) {
+        this.control?.close();
+        if (pidFile !== '') removePidFile(pidFile);
+      }
     }
+  }
+
+  /** Learns the clusters before anybody is accepted. @throws Error when that takes too long; the other one goes on */
+  private async prepare(): Promise<void> {
+    this.clusters.start();
+    const deadline = performance.now() + READY_MS;
+    while (!this.topologies.every(({ readMs }) => readMs > 0)) {
+      if (performance.now() > deadline) {
+        const unread = this.topologies.find(({ readMs }) => readMs === 0);
+        throw new Error(`not ready within ${READY_MS / 1000} s: ${unread?.lastError || 'a topology is not read'}`);
+      }
+      await Bun.sleep(READY_POLL_MS);
+    }
+    this.addresses = new ListenAddresses(this.config.listeners[0], true);
+  }
+
+  /** `forge proxy reload` and `upgrade` ask here. */
+  private openControl(pidFile: string): void {
+    const path = controlPath(pidFile);
+    try {
+      this.control = ControlSocket.open(path, {
+        '/state': () => ({ pid: process.pid, workers: this.workers.count, version: this.version }),
+        '/reload': ({ dry_run }) => this.reload(dry_run === true),
+        '/upgrade': ({ program, times }) =>
+          startSuccessor(String(program || process.execPath), path, String(times ?? ''), this.yielded.promise),
+        '/yield': ({ pid }) => this.yield(Number(pid)),
+        '/drain': ({ times }) => this.leave(String(times ?? '')),
+      });
+    } catch (error) {
+      this.logger.warn(`no control socket: ${(error as Error).message}; reload by SIGHUP, no upgrade`);
+    }
+  }
+
+  /** Another process accepts the clients from here on. */
+  private async yield(successor: number): Promise<object> {
+    this.logger.info(`process ${successor} takes over: no more clients are accepted`);
+    this.manager.succeeded(successor);
+    this.admin?.stop();
+    this.admin = null;
+    await this.workers.stopAccepting();
+    return { pid: process.pid };
+  }
+
+  private leave(text: string): object {
+    const times = drainTimes(text);
+    this.replaced = true;
+    this.yielded.resolve();
+    const stop = { why: 'replaced', times, timeoutMs: times.shutdownMs + DRAIN_TIMEOUT_MS };
+    // Who waits for an answer gets it first.
+    setTimeout(() => this.stopping.resolve(stop), ANSWER_MS);
+    return { pid: process.pid };
   }
 
   /** Reads the configuration again and serves by it; a bad one changes nothing. Never throws. */
   reload(dryRun = false): ReloadOutcome {
     const { source, logger } = this;
     let outcome: ReloadOutcome;
+    this.manager.reloading();
     try {
       const wanted = source.reread();
       const secrets = resolveSecrets(wanted, source.source);
@@ -169,6 +259,7 @@ export class ProxyServer implements AdminState {
       outcome = refusal(error);
     }
     sayOutcome(logger, outcome);
+    this.manager.ready(`serving clients, ${this.workers.count} workers; last reload: ${outcome.outcome}`);
     return outcome;
   }
 
@@ -192,6 +283,7 @@ export class ProxyServer implements AdminState {
     if (admin === undefined) return;
     const { host, port } = admin.address;
     try {
+      if (this.source.takeOver === null) probe(host, port);
       this.admin = startAdmin(host, port, this);
     } catch (error) {
       throw listenError(formatAddress(admin.address), error);

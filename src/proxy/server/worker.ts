@@ -6,6 +6,7 @@ import { HostKeySpace, NoHosts } from '../engine/routing/host-table.js';
 import { ClusterKeySpace } from '../engine/sharding/key-space.js';
 import { BunRuntime } from './bun-runtime.js';
 import { collectWhenIdle } from './collector.js';
+import { Draining } from './draining.js';
 import { type Listening, listen } from './listeners.js';
 import type { ClusterStart, LaneReport, ToWorker, WorkerStart } from './messages.js';
 import { post } from './post.js';
@@ -19,7 +20,8 @@ let core: Core;
 let runtime: BunRuntime;
 let started = false;
 let listening: Listening[] = [];
-let draining = false;
+let accepting = true;
+let draining: Draining | null = null;
 let drained = false;
 
 self.onmessage = ({ data: message }) => {
@@ -81,8 +83,13 @@ self.onmessage = ({ data: message }) => {
       runtime.answered(message.id, [...message.answers]);
       break;
     }
+    case 'stop-accepting':
+      stopAccepting();
+      post({ type: 'accepts-nobody' });
+      break;
     case 'drain':
-      drain();
+      stopAccepting();
+      draining = new Draining(core, message.times);
   }
 };
 post({ type: 'loaded' });
@@ -115,7 +122,11 @@ function start(options: WorkerStart): void {
     runtime.sendRefreshRequests();
     for (const each of listening) each.tick();
     collectWhenIdle(core.nowMs);
-    if (draining) finishDrain();
+    if (draining?.tick() && !drained) {
+      // Said once: the main thread counts the workers that are done.
+      drained = true;
+      post({ type: 'drained' });
+    }
   }, TICK_MS);
   // What the start has left behind is given back once; later, the collector knows best.
   setTimeout(() => {
@@ -149,22 +160,9 @@ function reportLanes(): LaneReport[] {
   return reports;
 }
 
-/** Stops accepting; clients leave when what they asked for is answered. */
-function drain(): void {
-  if (draining) return;
-  draining = true;
+/** Clients that are there stay. */
+function stopAccepting(): void {
+  if (!accepting) return;
+  accepting = false;
   for (const each of listening) each.stop();
-}
-
-function finishDrain(): void {
-  for (const client of [...core.clients]) {
-    if (client.head === null && client.output.bytes === 0) {
-      client.transport.end();
-      core.left(client);
-    }
-  }
-  if (core.clients.size > 0 || drained) return;
-  // Said once: the main thread counts the workers that are done.
-  drained = true;
-  post({ type: 'drained' });
 }

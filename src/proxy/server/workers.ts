@@ -5,6 +5,7 @@ import type { WorkerSettings } from '../engine/core/settings.js';
 import { Counter } from '../engine/stats.js';
 import { ListenError } from './addresses.js';
 import { DEATHS_MAX, DEATHS_WINDOW_MS, Deaths } from './deaths.js';
+import type { DrainTimes } from './draining.js';
 import type { Logger } from './logger.js';
 import type {
   AskedMessage,
@@ -69,6 +70,8 @@ export class Workers {
   private nextReport = 0;
   private readonly drained = new Set<number>();
   private onDrained: (() => void) | null = null;
+  private readonly closed = new Set<number>();
+  private onClosed: (() => void) | null = null;
 
   constructor(private readonly options: WorkersOptions) {
     this.serving = options.serving;
@@ -164,7 +167,9 @@ export class Workers {
     const reason = lastLine(said);
     this.broadcast({ type: 'asked', kind: DEPARTED, payload: index });
     this.drainedBy(index);
-    if (this.onDrained !== null) return;
+    this.closedBy(index);
+    // What accepts nobody any more is not made anew.
+    if (this.onDrained !== null || this.onClosed !== null) return;
     const delayMs = this.deaths.note(performance.now());
     if (delayMs === null) {
       logger.error(`worker ${index} ended`, { reason });
@@ -202,6 +207,9 @@ export class Workers {
         break;
       case 'answer':
         this.relay.answered(message.id, message.answer);
+        break;
+      case 'accepts-nobody':
+        this.closedBy(worker);
         break;
       case 'drained':
         this.drainedBy(worker);
@@ -241,8 +249,24 @@ export class Workers {
     return (await Promise.all(reports)).flat();
   }
 
-  /** Lets clients finish what is on its way; resolves when all have left or the time is over. */
-  drain(timeoutMs: number): Promise<boolean> {
+  /** Has all workers close their listening sockets; clients that are there stay. */
+  stopAccepting(): Promise<void> {
+    return new Promise((resolve) => {
+      this.onClosed = resolve;
+      this.workers.forEach((worker, index) => {
+        if (worker === undefined) this.closedBy(index);
+      });
+      this.broadcast({ type: 'stop-accepting' });
+    });
+  }
+
+  private closedBy(worker: number): void {
+    this.closed.add(worker);
+    if (this.closed.size >= this.options.count) this.onClosed?.();
+  }
+
+  /** Lets clients finish what is on its way; resolves when all have left (true) or the time is over. */
+  drain(times: DrainTimes, timeoutMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), timeoutMs);
       this.onDrained = () => {
@@ -253,7 +277,7 @@ export class Workers {
       this.workers.forEach((worker, index) => {
         if (worker === undefined) this.drainedBy(index);
       });
-      this.broadcast({ type: 'drain' });
+      this.broadcast({ type: 'drain', times });
     });
   }
 }
