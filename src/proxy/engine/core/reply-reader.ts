@@ -18,6 +18,10 @@ import type { Request } from './request.js';
 /** An error that arrives in pieces is collected up to this size; Redis's own are lines. */
 const ERROR_BYTES_MAX = 1024 * 1024;
 
+const NOT_RESP = 'the upstream sent bytes that are not RESP';
+const NOT_ASKED = 'the upstream sent a reply that nobody asked for';
+const ENDLESS_ERROR = 'the upstream sent an error without an end';
+
 const PUSH = 62;
 const ARRAY = 42;
 
@@ -39,6 +43,8 @@ export class ReplyReader {
   private cameBytes = 0;
   /** Where the times of the node's answers are counted. A connection that is lent waits for other clients: below 0. */
   private readonly timesAt: number;
+  /** Bytes of that batch that came in earlier chunks. */
+  private collected = 0;
 
   constructor(
     private readonly core: Core,
@@ -79,7 +85,7 @@ export class ReplyReader {
       if (next < 0) {
         next = framer.feed(bytes, at, end);
         if (next === REPLY_MALFORMED) {
-          this.lane.garbage('the upstream sent bytes that are not RESP');
+          this.lane.garbage(NOT_RESP, true);
           return;
         }
         if (this.inPush) {
@@ -89,8 +95,9 @@ export class ReplyReader {
           continue;
         }
       }
-      if (fifo.length === 0) {
-        this.lane.garbage('the upstream sent a reply that nobody asked for');
+      // What was given to the connection in this very turn has not left yet.
+      if (fifo.length === 0 || (this.lane.dirty && this.lane.unsent(fifo.peek()))) {
+        this.lane.garbage(NOT_ASKED, false);
         return;
       }
       const request = fifo.peek();
@@ -115,7 +122,16 @@ export class ReplyReader {
   /** Replies to one request that holds several commands: they are delivered together. Returns where it stopped. */
   private readBatch(request: Request, bytes: Bytes, at: number, end: number): number {
     const { framer } = this;
-    if (this.left === 0) this.left = request.replies;
+    if (this.left === 0) {
+      if (this.lane.dirty && bytes[at] !== PUSH && this.lane.unsent(request)) {
+        this.lane.garbage(NOT_ASKED, false);
+        return end;
+      }
+      this.left = request.replies;
+      this.collected = 0;
+    }
+    // Where the replies end is noted here, so that nobody has to look for it again.
+    const fanout = request.parent === null ? null : request.parent.fanout;
     let start = at;
     while (at < end) {
       let next: number = REPLY_INCOMPLETE;
@@ -126,7 +142,7 @@ export class ReplyReader {
       }
       if (next < 0) next = framer.feed(bytes, at, end);
       if (next === REPLY_MALFORMED) {
-        this.lane.garbage('the upstream sent bytes that are not RESP');
+        this.lane.garbage(NOT_RESP, true);
         return end;
       }
       if (this.inPush) {
@@ -137,6 +153,9 @@ export class ReplyReader {
       }
       if (next === REPLY_INCOMPLETE) break;
       at = next;
+      if (fanout !== null) {
+        fanout.replyEnd[request.firstGroup + request.replies - this.left] = this.collected + at - start;
+      }
       if (--this.left === 0) {
         this.fifo.shift();
         this.core.observer.replied(request, 0, this.timesAt);
@@ -150,6 +169,7 @@ export class ReplyReader {
 
   /** Keeps what has come of a reply whose reader wants it whole. */
   private collect(request: Request, bytes: Bytes, start: number, end: number): void {
+    this.collected += end - start;
     if (start === end || (request.client === null && request.parent === null)) return;
     request.earlier ??= [];
     this.core.replies.hold(request, end - start);
@@ -161,7 +181,7 @@ export class ReplyReader {
     if (this.errorCarry !== null || (fresh && bytes[start] === 45)) {
       // Errors may be redirections; they are looked at whole.
       this.errorCarry = this.joined(this.errorCarry, bytes, start, end);
-      if (this.errorCarry.length > ERROR_BYTES_MAX) this.lane.garbage('the upstream sent an error without an end');
+      if (this.errorCarry.length > ERROR_BYTES_MAX) this.lane.garbage(ENDLESS_ERROR, true);
       return;
     }
     const client = request.client;

@@ -138,6 +138,20 @@ export class Retries {
     this.again(request, 0, null, false);
   }
 
+  /**
+   * What came in place of this command's reply cannot be understood. It is not sent again, even if it only reads: the
+   * same would come.
+   */
+  spoiled(request: Request): void {
+    if (request.client === null && request.parent === null) releaseRequest(request);
+    else if (request.streaming) {
+      if (request.client !== null) this.core.disconnect(request.client, 'the upstream sent half a reply and garbage');
+    } else {
+      if (request.pinned) request.lost = Lost.unknown;
+      this.core.replies.fail(request, this.core.texts.upstreamProtocolError);
+    }
+  }
+
   /** Takes a command that waits for a connection that was lost, when earlier ones of its client and slot are sent again. */
   joins(request: Request): boolean {
     if (this.recoveries.size === 0) return false;

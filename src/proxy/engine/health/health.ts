@@ -1,3 +1,4 @@
+import { silentSince } from '../core/expiry.js';
 import type { Lane } from '../core/lane.js';
 import type { Router } from '../core/router.js';
 import type { HostFailures } from '../core/runtime.js';
@@ -50,7 +51,7 @@ export class Health {
       if (node.silent && !wasSilent) this.doubt(node, silentMs);
       else if (health === NodeHealth.ok && before !== NodeHealth.ok) recovered.push(node);
     }
-    for (const node of recovered) for (const lane of node.openLanes()) lane.goOn();
+    for (const node of recovered) for (const lane of node.openLanes()) lane.sendWaiting();
     if (outs.size > 0 || silents.size > 0) router.reroute();
   }
 
@@ -71,7 +72,7 @@ export class Health {
   private doubt(node: UpstreamNode, silentMs: number): void {
     const beforeMs = this.router.nowMs - silentMs;
     for (const lane of node.openLanes()) {
-      if (lane.pauses === 0 && lane.silentSince(beforeMs)) lane.terminate('the node does not answer its health check');
+      if (lane.pauses === 0 && silentSince(lane, beforeMs)) lane.terminate('the node does not answer its health check');
     }
     this.router.dedicated.doubt(node, beforeMs);
   }

@@ -38,6 +38,8 @@ export interface HostCheckOptions {
 
 /** A timer that fires so much too late says that this thread was busy, not that the host did not answer. */
 const LATE_MS = 50;
+/** Timers may fire so much too early. */
+const TIMER_MS = 2;
 
 /** The verdict on one host, from the results of its checks. Pure. */
 export class Verdict {
@@ -123,7 +125,7 @@ export class HostCheck {
     } catch (error) {
       problem = (error as Error).message;
       const tookMs = now() - startedMs;
-      failure = tookMs >= settings.timeout ? 'timeout' : 'network';
+      failure = tookMs + TIMER_MS >= settings.timeout ? 'timeout' : 'network';
       this.drop();
       if (!this.stopped && tookMs >= settings.timeout + LATE_MS) {
         this.schedule(0);

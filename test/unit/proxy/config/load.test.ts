@@ -65,6 +65,7 @@ describe('a configuration', () => {
           cluster_refresh_rate: 5000,
           cluster_refresh_timeout: 3000,
           redirect_refresh_interval: 100,
+          health_checks: [],
           settings: {
             op_timeout: 1500,
             enable_hashtagging: true,
