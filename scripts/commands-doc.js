@@ -43,6 +43,9 @@ const BY_NAME = {
   xreadgroup: { served: 'routed; dedicated connection with `BLOCK`', notes: '' },
 };
 
+/** Of ACL, what is answered for the proxy's users; with `admin_commands` for the servers'. */
+const OWN_USERS = new Set(['acl|list', 'acl|users', 'acl|getuser', 'acl|dryrun']);
+
 const SCRIPTS = '[scripts](scripting.md)';
 const KEYED_SCRIPTS = new Set(['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro']);
 const ANY_MASTER_SCRIPTS = new Set([
@@ -72,6 +75,7 @@ function describe(entry, { kindOf, planOf }) {
   const { name, refusal, spec } = entry;
   const kind = kindOf(entry.route);
   if (kind === 'refused') return { served: 'refused', notes: refusal };
+  if (kind === 'admin' && OWN_USERS.has(name)) return { served: 'local', notes: "[the proxy's users](access.md#acl)" };
   if (kind === 'admin') {
     const why = refusal.slice(refusal.indexOf(':') + 2);
     return { served: 'refused, unless [allowed](#administration)', notes: why };

@@ -191,7 +191,9 @@ function summary(lanes: readonly LaneReport[], address: string, flags: string) {
 
 /** The configuration without what it should not have said. */
 function redacted(config: ProxyConfig): unknown {
-  return JSON.parse(JSON.stringify(config, (key, value) => (key === 'inline' ? '[redacted]' : value)));
+  return JSON.parse(
+    JSON.stringify(config, (key, value) => (key === 'inline' || key === 'sha256' ? '[redacted]' : value)),
+  );
 }
 
 function serverInfo(state: AdminState) {

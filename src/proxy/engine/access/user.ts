@@ -46,6 +46,16 @@ export class User implements Guard {
     return own.allCommands && own.allKeys && own.allChannels;
   }
 
+  /** May run scripts or functions, though not everything: what these do is not limited by the rules. */
+  get escapes(): boolean {
+    if (!this.enabled || this.unlimited) return false;
+    const selectors = this.compiled();
+    return SCRIPTS.some((name) => {
+      const entry = this.catalog.named(name);
+      return entry !== null && selectors.some((selector) => selector.verdict(entry) !== Verdict.never);
+    });
+  }
+
   /** Whether the SHA-256 of a password is one of the user's. Takes the same time whichever it is, and if it is none. */
   knows(hash: Uint8Array): boolean {
     let right = false;
@@ -110,7 +120,7 @@ export class User implements Guard {
   }
 
   /** The error in Redis's words. */
-  private explain({ name }: CommandEntry, denied: number): string {
+  explain({ name }: CommandEntry, denied: number): string {
     const kind = name === 'exec' ? '-EXECABORT Transaction discarded because of: NOPERM' : '-NOPERM';
     if (denied === Denied.key) return `${kind} No permissions to access a key\r\n`;
     if (denied === Denied.channel) return `${kind} No permissions to access a channel\r\n`;
@@ -129,6 +139,8 @@ export class User implements Guard {
     return selectors;
   }
 }
+
+const SCRIPTS = ['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro'];
 
 /** By `Denied`. */
 const COUNTERS = [

@@ -1,3 +1,4 @@
+import { aclCommand } from '../access/acl-command.js';
 import { type Bytes, equalsIgnoreCase, latin1, parseDecimal } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from '../core/client.js';
@@ -35,6 +36,7 @@ export const admin: Handler = (client, entry, bytes, start, frame) => {
   const word = frame.count > 1 ? latin1(bytes, frame.starts[1], frame.ends[1]).toLowerCase() : '';
   const names = [container, `${container}|${word}`];
   const named = names.some((name) => core.settings.adminCommands.includes(name));
+  if (!named && aclCommand(client, entry, bytes, frame)) return true;
   if (!named || names.some((name) => TAKE_THE_CONNECTION.has(name))) {
     refuseUnsupported(client, entry, entry.refusal);
     return true;
