@@ -1,5 +1,6 @@
 /** A bare connection that speaks RESP, for tests that look at bytes. Every wait has a bound. */
 import net from 'node:net';
+import tls from 'node:tls';
 import { command, decode, ErrorReply, ReplyCutter, type Value } from './resp.js';
 
 const CONNECT_MS = 5_000;
@@ -8,6 +9,10 @@ const REPLY_MS = 15_000;
 export interface RawClientOptions {
   port: number;
   host?: string;
+  /** Speaks TLS. */
+  tls?: tls.ConnectionOptions;
+  /** A Unix socket, in place of host and port. */
+  path?: string;
   /** Bound for one wait; 15 s when not given. */
   timeoutMs?: number;
 }
@@ -55,11 +60,16 @@ export class RawClient {
     socket.on('end', () => socket.end());
   }
 
-  static async connect({ port, host = '127.0.0.1', timeoutMs = REPLY_MS }: RawClientOptions): Promise<RawClient> {
-    const socket = net.connect({ port, host, noDelay: true, allowHalfOpen: true });
+  static async connect(options: RawClientOptions): Promise<RawClient> {
+    const { port, host = '127.0.0.1', timeoutMs = REPLY_MS, path } = options;
+    const place = path === undefined ? { port, host, noDelay: true } : { path };
+    const socket =
+      options.tls === undefined
+        ? net.connect({ ...place, allowHalfOpen: true })
+        : tls.connect({ ...place, allowHalfOpen: true, ...options.tls });
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`no connection to ${host}:${port}`)), CONNECT_MS);
-      socket.once('connect', () => {
+      socket.once(options.tls === undefined ? 'connect' : 'secureConnect', () => {
         clearTimeout(timer);
         resolve();
       });

@@ -1,7 +1,7 @@
 import { formatListenAddress, type ListenAddress } from '../config/listen-address.js';
 import type { ListenerConfig } from '../config/schema.js';
 import type { WorkerAddress } from './messages.js';
-import { UnixSocket, UnixSocketError } from './tls/unix-socket.js';
+import { UnixSocket, UnixSocketError } from './unix-socket.js';
 
 /** An address cannot be used. */
 export class ListenError extends Error {

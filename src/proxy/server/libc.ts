@@ -21,6 +21,10 @@ function open() {
         setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'u32'], returns: 'i32' },
         socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
         sendto: { args: ['i32', 'ptr', 'u64', 'i32', 'ptr', 'u32'], returns: 'i64' },
+        bind: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
+        listen: { args: ['i32', 'i32'], returns: 'i32' },
+        connect: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
+        fcntl: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
         close: { args: ['i32'], returns: 'i32' },
       }).symbols;
     } catch {

@@ -17,6 +17,8 @@ const TLS_HANDSHAKE_RECORD = 0x16;
 /** One address on which a worker accepts clients. */
 export interface Listening {
   readonly port: number;
+  /** Connections that are no clients yet. */
+  readonly handshakes: number;
   /** Accepts nobody any more. */
   stop(): void;
   /** Clients that come from here on get these certificates, and this time for their handshakes. */
@@ -49,13 +51,16 @@ export function listen(
   const handlers = tls === null ? plainHandlers(core, address) : null;
   if (handlers !== null) {
     const listener = open(address, handlers, undefined);
-    return { port: listener.port, stop: () => listener.stop(false), configure() {}, tick() {} };
+    return { port: listener.port, handshakes: 0, stop: () => listener.stop(false), configure() {}, tick() {} };
   }
   const acceptor = new TlsAcceptor<Socket>(tls as ServerTls, handshakeTimeoutMs);
   const secure = new SecureSide(core, address, acceptor);
   const listener = open(address, secure.handlers(), acceptor.options());
   return {
     port: listener.port,
+    get handshakes() {
+      return acceptor.size;
+    },
     stop: () => listener.stop(false),
     configure(next, timeoutMs) {
       acceptor.timeoutMs = timeoutMs;

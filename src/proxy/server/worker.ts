@@ -122,7 +122,7 @@ function start(options: WorkerStart): void {
     runtime.sendRefreshRequests();
     for (const each of listening) each.tick();
     collectWhenIdle(core.nowMs);
-    if (draining?.tick() && !drained) {
+    if (draining?.tick() && !drained && listening.every(({ handshakes }) => handshakes === 0)) {
       // Said once: the main thread counts the workers that are done.
       drained = true;
       post({ type: 'drained' });

@@ -31,6 +31,6 @@ export const LAYERS: Layer[] = [
     name: 'proxy/server',
     paths: ['src/proxy/server/'],
     mayImport: ['proxy/engine', 'proxy/config'],
-    packages: /^(node:|bun$)/,
+    packages: /^(node:|bun(?::|$))/,
   },
 ];

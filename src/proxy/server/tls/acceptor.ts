@@ -36,6 +36,11 @@ export class TlsAcceptor<Socket extends TlsSocket> {
     this.readContexts();
   }
 
+  /** Handshakes that go on. */
+  get size(): number {
+    return this.handshakes.size;
+  }
+
   /** What `Bun.listen` is told. */
   options() {
     const secureContext = serverContext(this.tls);

@@ -1,9 +1,8 @@
-import { dlopen, ptr } from 'bun:ffi';
+import { ptr } from 'bun:ffi';
 import { chmodSync, renameSync, rmSync, statSync } from 'node:fs';
-import type { ListenAddress } from '../../config/listen-address.js';
+import type { ListenAddress } from '../config/listen-address.js';
+import { loadLibc } from './libc.js';
 
-/** The C library, by the names that it has on Linux: glibc's, then musl's for each processor. */
-const LIBRARIES = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1'];
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_NONBLOCK = 0o4000;
@@ -25,24 +24,7 @@ export class UnixSocketError extends Error {
   }
 }
 
-function load() {
-  if (process.platform !== 'linux') throw new UnixSocketError('Unix sockets are served on Linux only', false);
-  for (const library of LIBRARIES) {
-    try {
-      return dlopen(library, {
-        socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
-        bind: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
-        listen: { args: ['i32', 'i32'], returns: 'i32' },
-        connect: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
-        fcntl: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
-        close: { args: ['i32'], returns: 'i32' },
-      }).symbols;
-    } catch {
-      // It has another name here.
-    }
-  }
-  throw new UnixSocketError('the C library was not found', false);
-}
+type Library = NonNullable<ReturnType<typeof loadLibc>>;
 
 /**
  * A listening Unix socket that all workers share: the runtime makes one for each listener and takes the path away
@@ -50,7 +32,7 @@ function load() {
  */
 export class UnixSocket {
   private constructor(
-    private readonly library: ReturnType<typeof load>,
+    private readonly library: Library,
     private readonly fd: number,
     private readonly path: string,
     private readonly inode: number,
@@ -61,7 +43,8 @@ export class UnixSocket {
    * @throws UnixSocketError
    */
   static open({ path = '', mode = 0 }: ListenAddress, takeOver = false): UnixSocket {
-    const library = load();
+    const library = loadLibc();
+    if (library === null) throw new UnixSocketError('Unix sockets are served on Linux only', false);
     if (!takeOver && isServed(library, path)) throw new UnixSocketError('in use by another process', true);
     const fd = library.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     // Made beside its place and moved there, so that at no time nobody answers, nor one with other permissions.
@@ -105,7 +88,7 @@ function sockaddr(path: string): Buffer {
 }
 
 /** Somebody answers there. What a process left behind that is gone answers nobody. */
-function isServed(library: ReturnType<typeof load>, path: string): boolean {
+function isServed(library: Library, path: string): boolean {
   const fd = library.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
   try {
