@@ -3,6 +3,7 @@ import { type ClusterConfig, cluster, hasReplicas, READ_POLICY_WITHOUT_REPLICAS 
 import { type ListenerConfig, listener } from './listener.js';
 import { nearest } from './nearest.js';
 import type { ReadPolicy } from './read-policy.js';
+import { statistics } from './statistics.js';
 import { address, oneOf, whole, withDefault } from './values.js';
 
 /**
@@ -25,6 +26,7 @@ export const proxyConfig = z
     clusters: z.array(cluster).check(z.minLength(1), z.maxLength(CLUSTERS_MAX)),
     /** Threads that serve clients; by default one for each core. */
     workers: z.optional(whole(1, 256)),
+    statistics,
     log_level: withDefault(oneOf(['debug', 'info', 'warn', 'error']), 'info'),
   })
   .check(

@@ -10,6 +10,7 @@ import type { Discovery } from './discovery/discovery.js';
 import { AT_ONCE, type DrainTimes } from './draining.js';
 import { LearnedCommands } from './learned.js';
 import { Logger } from './logger.js';
+import type { LogLevel } from './messages.js';
 import { outcomeOf, type ReloadOutcome, refusal, sayOutcome } from './reload.js';
 import { planReload } from './reload-plan.js';
 import { ServiceManager } from './sd-notify.js';
@@ -116,6 +117,20 @@ export class ProxyServer implements AdminState {
 
   get numbers(): readonly number[] {
     return this.clusters.numbers;
+  }
+
+  get listenPort(): number {
+    return this.addresses?.port ?? this.config.listeners[0].address.port;
+  }
+
+  /** Until the next reload, which brings back what the configuration says. */
+  setLogLevel(level: LogLevel): void {
+    this.logger.level = level;
+    this.workers.setLogLevel(level);
+  }
+
+  end(reason: string): void {
+    this.stopping.resolve(endBy(reason));
   }
 
   /** Envoy's value for it when there is no certificate. */

@@ -43,6 +43,24 @@ export class WorkerRelay {
     for (const worker of all) worker.postMessage({ type: 'asked', id: number, kind, payload });
   }
 
+  /** The main thread has a question: what the workers say, in no order; fewer when one does not answer in time. */
+  question(kind: string, payload: unknown): Promise<unknown[]> {
+    return new Promise((resolve) => {
+      const all = this.workers.filter((worker) => worker !== undefined);
+      const number = this.next++;
+      const answers: unknown[] = [];
+      const finish = () => {
+        clearTimeout(timer);
+        this.questions.delete(number);
+        resolve(answers);
+      };
+      const timer = setTimeout(finish, ANSWER_TIMEOUT_MS);
+      this.questions.set(number, { answers, asked: all.length, finish });
+      for (const worker of all) worker.postMessage({ type: 'asked', id: number, kind, payload });
+      if (all.length === 0) finish();
+    });
+  }
+
   /** A worker has answered. */
   answered(number: number, answer: unknown): void {
     const question = this.questions.get(number);

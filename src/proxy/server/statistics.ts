@@ -1,15 +1,19 @@
 import { OWN_COMMANDS } from '../engine/commands/own.js';
 import type { CommandSpec } from '../engine/commands/spec.js';
 import { COMMANDS } from '../engine/commands/table.generated.js';
+import { Histogram } from '../engine/observe/histogram.js';
 import {
   Counter,
   type CounterName,
   clusterStatsOffset,
   commandStatAt,
+  commandTimesAt,
   DOWNSTREAM_COUNTERS,
+  downstreamTimesAt,
   GAUGES,
   statsLength,
   UPSTREAM_COUNTERS,
+  upstreamTimesAt,
 } from '../engine/stats.js';
 
 /** One statistic, under its name for `/stats` and as a Prometheus sample. */
@@ -21,6 +25,14 @@ export interface Statistic {
   readonly metric: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly type: 'counter' | 'gauge';
+}
+
+/** Times, as a histogram. */
+export interface TimeStatistic extends Omit<Statistic, 'value' | 'type'> {
+  readonly type: 'histogram';
+  readonly histogram: Histogram;
+  /** What it is shown in. */
+  readonly unit: 'ms' | 'us';
 }
 
 /** Statistics that Envoy keeps below `cluster.<name>.redis_cluster.`. */
@@ -107,46 +119,92 @@ function ssl(side: 'listener' | 'cluster', of: string, counter: CounterName, val
 }
 
 function upstream(cluster: string, offset: number, sum: (index: number) => number): Statistic[] {
-  return UPSTREAM_COUNTERS.map((counter) => {
-    if (counter.startsWith('upstream_ssl_')) return ssl('cluster', cluster, counter, sum(Counter[counter] + offset));
+  const value = (counter: CounterName) => sum(Counter[counter] + offset);
+  const classes = answerClasses(
+    cluster,
+    value('upstream_rq_total'),
+    value('upstream_rq_error'),
+    value('upstream_rq_failure'),
+  );
+  const counters = UPSTREAM_COUNTERS.map((counter): Statistic => {
+    if (counter.startsWith('upstream_ssl_')) return ssl('cluster', cluster, counter, value(counter));
     const inner = REDIS_CLUSTER.has(counter);
     return {
       name: `cluster.${cluster}.${inner ? 'redis_cluster.' : ''}${counter}`,
-      value: sum(Counter[counter] + offset),
+      value: value(counter),
       metric: `envoy_cluster_${inner ? 'redis_cluster_' : ''}${counter}`,
       labels: { envoy_cluster_name: cluster },
       type: GAUGES.has(counter) ? 'gauge' : 'counter',
     };
   });
+  return [...counters, ...classes];
 }
 
-/** `name: value` lines, as Envoy prints them. */
-export function asText(statistics: readonly Statistic[]): string {
-  return [...statistics]
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .map(({ name, value }) => `${name}: ${value}\n`)
-    .join('');
-}
-
-export function asJson(statistics: readonly Statistic[]): string {
-  return JSON.stringify({ stats: statistics.map(({ name, value }) => ({ name, value })) });
-}
-
-/** Prometheus's text format, version 0.0.4. */
-export function asPrometheus(statistics: readonly Statistic[]): string {
-  const families = new Map<string, Statistic[]>();
-  for (const statistic of statistics) {
-    const family = families.get(statistic.metric);
-    if (family === undefined) families.set(statistic.metric, [statistic]);
-    else family.push(statistic);
+/** The times that the workers have measured; those of commands that were never given are left out. */
+export function collectTimes(
+  workers: readonly SharedArrayBuffer[],
+  prefix: string,
+  clusters: readonly string[],
+  learned: readonly CommandSpec[],
+  numbers: readonly number[],
+  micros: boolean,
+): TimeStatistic[] {
+  const arrays = workers.map((memory) => new Float64Array(memory));
+  const read = (at: number) => {
+    const histogram = new Histogram();
+    for (const array of arrays) histogram.add(array, at);
+    return histogram;
+  };
+  const unit = micros ? 'us' : 'ms';
+  const all = read(downstreamTimesAt(COMMANDS.length));
+  const times: TimeStatistic[] = [
+    {
+      name: `redis.${prefix}.downstream_rq_time`,
+      metric: 'envoy_redis_downstream_rq_time',
+      labels: { envoy_redis_prefix: prefix },
+      type: 'histogram',
+      histogram: all,
+      unit,
+    },
+  ];
+  for (const [id, { name }] of [...COMMANDS, ...OWN_COMMANDS, ...learned].entries()) {
+    const at = commandStatAt(id);
+    if (arrays.every((array) => array[at] === 0)) continue;
+    const histogram = read(commandTimesAt(COMMANDS.length, id));
+    if (histogram.count === 0) continue;
+    all.merge(histogram);
+    const command = name.replace('|', '_');
+    times.push({
+      name: `redis.${prefix}.command.${command}.latency`,
+      metric: 'envoy_redis_command_latency',
+      labels: { envoy_redis_prefix: prefix, envoy_redis_command: command },
+      type: 'histogram',
+      histogram,
+      unit,
+    });
   }
-  let text = '';
-  for (const [metric, family] of families) {
-    text += `# TYPE ${metric} ${family[0].type}\n`;
-    for (const { labels, value } of family) {
-      const pairs = Object.entries(labels).map(([key, label]) => `${key}="${label.replace(/["\\\n]/g, '\\$&')}"`);
-      text += `${metric}{${pairs.join(',')}} ${value}\n`;
-    }
+  for (const [index, cluster] of clusters.entries()) {
+    times.push({
+      name: `cluster.${cluster}.upstream_rq_time`,
+      metric: 'envoy_cluster_upstream_rq_time',
+      labels: { envoy_cluster_name: cluster },
+      type: 'histogram',
+      histogram: read(upstreamTimesAt(COMMANDS.length, numbers[index])),
+      unit: 'ms',
+    });
   }
-  return text;
+  return times;
+}
+
+/** Envoy's classes of answers: a reply, an error of a node, an error of the proxy's own. */
+function answerClasses(cluster: string, total: number, errors: number, failures: number): Statistic[] {
+  const one = (digit: string, value: number): Statistic => ({
+    name: `cluster.${cluster}.upstream_rq_${digit}xx`,
+    value: Math.max(0, value),
+    metric: 'envoy_cluster_upstream_rq_xx',
+    // Dashboards ask for either.
+    labels: { envoy_cluster_name: cluster, envoy_response_code_class: digit, response_code_class: digit },
+    type: 'counter',
+  });
+  return [one('2', total - errors - failures), one('4', errors), one('5', failures)];
 }

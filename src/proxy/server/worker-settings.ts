@@ -5,6 +5,7 @@ import type { UpstreamAuthSettings } from '../engine/access/settings-upstream.js
 import type { Limits } from '../engine/core/limits.js';
 import type { WorkerSettings } from '../engine/core/settings.js';
 import type { BreakerSettings } from '../engine/health/breakers.js';
+import type { ObserveSettings } from '../engine/observe/settings.js';
 import type { ClusterStart, ListenerTls } from './messages.js';
 import type { Secrets } from './secrets.js';
 import { usersOf } from './users.js';
@@ -24,6 +25,7 @@ export function workerSettings(
     version: packageJson.version,
     listenPort: port,
     processId: process.pid,
+    observe: observed(config),
     routes: routeTable(listener, config.clusters, numbers),
   };
 }
@@ -43,6 +45,18 @@ export function listenerTls({ listeners: [listener] }: ProxyConfig, { tls }: Sec
 function upstreamAuth({ listeners: [{ upstream_auth: settings }] }: ProxyConfig): UpstreamAuthSettings | null {
   if (settings === undefined) return null;
   return { checkIntervalMs: settings.check_interval, usersMax: settings.max_upstream_users };
+}
+
+/** What the workers keep an eye on. */
+function observed({ statistics }: ProxyConfig): ObserveSettings {
+  return {
+    commandTimes: statistics.enable_command_stats,
+    slowerThanMicros: statistics.slowlog_log_slower_than,
+    slowMax: statistics.slowlog_max_len,
+    hotKeySamples: statistics.hot_key_samples_per_second,
+    hotKeysWindowMs: statistics.hot_key_window,
+    bigValueBytes: statistics.big_value_bytes,
+  };
 }
 
 /** The bounds that the configuration sets. */

@@ -97,6 +97,10 @@ export class Workers {
     });
   }
 
+  setLogLevel(logLevel: LogLevel): void {
+    this.configure({ ...this.serving, logLevel });
+  }
+
   private servingOf(index: number) {
     const { settings, limits, clusters, tls, logLevel } = this.serving;
     return {
@@ -229,6 +233,11 @@ export class Workers {
     if (this.drained.size >= this.options.count) this.onDrained?.();
   }
 
+  /** Puts a question to all workers (`Relay`). */
+  ask(kind: string, payload: unknown = null): Promise<unknown[]> {
+    return this.relay.question(kind, payload);
+  }
+
   /** The upstream connections of all workers. */
   async lanes(): Promise<LaneReport[]> {
     const alive = this.workers.filter((worker) => worker !== undefined);
@@ -247,6 +256,11 @@ export class Workers {
         }),
     );
     return (await Promise.all(reports)).flat();
+  }
+
+  /** False once they have been told to accept nobody any more. */
+  get accepting(): boolean {
+    return this.onClosed === null;
   }
 
   /** Has all workers close their listening sockets; clients that are there stay. */

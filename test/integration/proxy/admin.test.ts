@@ -87,10 +87,11 @@ describe('/stats', () => {
   it('are lines in order; usedonly and filter choose among them', async () => {
     const lines = (await body('/stats')).trim().split('\n');
     expect(lines.length).toBeGreaterThan(300);
-    for (const line of lines) expect(line).toMatch(/^[a-z0-9_.-]+: \d+$/);
-    expect([...lines].sort()).toEqual(lines);
+    const numbers = lines.filter((line) => !/: (P0\(|No recorded)/.test(line));
+    for (const line of numbers) expect(line).toMatch(/^[a-z0-9_.-]+: \d+$/);
+    expect([...numbers].sort()).toEqual(numbers);
     const used = (await body('/stats?usedonly')).trim().split('\n');
-    expect(used.length).toBeLessThan(80);
+    expect(used.length).toBeLessThan(100);
     for (const line of used) expect(line).not.toMatch(/: 0$/);
     const filtered = (await body('/stats?usedonly&filter=command%5C.(set%7Cget)%5C.total')).trim().split('\n');
     expect(filtered).toEqual(['redis.front.command.get.total: 2', 'redis.front.command.set.total: 10']);
@@ -116,7 +117,8 @@ describe('/stats/prometheus', () => {
     const samples = new Set<string>();
     let family = '';
     for (const line of page.body.trimEnd().split('\n')) {
-      const type = /^# TYPE (\S+) (counter|gauge|histogram)$/.exec(line);
+      const type = /^# TYPE (\S+) (counter|gauge|untyped|histogram)$/.exec(line);
+      if (line.startsWith('# HELP ')) continue;
       if (type !== null) {
         family = type[1]!;
         expect(types.has(family), family).toBe(false);
@@ -125,7 +127,9 @@ describe('/stats/prometheus', () => {
       }
       const sample = SAMPLE.exec(line);
       expect(sample, line).not.toBeNull();
-      expect(sample?.[1], line).toBe(family);
+      expect(sample?.[1]?.replace(types.get(family) === 'histogram' ? /_(bucket|sum|count)$/ : '', ''), line).toBe(
+        family,
+      );
       const name = `${sample?.[1]}{${sample?.[2] ?? ''}}`;
       expect(samples.has(name), name).toBe(false);
       samples.add(name);
@@ -140,7 +144,7 @@ describe('/stats/prometheus', () => {
   it('takes the same filters', async () => {
     const text = await body('/stats/prometheus?usedonly&filter=downstream_rq_total');
     expect(text).toBe(
-      '# TYPE envoy_redis_downstream_rq_total counter\nenvoy_redis_downstream_rq_total{envoy_redis_prefix="front"} 16\n',
+      '# HELP envoy_redis_downstream_rq_total commands of clients\n# TYPE envoy_redis_downstream_rq_total counter\nenvoy_redis_downstream_rq_total{envoy_redis_prefix="front"} 16\n',
     );
   });
 });
