@@ -1,6 +1,6 @@
 import { type Bytes, latin1 } from '../bytes.js';
 import type { Core } from '../core/core.js';
-import type { MergedReply } from '../core/fanout.js';
+import type { MergedReply } from '../core/merge.js';
 import type { Request } from '../core/request.js';
 import type { Router } from '../core/router.js';
 import { finishTask, sendPart } from '../core/task.js';

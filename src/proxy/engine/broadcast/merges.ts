@@ -1,7 +1,7 @@
 import { parseDecimal } from '../bytes.js';
 import type { ResponsePolicy } from '../commands/spec.js';
 import type { Core } from '../core/core.js';
-import type { MergedReply } from '../core/fanout.js';
+import type { MergedReply } from '../core/merge.js';
 import { type Answer, bytesOf, errorOf, isError, type Merge } from './answers.js';
 import { array, encodeTree, integer, type Node, parseTree } from './tree.js';
 

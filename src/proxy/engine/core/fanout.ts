@@ -1,52 +1,80 @@
-import { type Bytes, latin1, parseDecimal } from '../bytes.js';
-import { Route, type RouteKind } from '../commands/routes.js';
-import { ReplyFramer, shortReplyEnd } from '../resp/reply-framer.js';
+import type { Bytes } from '../bytes.js';
+import type { RouteKind } from '../commands/routes.js';
 import type { Core } from './core.js';
 import { Hold } from './hold.js';
-import type { Output } from './output.js';
 import { readRedirect } from './redirect.js';
 import { acquireRequest, type Request } from './request.js';
 import type { Router } from './router.js';
 
-const framer = new ReplyFramer();
+/** Keys that a fan-out has room for at least; its room doubles from there. */
+const KEYS_MIN = 32;
+
+/** Free fan-outs kept for later have room for so many keys in all (40 bytes a key); more are left to the garbage collector. */
+const FREE_KEYS_MAX = 65536;
+
+/** Commands of this size or more are written into a pooled buffer; less would hold too much memory for too little. */
+const POOLED_COMMANDS_BYTES_MIN = 16 * 1024;
 
 /**
  * A command whose keys are in several slots is served by one command a slot, a *group*; groups for one node travel
- * together, as a *batch*. This keeps what belongs to which, and puts the answers together.
+ * together, as a *batch*. This keeps what belongs to which, and takes the answers. It is used again and again; of its
+ * arrays, only what the numbers of keys, groups and batches cover counts.
  */
 export class Fanout {
+  route!: RouteKind;
   /** What was sent: batches, and groups that had to be sent again on their own. */
   readonly parts: Request[] = [];
   remaining = 0;
-  readonly groups: number;
-  readonly batches: number;
+  keys = 0;
+  groups = 0;
+  batches = 0;
+  /** Each key's group, and each group's number of keys. */
+  readonly groupOfKey: Int32Array;
+  readonly keysOfGroup: Int32Array;
+  /** Each group's slot. */
+  readonly slots: Int32Array;
+  /** Number of each batch's first group; one more entry than there are batches. */
+  readonly firstOfBatch: Int32Array;
   /** The groups' commands, one behind the other; `commandAt[g]` is where one begins. */
-  commands!: Bytes;
+  commands: Bytes | null = null;
   readonly commandAt: Int32Array;
-  /** The groups' replies. */
-  private readonly replies: (Bytes | null)[];
-  private readonly replyAt: Int32Array;
-  private readonly replyEnd: Int32Array;
+  /** The groups' replies. Of a batch whose reply is on its way, `replyEnd` counts from the batch's first byte. */
+  readonly replies: (Bytes | null)[];
+  readonly replyAt: Int32Array;
+  readonly replyEnd: Int32Array;
+  /** The commands' buffer is a pooled one, and no connection has any of it still to send. */
+  private reusable = false;
 
-  /**
-   * @param firstOfBatch number of each batch's first group; one more entry than there are batches
-   * @param slots each group's slot
-   * @param groupOfKey each key's group
-   * @param keysOfGroup each group's number of keys
-   */
-  constructor(
-    readonly route: RouteKind,
-    readonly firstOfBatch: Int32Array,
-    readonly slots: Int32Array,
-    readonly groupOfKey: Int32Array,
-    readonly keysOfGroup: Int32Array,
-  ) {
-    this.groups = slots.length;
-    this.batches = firstOfBatch.length - 1;
-    this.commandAt = new Int32Array(this.groups + 1);
-    this.replies = new Array(this.groups).fill(null);
-    this.replyAt = new Int32Array(this.groups);
-    this.replyEnd = new Int32Array(this.groups);
+  /** @param room keys that it can serve */
+  constructor(readonly room: number) {
+    this.groupOfKey = new Int32Array(room);
+    this.keysOfGroup = new Int32Array(room);
+    this.slots = new Int32Array(room);
+    this.firstOfBatch = new Int32Array(room + 1);
+    this.commandAt = new Int32Array(room + 1);
+    this.replies = new Array(room).fill(null);
+    this.replyAt = new Int32Array(room);
+    this.replyEnd = new Int32Array(room);
+  }
+
+  /** Gives the commands a buffer of `size` bytes or more. */
+  allocateCommands(core: Core, size: number): Bytes {
+    this.reusable = size >= POOLED_COMMANDS_BYTES_MIN && size <= core.upstreamBuffers.size;
+    this.commands = this.reusable ? core.upstreamBuffers.take() : core.runtime.allocate(size);
+    return this.commands;
+  }
+
+  /** All is answered, and the answer is made: it is free for another command. */
+  release(core: Core): void {
+    if (this.reusable) core.upstreamBuffers.give(this.commands as Bytes);
+    this.reusable = false;
+    this.commands = null;
+    this.parts.length = 0;
+    // What was received is let go.
+    this.replies.fill(null, 0, this.groups);
+    if (freeKeys + this.room > FREE_KEYS_MAX) return;
+    freeKeys += this.room;
+    free.push(this);
   }
 
   /** Takes the reply of a part. Groups that were redirected or turned away are sent again, each on its own. */
@@ -54,9 +82,11 @@ export class Fanout {
     const bytes = part.reply as Bytes;
     const first = part.firstGroup;
     const { replies } = part;
-    const last = this.lastGroup(part);
+    // What failed, or was answered before it was sent, may be in a connection's output still.
+    if (part.failed || core.readingLane?.hasSent(part) !== true) this.reusable = false;
     if (part.failed) {
       // One error of the proxy's own stands for them all.
+      const last = this.lastGroup(part);
       for (let g = first; g < last; g++) this.take(g, bytes, part.replyStart, part.replyEnd);
       return;
     }
@@ -65,9 +95,10 @@ export class Fanout {
       this.take(first, bytes, part.replyStart, part.replyEnd);
       return;
     }
-    let at = part.replyStart;
-    for (let g = first; g < last; g++) {
-      const end = replyEndAt(bytes, at, part.replyEnd);
+    const start = part.replyStart;
+    let at = start;
+    for (let g = first, last = first + replies; g < last; g++) {
+      const end = start + this.replyEnd[g];
       this.take(g, bytes, at, end);
       if (bytes[at] === 45 && readRedirect(bytes, at, end) !== null) this.sendAgain(core, part, g);
       at = end;
@@ -116,161 +147,25 @@ export class Fanout {
     return this.replies[group] as Bytes;
   }
 
-  startOf(group: number): number {
-    return this.replyAt[group];
-  }
-
-  endOf(group: number): number {
-    return this.replyEnd[group];
-  }
-
   isError(group: number): boolean {
     return this.bytesOf(group)[this.replyAt[group]] === 45;
   }
 }
 
-/** The end of the whole reply at `at`. The range is known to hold whole replies only. */
-function replyEndAt(bytes: Bytes, at: number, end: number): number {
-  const short = shortReplyEnd(bytes, at, end);
-  if (short >= 0) return short;
-  const framed = framer.feed(bytes, at, end);
-  if (framed >= 0) return framed;
-  framer.reset();
-  return end;
-}
+const free: Fanout[] = [];
+let freeKeys = 0;
 
-/** A merged reply: bytes of its own, or ranges of what was received, in order. */
-export interface MergedReply {
-  pieces: Bytes[];
-  failed: boolean;
-}
-
-/**
- * Puts the groups' replies together; every group has its own, in one piece. An array of values may go into `output`
- * right away; then there are no pieces.
- */
-export function mergeReplies(core: Core, fanout: Fanout, output: Output | null): MergedReply {
-  switch (fanout.route) {
-    case Route.splitValues:
-      return mergeValues(core, fanout, output);
-    case Route.splitSum:
-      return mergeSum(core, fanout);
-    default:
-      return errorOf(core, fanout) ?? { pieces: [core.texts.ok], failed: false };
+/** A fan-out with room for a command's keys. */
+export function acquireFanout(route: RouteKind, keys: number): Fanout {
+  let fanout = free.pop();
+  if (fanout !== undefined) freeKeys -= fanout.room;
+  // One that is too small is let go: those that are in use grow to what is needed.
+  if (fanout === undefined || fanout.room < keys) {
+    let room = KEYS_MIN;
+    while (room < keys) room *= 2;
+    fanout = new Fanout(room);
   }
-}
-
-/** The first error as it came when there is one; Envoy's words when several groups failed. */
-function errorOf(core: Core, fanout: Fanout): MergedReply | null {
-  let count = 0;
-  let first = -1;
-  for (let g = 0; g < fanout.groups; g++) {
-    if (!fanout.isError(g)) continue;
-    if (first < 0) first = g;
-    count++;
-  }
-  if (first < 0) return null;
-  // A command that was refused everywhere for one reason (NOPERM, WRONGTYPE) is told that reason.
-  if (fanout.groups === count && sameErrors(fanout)) {
-    const piece = fanout.bytesOf(first).subarray(fanout.startOf(first), fanout.endOf(first)) as Bytes;
-    return { pieces: [piece], failed: true };
-  }
-  return { pieces: [core.text(`-finished with ${count} error(s)\r\n`)], failed: true };
-}
-
-function sameErrors(fanout: Fanout): boolean {
-  const text = (g: number) => latin1(fanout.bytesOf(g), fanout.startOf(g), fanout.endOf(g));
-  const first = text(0);
-  for (let g = 1; g < fanout.groups; g++) if (text(g) !== first) return false;
-  return true;
-}
-
-function mergeSum(core: Core, fanout: Fanout): MergedReply {
-  const error = errorOf(core, fanout);
-  if (error !== null) return error;
-  let sum = 0;
-  for (let g = 0; g < fanout.groups; g++) {
-    const bytes = fanout.bytesOf(g);
-    const start = fanout.startOf(g);
-    const value = bytes[start] === 58 ? parseDecimal(bytes, start + 1, fanout.endOf(g) - 2) : Number.NaN;
-    if (Number.isNaN(value)) return { pieces: [core.texts.upstreamProtocolError], failed: true };
-    sum += value;
-  }
-  return { pieces: [core.text(`:${sum}\r\n`)], failed: false };
-}
-
-/** A merged array up to this size is copied into one buffer; larger values stay where they were received. */
-const GATHER_BYTES_MAX = 128 * 1024;
-
-/** Bytes that follow one another in a reply: small ones are gathered, large ones passed by reference. */
-class Gather {
-  readonly pieces: Bytes[] = [];
-  private buffer: Bytes;
-  private used = 0;
-
-  constructor(
-    private readonly core: Core,
-    expected: number,
-  ) {
-    this.buffer = core.runtime.allocate(Math.min(expected, GATHER_BYTES_MAX));
-  }
-
-  append(bytes: Bytes, start: number, end: number): void {
-    const size = end - start;
-    if (this.used + size > this.buffer.length) {
-      this.close();
-      this.buffer = this.core.runtime.allocate(GATHER_BYTES_MAX);
-      if (size > GATHER_BYTES_MAX / 4) {
-        this.pieces.push(bytes.subarray(start, end) as Bytes);
-        return;
-      }
-    }
-    bytes.copy(this.buffer, this.used, start, end);
-    this.used += size;
-  }
-
-  close(): void {
-    if (this.used > 0) this.pieces.push(this.buffer.subarray(0, this.used) as Bytes);
-    this.used = 0;
-  }
-}
-
-function mergeValues(core: Core, fanout: Fanout, output: Output | null): MergedReply {
-  const { groups, groupOfKey, keysOfGroup } = fanout;
-  /** Where each group's next value stands. */
-  const at = new Int32Array(groups);
-  let total = 16;
-  for (let g = 0; g < groups; g++) {
-    const bytes = fanout.bytesOf(g);
-    let line = fanout.startOf(g);
-    total += fanout.endOf(g) - line;
-    if (fanout.isError(g)) continue;
-    // What is in the output cannot be taken back: a group must bring as many values as it was asked for.
-    const values = line;
-    while (bytes[line] !== 10) line++;
-    if (bytes[values] !== 42 || parseDecimal(bytes, values + 1, line - 1) !== keysOfGroup[g]) {
-      return { pieces: [core.texts.upstreamProtocolError], failed: true };
-    }
-    at[g] = line + 1;
-  }
-  let failed = false;
-  const gather = output === null ? new Gather(core, total) : null;
-  const target = output ?? (gather as Gather);
-  const header = core.countLine(groupOfKey.length);
-  target.append(header, 0, header.length);
-  for (let i = 0; i < groupOfKey.length; i++) {
-    const g = groupOfKey[i];
-    const bytes = fanout.bytesOf(g);
-    if (fanout.isError(g)) {
-      failed = true;
-      target.append(bytes, fanout.startOf(g), fanout.endOf(g));
-      continue;
-    }
-    const start = at[g];
-    const end = keysOfGroup[g] === 1 ? fanout.endOf(g) : replyEndAt(bytes, start, fanout.endOf(g));
-    target.append(bytes, start, end);
-    at[g] = end;
-  }
-  gather?.close();
-  return { pieces: gather?.pieces ?? [], failed };
+  fanout.route = route;
+  fanout.keys = keys;
+  return fanout;
 }

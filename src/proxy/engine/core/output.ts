@@ -29,8 +29,8 @@ interface Segment {
   bytes: Bytes;
   start: number;
   end: number;
-  /** The buffer goes back to the pool once it is written. */
-  pooled: boolean;
+  /** Where the buffer goes once it is written. */
+  pool: BufferPool | null;
 }
 
 /** Sends bytes and returns how many were taken; below 0 the connection is gone. */
@@ -74,6 +74,15 @@ export class Output {
     this.runEnd = end;
   }
 
+  /** Takes over `buffer[0, end)`; the buffer goes back to `pool` once it is written. */
+  adopt(buffer: Bytes, end: number, pool: BufferPool): void {
+    if (this.run !== null) this.commitRun();
+    this.closeBuffer();
+    this.segments ??= [];
+    this.segments.push({ bytes: buffer, start: 0, end, pool });
+    this.bytes += end;
+  }
+
   /** Moves the run behind what was appended before it. */
   private commitRun(): void {
     const source = this.run as Bytes;
@@ -89,7 +98,7 @@ export class Output {
     // A piece of half a buffer or more is not worth copying.
     if (size * 2 >= this.pool.size) {
       this.segments ??= [];
-      this.segments.push({ bytes: source, start, end, pooled: false });
+      this.segments.push({ bytes: source, start, end, pool: null });
       return;
     }
     this.buffer = this.pool.take();
@@ -99,7 +108,7 @@ export class Output {
   private closeBuffer(): void {
     if (this.buffer === null) return;
     this.segments ??= [];
-    this.segments.push({ bytes: this.buffer, start: 0, end: this.length, pooled: true });
+    this.segments.push({ bytes: this.buffer, start: 0, end: this.length, pool: this.pool });
     this.buffer = null;
     this.length = 0;
   }
@@ -139,7 +148,7 @@ export class Output {
           return taken;
         }
         if (taken < 0) return taken;
-        this.segments = [{ bytes: buffer, start: taken, end: this.length, pooled: true }];
+        this.segments = [{ bytes: buffer, start: taken, end: this.length, pool: this.pool }];
         this.buffer = null;
         this.length = 0;
         this.bytes -= taken;
@@ -171,7 +180,7 @@ export class Output {
         this.blocked = true;
         break;
       }
-      if (segment.pooled) this.pool.give(segment.bytes);
+      segment.pool?.give(segment.bytes);
     }
     this.bytes -= total;
     this.segments = done === segments.length ? null : done === 0 ? segments : segments.slice(done);
@@ -182,7 +191,7 @@ export class Output {
   /** Drops everything; pooled buffers go back. */
   clear(): void {
     if (this.buffer !== null) this.pool.give(this.buffer);
-    if (this.segments !== null) for (const s of this.segments) if (s.pooled) this.pool.give(s.bytes);
+    if (this.segments !== null) for (const { bytes, pool } of this.segments) pool?.give(bytes);
     this.run = null;
     this.buffer = null;
     this.length = 0;

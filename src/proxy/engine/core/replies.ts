@@ -2,8 +2,8 @@ import { type Bytes, copyBytes } from '../bytes.js';
 import { Route } from '../commands/routes.js';
 import { Counter, commandStatAt } from '../stats.js';
 import type { Core } from './core.js';
-import { mergeReplies } from './fanout.js';
 import type { Lane } from './lane.js';
+import { mergeReplies } from './merge.js';
 import { readRedirect } from './redirect.js';
 import { type Request, RequestState, releaseRequest } from './request.js';
 
@@ -122,6 +122,8 @@ export class Replies {
       this.unhold(done);
       releaseRequest(done);
     }
+    fanout.release(this.core);
+    parent.fanout = null;
     this.finish(parent, merged === null ? [] : merged.pieces, merged?.failed);
   }
 

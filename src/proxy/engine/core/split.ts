@@ -1,4 +1,4 @@
-import { type Bytes, copyBytes } from '../bytes.js';
+import { type Bytes, copyBytes, copyWords, viewOf, WORD_COPY_BYTES_MAX, writeAscii } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { RequestFrame } from '../resp/request-framer.js';
 import { mirrorSplit } from '../routing/mirror-split.js';
@@ -8,7 +8,7 @@ import type { Routing, Way } from '../routing/routing.js';
 import { sendRead } from '../routing/send-routed.js';
 import type { Client } from './client.js';
 import type { Core } from './core.js';
-import { Fanout } from './fanout.js';
+import { acquireFanout, type Fanout } from './fanout.js';
 import { refuseArity } from './refuse.js';
 import { acquireRequest } from './request.js';
 
@@ -23,6 +23,7 @@ let offsetOfGroup = new Int32Array(64);
 let slotOfGroup = new Int32Array(64);
 let batchOfGroup = new Int32Array(64);
 let markOfGroup = new Int32Array(64);
+let nextOfBatch = new Int32Array(64);
 /** Of each batch, one key that it serves. */
 let keyOfBatch: number[] = [];
 
@@ -44,12 +45,10 @@ export function split(client: Client, entry: CommandEntry, bytes: Bytes, start: 
   if (routing !== null && routing.only === null) return splitRouted(routing, client, entry, bytes, start, frame, keys);
   const read = routing !== null && entry.replicaSafe ? (routing.only as Way).read : 0;
   core.countRequest(entry);
-  const { keySpace } = router;
+  const slots = slotOfKey;
+  router.keySpace.slotsOf(bytes, frame.starts, frame.ends, 1, step, keys, slots);
   let same = true;
-  for (let i = 0, arg = 1; i < keys; i++, arg += step) {
-    slotOfKey[i] = keySpace.slotOf(bytes, frame.starts[arg], frame.ends[arg]);
-    if (slotOfKey[i] !== slotOfKey[0]) same = false;
-  }
+  for (let i = 1; i < keys && same; i++) same = slots[i] === slots[0];
   if (same) sendRead(client, entry, bytes, start, frame.end, router, slotOfKey[0], read);
   else fanOut(client, entry, bytes, frame, keys, null, read);
   return true;
@@ -63,6 +62,7 @@ function reserve(keys: number): void {
   slotOfGroup = new Int32Array(keys * 2);
   batchOfGroup = new Int32Array(keys * 2);
   markOfGroup = new Int32Array(keys * 2);
+  nextOfBatch = new Int32Array(keys * 2);
 }
 
 /** The same where keys may go to several clusters, under other names, to replicas and to mirrors. */
@@ -158,7 +158,8 @@ function group(entry: CommandEntry, core: Core, keys: number, ways: readonly Way
   const { slotMap } = core.router;
   reserveMarks(ways === null ? 1 : core.numbered.length);
   keyOfBatch = [];
-  const groupOfKey = new Int32Array(keys);
+  const fanout = acquireFanout(entry.route, keys);
+  const { groupOfKey, keysOfGroup, slots, firstOfBatch } = fanout;
   const nodes: number[] = [];
   const sizes: number[] = [];
   let groups = 0;
@@ -195,22 +196,25 @@ function group(entry: CommandEntry, core: Core, keys: number, ways: readonly Way
   for (const node of nodes) batchOfNode[node] = -1;
 
   // Groups get their final numbers: those of one batch follow one another.
-  const firstOfBatch = new Int32Array(nodes.length + 1);
-  for (let b = 0; b < nodes.length; b++) firstOfBatch[b + 1] = firstOfBatch[b] + sizes[b];
-  const next = firstOfBatch.slice();
-  const slots = new Int32Array(groups);
+  firstOfBatch[0] = 0;
+  for (let b = 0; b < nodes.length; b++) {
+    nextOfBatch[b] = firstOfBatch[b];
+    firstOfBatch[b + 1] = firstOfBatch[b] + sizes[b];
+  }
   for (let g = 0; g < groups; g++) {
-    const final = next[batchOfGroup[g]]++;
+    const final = nextOfBatch[batchOfGroup[g]]++;
     slots[final] = slotOfGroup[g];
     offsetOfGroup[g] = final;
+    keysOfGroup[g] = 0;
   }
-  const keysOfGroup = new Int32Array(groups);
   for (let i = 0; i < keys; i++) {
     const g = offsetOfGroup[groupOfKey[i]];
     groupOfKey[i] = g;
     keysOfGroup[g]++;
   }
-  return new Fanout(entry.route, firstOfBatch, slots, groupOfKey, keysOfGroup);
+  fanout.groups = groups;
+  fanout.batches = nodes.length;
+  return fanout;
 }
 
 /** Marks of several clusters are kept apart. There are none before the first command that needs them. */
@@ -220,51 +224,65 @@ function reserveMarks(clusters: number): void {
   batchOfNode = new Int32Array(clusters * MARKS).fill(-1);
 }
 
+/** From this number of keys on, a view of the buffers pays. */
+const VIEW_KEYS_MIN = 32;
+
 /** Writes the groups as commands, one behind the other in one buffer. */
 function encode(client: Client, fanout: Fanout, bytes: Bytes, frame: RequestFrame, step: number, keys: number): void {
   const { core } = client;
   const { groupOfKey, keysOfGroup, commandAt, groups } = fanout;
-  const nameStart = frame.starts[0];
-  const nameLength = frame.ends[0] - nameStart;
-  const name = core.text(`$${nameLength}\r\n`);
-  // Most groups are of one key: what stands before it is written once and copied.
-  const lone = core.runtime.allocate(core.countLine(step + 1).length + name.length + nameLength + 2);
-  writeHead(core.countLine(step + 1), name, bytes, nameStart, nameLength, lone, 0);
+  const { ends } = frame;
+  const name = `$${frame.ends[0] - frame.starts[0]}\r\n`;
+  // The name's line is copied with its CRLF.
+  const nameEnd = ends[0] + 2;
+  const headSize = name.length + nameEnd - frame.starts[0];
   // The sizes first, in `commandAt` shifted by one; an argument's `$<length>\r\n` line is copied with it.
-  for (let g = 0; g < groups; g++) {
-    commandAt[g + 1] = core.countLine(keysOfGroup[g] * step + 1).length + name.length + nameLength + 2;
-  }
+  commandAt[0] = 0;
+  for (let g = 0; g < groups; g++) commandAt[g + 1] = countLineSize(keysOfGroup[g] * step + 1) + headSize;
   for (let i = 0, arg = 1; i < keys; i++, arg += step) {
-    commandAt[groupOfKey[i] + 1] += frame.ends[arg + step - 1] - frame.ends[arg - 1];
+    commandAt[groupOfKey[i] + 1] += ends[arg + step - 1] - ends[arg - 1];
   }
   for (let g = 0; g < groups; g++) commandAt[g + 1] += commandAt[g];
-  const out = core.runtime.allocate(commandAt[groups]);
+  const out = fanout.allocateCommands(core, commandAt[groups]);
+  const views = keys >= VIEW_KEYS_MIN;
+  const source = views ? viewOf(bytes) : null;
+  const target = views ? viewOf(out) : null;
+  /** Most groups have one key: what stands before it is written once, and copied from there. */
+  let lone = -1;
+  let loneEnd = 0;
   for (let g = 0; g < groups; g++) {
-    if (keysOfGroup[g] === 1) offsetOfGroup[g] = copyBytes(lone, 0, lone.length, out, commandAt[g]);
-    else {
-      const count = core.countLine(keysOfGroup[g] * step + 1);
-      offsetOfGroup[g] = writeHead(count, name, bytes, nameStart, nameLength, out, commandAt[g]);
+    const at = commandAt[g];
+    if (keysOfGroup[g] === 1 && lone >= 0) {
+      offsetOfGroup[g] =
+        target === null ? copyBytes(out, lone, loneEnd, out, at) : copyWords(target, lone, loneEnd, target, at);
+      continue;
     }
+    const named = writeAscii(`*${keysOfGroup[g] * step + 1}\r\n${name}`, out, at);
+    offsetOfGroup[g] = copyBytes(bytes, frame.starts[0], nameEnd, out, named);
+    if (keysOfGroup[g] !== 1) continue;
+    lone = at;
+    loneEnd = offsetOfGroup[g];
   }
   for (let i = 0, arg = 1; i < keys; i++, arg += step) {
     const g = groupOfKey[i];
-    // From behind the CRLF of the argument before to behind its own.
-    offsetOfGroup[g] = copyBytes(bytes, frame.ends[arg - 1] + 2, frame.ends[arg + step - 1] + 2, out, offsetOfGroup[g]);
+    // From behind the CRLF of the argument before to behind its own; neighbours in one group at once.
+    const start = ends[arg - 1] + 2;
+    while (i + 1 < keys && groupOfKey[i + 1] === g) {
+      i++;
+      arg += step;
+    }
+    const end = ends[arg + step - 1] + 2;
+    offsetOfGroup[g] =
+      source === null || target === null || end - start > WORD_COPY_BYTES_MAX
+        ? copyBytes(bytes, start, end, out, offsetOfGroup[g])
+        : copyWords(source, start, end, target, offsetOfGroup[g]);
   }
-  fanout.commands = out;
 }
 
-/** Writes a command up to its first key. */
-function writeHead(
-  count: Bytes,
-  name: Bytes,
-  bytes: Bytes,
-  nameStart: number,
-  nameLength: number,
-  out: Bytes,
-  offset: number,
-): number {
-  let at = copyBytes(count, 0, count.length, out, offset);
-  at = copyBytes(name, 0, name.length, out, at);
-  return copyBytes(bytes, nameStart, nameStart + nameLength + 2, out, at);
+/** The length of `*<count>\r\n`. */
+function countLineSize(count: number): number {
+  if (count < 10) return 4;
+  let size = 5;
+  for (let rest = count; rest >= 100; rest /= 10) size++;
+  return size;
 }

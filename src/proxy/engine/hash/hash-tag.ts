@@ -23,3 +23,8 @@ export function findHashTag(bytes: Uint8Array, start: number, end: number): bool
   }
   return false;
 }
+
+/** False when no key in `bytes[start, end)` has a tag, which is found out at once for all of them. */
+export function mayHaveHashTags(bytes: Uint8Array, start: number, end: number): boolean {
+  return bytes.subarray(start, end).includes(OPEN_BRACE);
+}

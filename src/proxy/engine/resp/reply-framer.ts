@@ -32,7 +32,8 @@ export function flatReplyEnd(bytes: Uint8Array, at: number, end: number): number
         length = length * 10 + (byte - 48);
         if (length > FLAT_BULK_BYTES_MAX) return REPLY_INCOMPLETE;
       } else {
-        if (byte !== 13 || i === at + 1) return REPLY_INCOMPLETE;
+        if (i === at + 1) return nullEnd(bytes, at, end);
+        if (byte !== 13) return REPLY_INCOMPLETE;
         const after = i + 2 + length + 2;
         return after <= end && bytes[after - 1] === LF ? after : REPLY_INCOMPLETE;
       }
@@ -43,6 +44,12 @@ export function flatReplyEnd(bytes: Uint8Array, at: number, end: number): number
     for (let i = at + 1; i < end; i++) if (bytes[i] === LF) return i + 1;
   }
   return REPLY_INCOMPLETE;
+}
+
+/** The same for RESP2's null, `$-1\r\n`. */
+function nullEnd(bytes: Uint8Array, at: number, end: number): number {
+  const whole = at + 5 <= end && bytes[at + 1] === 45 && bytes[at + 2] === 49 && bytes[at + 4] === LF;
+  return whole && bytes[at + 3] === 13 ? at + 5 : REPLY_INCOMPLETE;
 }
 
 /** As `flatReplyEnd`, and also for an array of one such reply, which is what MGET says of one key. */

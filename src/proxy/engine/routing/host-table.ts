@@ -47,6 +47,20 @@ export class HostKeySpace implements KeySpace {
   slotOf(bytes: Uint8Array, start: number, end: number): number {
     return this.hosts[this.table.slotOf(bytes, start, end)];
   }
+
+  slotsOf(
+    bytes: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    first: number,
+    step: number,
+    count: number,
+    slots: Int32Array,
+  ): void {
+    const { hosts } = this;
+    this.table.slotsOf(bytes, starts, ends, first, step, count, slots);
+    for (let i = 0; i < count; i++) slots[i] = hosts[slots[i]];
+  }
 }
 
 /** Before the first host is known. */
@@ -56,5 +70,17 @@ export class NoHosts implements KeySpace {
 
   slotOf(): number {
     return NO_HOST_SLOT;
+  }
+
+  slotsOf(
+    _bytes: Uint8Array,
+    _starts: Int32Array,
+    _ends: Int32Array,
+    _first: number,
+    _step: number,
+    count: number,
+    slots: Int32Array,
+  ): void {
+    slots.fill(NO_HOST_SLOT, 0, count);
   }
 }

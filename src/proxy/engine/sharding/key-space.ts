@@ -1,7 +1,23 @@
-import { keySlot, SLOT_COUNT } from '../hash/crc16.js';
-import { findHashTag, HASH_TAG } from '../hash/hash-tag.js';
+import { crc16, keySlot, SLOT_COUNT } from '../hash/crc16.js';
+import { findHashTag, HASH_TAG, mayHaveHashTags } from '../hash/hash-tag.js';
 import { MURMUR2, murmur2 } from '../hash/murmur2-64.js';
-import { HI, LO, remainder64, wrapOf } from '../hash/uint64.js';
+import { FERMAT_PRIME, HI, LO, remainder64, remainderFermat, wrapOf } from '../hash/uint64.js';
+
+/** From this number of keys on, it pays to look whether any of them has a hash tag. */
+const LOOK_FOR_TAGS_KEYS_MIN = 16;
+
+/** Whether keys have to be looked at for hash tags one by one. */
+function tagsPossible(
+  bytes: Uint8Array,
+  starts: Int32Array,
+  ends: Int32Array,
+  first: number,
+  step: number,
+  count: number,
+): boolean {
+  if (count < LOOK_FOR_TAGS_KEYS_MIN) return true;
+  return mayHaveHashTags(bytes, starts[first], ends[first + (count - 1) * step]);
+}
 
 /** Divides keys among the slots of a table; the table says which host serves a slot. */
 export interface KeySpace {
@@ -11,6 +27,19 @@ export interface KeySpace {
   readonly clustered: boolean;
   /** The slot of the key in `bytes[start, end)`. Allocates nothing. */
   slotOf(bytes: Uint8Array, start: number, end: number): number;
+  /**
+   * The slots of many keys, into `slots`: of the key in `bytes[starts[first], ends[first])`, and of every `step`-th from
+   * there, `count` in all. One call for a thousand keys costs a quarter less than a thousand calls.
+   */
+  slotsOf(
+    bytes: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    first: number,
+    step: number,
+    count: number,
+    slots: Int32Array,
+  ): void;
 }
 
 /** Redis Cluster's 16,384 slots by CRC16, always with hash tags. */
@@ -20,6 +49,24 @@ export class ClusterKeySpace implements KeySpace {
 
   slotOf(bytes: Uint8Array, start: number, end: number): number {
     return keySlot(bytes, start, end);
+  }
+
+  slotsOf(
+    bytes: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    first: number,
+    step: number,
+    count: number,
+    slots: Int32Array,
+  ): void {
+    if (tagsPossible(bytes, starts, ends, first, step, count)) {
+      for (let i = 0, at = first; i < count; i++, at += step) slots[i] = keySlot(bytes, starts[at], ends[at]);
+      return;
+    }
+    for (let i = 0, at = first; i < count; i++, at += step) {
+      slots[i] = crc16(bytes, starts[at], ends[at]) & (SLOT_COUNT - 1);
+    }
   }
 }
 
@@ -47,7 +94,28 @@ export class MaglevKeySpace implements KeySpace {
 
   slotOf(bytes: Uint8Array, start: number, end: number): number {
     hashKey(bytes, start, end, this.hashtagging);
+    if (this.slots === FERMAT_PRIME) return remainderFermat(MURMUR2[HI], MURMUR2[LO]);
     return remainder64(MURMUR2[HI], MURMUR2[LO], this.slots, this.wrap);
+  }
+
+  slotsOf(
+    bytes: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    first: number,
+    step: number,
+    count: number,
+    slots: Int32Array,
+  ): void {
+    const tags = this.hashtagging && tagsPossible(bytes, starts, ends, first, step, count);
+    if (tags || this.slots !== FERMAT_PRIME) {
+      for (let i = 0, at = first; i < count; i++, at += step) slots[i] = this.slotOf(bytes, starts[at], ends[at]);
+      return;
+    }
+    for (let i = 0, at = first; i < count; i++, at += step) {
+      murmur2(bytes, starts[at], ends[at]);
+      slots[i] = remainderFermat(MURMUR2[HI], MURMUR2[LO]);
+    }
   }
 }
 
@@ -72,6 +140,18 @@ export class RingKeySpace implements KeySpace {
   slotOf(bytes: Uint8Array, start: number, end: number): number {
     hashKey(bytes, start, end, this.hashtagging);
     return this.slotAt(MURMUR2[HI], MURMUR2[LO]);
+  }
+
+  slotsOf(
+    bytes: Uint8Array,
+    starts: Int32Array,
+    ends: Int32Array,
+    first: number,
+    step: number,
+    count: number,
+    slots: Int32Array,
+  ): void {
+    for (let i = 0, at = first; i < count; i++, at += step) slots[i] = this.slotOf(bytes, starts[at], ends[at]);
   }
 
   /** The first entry at or after a hash (two unsigned halves), or entry 0 after the last one. */

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DIVISOR_MAX, productHigh, remainder64, wrapOf } from '../../../../../src/proxy/engine/hash/uint64.js';
+import {
+  DIVISOR_MAX,
+  FERMAT_PRIME,
+  productHigh,
+  remainder64,
+  remainderFermat,
+  wrapOf,
+} from '../../../../../src/proxy/engine/hash/uint64.js';
 
 const halves = fc.oneof(
   fc.integer({ min: 0, max: 0xffffffff }),
@@ -14,6 +21,17 @@ describe('64-bit arithmetic on two halves', () => {
         const expected = Number((BigInt(a) * BigInt(b)) >> 32n);
         expect(productHigh(a, b) >>> 0).toBe(expected);
         expect(productHigh(a | 0, b | 0) >>> 0).toBe(expected);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  it('finds the remainder by 65537 without a division', () => {
+    fc.assert(
+      fc.property(halves, halves, (hi, lo) => {
+        const expected = Number(((BigInt(hi) << 32n) | BigInt(lo)) % BigInt(FERMAT_PRIME));
+        expect(remainderFermat(hi, lo)).toBe(expected);
+        expect(remainderFermat(hi | 0, lo | 0)).toBe(expected);
       }),
       { numRuns: 5000 },
     );

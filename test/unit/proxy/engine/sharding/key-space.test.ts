@@ -140,3 +140,39 @@ describe('the key space of a Redis Cluster', () => {
     expect(slotOf(space, 'foo')).toBe(12_182);
   });
 });
+
+describe('the slots of many keys', () => {
+  const spaces: [string, KeySpace][] = [
+    ['a cluster', new ClusterKeySpace()],
+    ['Maglev with the usual table', new MaglevKeySpace(65_537, true)],
+    ['Maglev without hash tags', new MaglevKeySpace(65_537, false)],
+    ['Maglev with another table', new MaglevKeySpace(655_373, true)],
+    ['a ring', ringSpace(true)],
+  ];
+  const text = fc.string({ maxLength: 40, unit: fc.constantFrom('a', 'b', '0', '{', '}') });
+  const plain = fc.string({ maxLength: 40, unit: fc.constantFrom('a', 'b', '0') });
+
+  it.each(spaces)('are those of each of them, in %s', (_, space) => {
+    const lists = fc.oneof(fc.array(text, { minLength: 1, maxLength: 80 }), fc.array(plain, { maxLength: 80 }));
+    fc.assert(
+      fc.property(lists, fc.integer({ min: 1, max: 3 }), (words, step) => {
+        const bytes = Buffer.from(words.join('|'));
+        const starts = new Int32Array(words.length);
+        const ends = new Int32Array(words.length);
+        let at = 0;
+        for (const [i, word] of words.entries()) {
+          starts[i] = at;
+          ends[i] = at + word.length;
+          at = ends[i] + 1;
+        }
+        for (const first of [0, 1]) {
+          const count = Math.max(0, Math.ceil((words.length - first) / step));
+          const slots = new Int32Array(count);
+          space.slotsOf(bytes, starts, ends, first, step, count, slots);
+          const one = (i: number) => space.slotOf(bytes, starts[first + i * step], ends[first + i * step]);
+          expect([...slots]).toEqual(Array.from(slots, (_slot, i) => one(i)));
+        }
+      }),
+    );
+  });
+});
