@@ -4,7 +4,6 @@ import type { Client } from '../core/client.js';
 import type { Core } from '../core/core.js';
 import type { Scheduled } from '../core/deadlines.js';
 import { type DedicatedUser, masterOf } from '../core/dedicated.js';
-import { Hold } from '../core/hold.js';
 import { type Lane, LaneState } from '../core/lane.js';
 import { type Redirect, readRedirect } from '../core/redirect.js';
 import { Lost, type Request } from '../core/request.js';
@@ -15,7 +14,7 @@ import { Counter } from '../stats.js';
 import { type KeptCommand, type TimeoutPlace, timeoutPlace, timeoutText, waitMs } from './arguments.js';
 import type { NewestIds } from './newest-ids.js';
 import { isForced } from './replies.js';
-import { type Blocked, emptyReply, UNBLOCKED, waits } from './waits.js';
+import { type Blocked, beginWait, emptyReply, endWait, UNBLOCKED } from './waits.js';
 
 /** Waits between attempts to go on with a wait, doubling. */
 const RETRY_DELAY_MS = 20;
@@ -60,9 +59,8 @@ export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
     this.timeout = timeoutPlace(entry.name, command);
     this.deadlineMs = this.core.nowMs + waitMs(command, this.timeout);
     this.parent = beginTask(client, entry, this);
-    client.setHold(Hold.blocked);
     client.belongings.add(this.leave);
-    waits.set(client, this);
+    beginWait(client, this);
     this.go(masterOf(router, slot), false);
   }
 
@@ -185,10 +183,9 @@ export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
     this.finished = true;
     const { client, core, parent } = this;
     this.core.deadlines.remove(this);
-    waits.delete(client);
     client.belongings.delete(this.leave);
     finishTask(core, parent, reply === null ? [] : [reply], failed);
-    client.liftHold(Hold.blocked);
+    endWait(client);
   }
 
   // ---------------------------------------------------------------- the end from outside

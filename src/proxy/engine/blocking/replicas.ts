@@ -5,7 +5,6 @@ import type { Core } from '../core/core.js';
 import type { Scheduled } from '../core/deadlines.js';
 import { masterOf } from '../core/dedicated.js';
 import type { Handler } from '../core/handlers.js';
-import { Hold } from '../core/hold.js';
 import { type Lane, LaneState } from '../core/lane.js';
 import { withProto } from '../core/lane-id.js';
 import type { Request } from '../core/request.js';
@@ -16,7 +15,7 @@ import { decodeReply, ReplyError } from '../resp/decode.js';
 import { encodeCommand } from '../resp/encode.js';
 import { Counter } from '../stats.js';
 import { KeptCommand } from './arguments.js';
-import { type Blocked, UNBLOCKED, waits } from './waits.js';
+import { type Blocked, beginWait, endWait, UNBLOCKED } from './waits.js';
 
 /** Names that are tried for a key of a node's own. */
 const NAMES_MAX = 200_000;
@@ -65,9 +64,8 @@ class ReplicaWait implements Task, Scheduled, Blocked {
     const ms = Number(command.text(command.count - 1));
     this.deadlineMs = ms > 0 ? this.core.nowMs + ms : Number.POSITIVE_INFINITY;
     this.parent = beginTask(client, entry, this);
-    client.setHold(Hold.blocked);
     client.belongings.add(this.leave);
-    waits.set(client, this);
+    beginWait(client, this);
     this.core.deadlines.add(this, this.deadlineMs);
     const written = writtenTo(client);
     const targets = written.length > 0 ? written : mastersOf(this.core.router);
@@ -130,10 +128,9 @@ class ReplicaWait implements Task, Scheduled, Blocked {
     if (--this.out > 0) return;
     const { client, core, parent } = this;
     core.deadlines.remove(this);
-    waits.delete(client);
     client.belongings.delete(this.leave);
     finishTask(core, parent, [this.reply()], this.error !== null);
-    client.liftHold(Hold.blocked);
+    endWait(client);
   }
 
   private reply(): Bytes {

@@ -1,4 +1,5 @@
 import type { Client } from '../core/client.js';
+import { Hold } from '../core/hold.js';
 
 /** A command that waits. */
 export interface Blocked {
@@ -7,7 +8,20 @@ export interface Blocked {
 }
 
 /** What clients wait for; nothing for those that do not. */
-export const waits = new WeakMap<Client, Blocked>();
+const waits = new WeakMap<Client, Blocked>();
+
+/** A client waits from now on: nothing more of it is served. */
+export function beginWait(client: Client, blocked: Blocked): void {
+  waits.set(client, blocked);
+  client.core.blocked++;
+  client.setHold(Hold.blocked);
+}
+
+/** It waits no more, or has left. Its command must have been answered. */
+export function endWait(client: Client): void {
+  if (waits.delete(client)) client.core.blocked--;
+  client.liftHold(Hold.blocked);
+}
 
 /** Redis's answer to a client that another has let go. */
 export const UNBLOCKED = '-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n';

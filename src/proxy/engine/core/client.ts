@@ -27,6 +27,8 @@ export class Client {
   head: Request | null = null;
   private tail: Request | null = null;
   pending = 0;
+  /** Is in the core's list of clients with commands on their way. */
+  busy = false;
 
   /** Which of a node's connections its commands take (lane-id.ts). */
   laneId = 0;
@@ -239,11 +241,12 @@ export class Client {
   push(request: Request): void {
     request.client = this;
     if (this.muted !== Muted.none) request.silent = silenced(this);
-    if (this.tail === null) this.head = request;
-    else this.tail.next = request;
+    if (this.tail === null) {
+      this.head = request;
+      if (!this.busy) this.core.noteBusy(this);
+    } else this.tail.next = request;
     this.tail = request;
     this.pending++;
-    this.core.stats[Counter.downstream_rq_active]++;
   }
 
   /** Answers with bytes of the proxy's own, in order. */
@@ -276,7 +279,6 @@ export class Client {
       const next = request.next;
       this.head = next;
       this.pending--;
-      this.core.stats[Counter.downstream_rq_active]--;
       if (request.held !== 0) this.core.replies.unhold(request);
       observer.answered(request);
       releaseRequest(request);
@@ -368,7 +370,6 @@ export class Client {
     }
     this.head = null;
     this.tail = null;
-    this.core.add(Counter.downstream_rq_active, -this.pending);
     this.pending = 0;
     for (const giveBack of this.belongings) giveBack();
     this.belongings.clear();

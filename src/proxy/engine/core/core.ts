@@ -38,6 +38,7 @@ import { Texts } from './texts.js';
 const CLIENT_BUFFER_BYTES = 64 * 1024;
 const UPSTREAM_BUFFER_BYTES = 128 * 1024;
 const POOLED_BUFFERS_MAX = 64;
+const GAUGE_INTERVAL_MS = 100;
 /** Clients that have been flushed are taken out of the list at this number. */
 const FLUSHED_KEPT_MAX = 4096;
 
@@ -83,6 +84,11 @@ export class Core {
   /** Subscriptions of this worker's clients. */
   readonly pubsub: Hub;
   readonly clients = new Set<Client>();
+  /** Those of them that have commands on their way, or had some just now; not for long those that block. */
+  private readonly busy: Client[] = [];
+  /** How many of them block: each has one command on its way. */
+  blocked = 0;
+  private gaugedMs = 0;
   /** Those of them that have closed their side. */
   readonly finished = new Set<Client>();
   /** Scripts and functions that clients loaded. */
@@ -226,6 +232,30 @@ export class Core {
     this.identities.tick();
     this.deadlines.tick(this.nowMs);
     if (this.finished.size > 0) this.dismiss();
+    this.gauge();
+  }
+
+  noteBusy(client: Client): void {
+    client.busy = true;
+    this.busy.push(client);
+  }
+
+  /** Sets the gauge that would cost too much to keep with every command. */
+  private gauge(): void {
+    if (this.nowMs - this.gaugedMs < GAUGE_INTERVAL_MS) return;
+    this.gaugedMs = this.nowMs;
+    const { busy } = this;
+    let pending = this.blocked;
+    let kept = 0;
+    for (const client of busy) {
+      if (client.pending === 0 || client.hold & Hold.blocked) client.busy = false;
+      else {
+        pending += client.pending;
+        busy[kept++] = client;
+      }
+    }
+    busy.length = kept;
+    this.stats[Counter.downstream_rq_active] = pending;
   }
 
   /** Lets those go who had closed their side before they came to wait: what was there for them has had time to come. */

@@ -93,6 +93,8 @@ describe('clients that wait', () => {
       fake.turn();
     }
     fake.pass(200);
+    const onTheirWay = words[0] === 'WATCH' || words[0] === 'PING' ? 0 : clients.length;
+    expect(fake.counter('downstream_rq_active')).toBe(onTheirWay);
     const touched = [vi.spyOn(SlotMap.prototype, 'nodeOf'), vi.spyOn(fake.core.clients, Symbol.iterator as never)];
     const expired = vi.spyOn(Lane.prototype, 'expire');
     for (const { client } of clients) {
@@ -102,6 +104,14 @@ describe('clients that wait', () => {
     for (const spy of touched) expect(spy).not.toHaveBeenCalled();
     // The shared connections only, ten times a second.
     expect(expired.mock.calls.length).toBeLessThanOrEqual(3 * 21);
+    expect(fake.counter('downstream_rq_active')).toBe(onTheirWay);
     vi.restoreAllMocks();
+    for (const { client } of clients) {
+      Reflect.deleteProperty(client, 'hold');
+      client.hold = 0;
+      fake.core.left(client);
+    }
+    fake.pass(200);
+    expect(fake.counter('downstream_rq_active')).toBe(0);
   });
 });
