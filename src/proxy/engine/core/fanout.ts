@@ -83,7 +83,7 @@ export class Fanout {
     const first = part.firstGroup;
     const { replies } = part;
     // What failed, or was answered before it was sent, may be in a connection's output still.
-    if (part.failed || core.readingLane?.hasSent(part) !== true) this.reusable = false;
+    if (part.failed || core.readingLane?.unsent(part) !== false) this.reusable = false;
     if (part.failed) {
       // One error of the proxy's own stands for them all.
       const last = this.lastGroup(part);

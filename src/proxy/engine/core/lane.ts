@@ -123,11 +123,6 @@ export class Lane {
     if (client != null) client.wrote |= this.node.bit;
   }
 
-  /** True when the socket has taken all bytes of a command of this connection. */
-  hasSent(request: Request): boolean {
-    return request.sentEnd <= this.written;
-  }
-
   /** A command of the proxy's own whose reply is dropped. */
   sendInternal(bytes: Bytes): void {
     const request = acquireRequest();
