@@ -22,11 +22,24 @@ export interface AdminReply {
  * @throws ForgeError `unreachable` when nothing answers, `timeout` when the answer does not end in time
  */
 export async function adminGet(address: AdminAddress, path: string, signal?: AbortSignal): Promise<AdminReply> {
+  return await ask(address, 'GET', path, signal);
+}
+
+/** The same with POST: what changes something. */
+export async function adminPost(address: AdminAddress, path: string, signal?: AbortSignal): Promise<AdminReply> {
+  return await ask(address, 'POST', path, signal);
+}
+
+async function ask(address: AdminAddress, method: string, path: string, signal?: AbortSignal): Promise<AdminReply> {
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
   const label = `${host}:${address.port}`;
   const limit = AbortSignal.timeout(ADMIN_TIMEOUT_MS);
   try {
-    return await get(`http://${label}${path}`, signal === undefined ? limit : AbortSignal.any([limit, signal]));
+    return await send(
+      method,
+      `http://${label}${path}`,
+      signal === undefined ? limit : AbortSignal.any([limit, signal]),
+    );
   } catch (cause) {
     signal?.throwIfAborted();
     if (limit.aborted) {
@@ -66,9 +79,9 @@ export async function adminJson(address: AdminAddress, path: string, signal?: Ab
   });
 }
 
-function get(url: string, signal: AbortSignal): Promise<AdminReply> {
+function send(method: string, url: string, signal: AbortSignal): Promise<AdminReply> {
   return new Promise((resolve, reject) => {
-    const request = http.get(url, { signal, agent: false }, (response) => {
+    const request = http.request(url, { method, signal, agent: false }, (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
       response.on('data', (chunk: Buffer) => {
@@ -82,5 +95,6 @@ function get(url: string, signal: AbortSignal): Promise<AdminReply> {
       });
     });
     request.once('error', reject);
+    request.end();
   });
 }

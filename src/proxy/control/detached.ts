@@ -15,7 +15,7 @@ const LISTENING = /^.*\blistening on (\S+)\s*$/m;
 const POLL_MS = 20;
 /** What is read of the log while waiting. */
 const LOG_BYTES_MAX = 64 * 1024;
-const RESTART: RestartPolicy = { delayS: 1, delayMaxS: 30, budget: 5, windowS: 60 };
+export const RESTART: RestartPolicy = { delayS: 1, delayMaxS: 30, budget: 5, windowS: 60 };
 
 export interface DetachedOptions extends ProxyOptions {
   pidFile: string;

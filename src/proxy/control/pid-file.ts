@@ -5,7 +5,7 @@ import { ForgeError } from '../../errors.js';
 import { describeProcess, identifyProcess, type ProcessIdentity, startedAtMs } from '../../runtime/process/identity.js';
 import type { InstanceRef } from '../../runtime/runtime.js';
 
-/** How the kernel names the executable's process (15 characters at most, linux/sched.h). */
+/** How the names of its executables begin: `forge-proxy`, `forge-proxy-1.2` (15 characters at most, linux/sched.h). */
 const PROXY_NAME = 'forge-proxy';
 /** How far the start of a process, as the kernel tells it, may be off. */
 const CLOCK_SLACK_MS = 2_000;
@@ -50,7 +50,7 @@ export async function pidFileOwner(file: string): Promise<PidFileOwner> {
     startedAtMs(identity.pid),
     stat(file),
   ]);
-  const named = program !== undefined && path.basename(program) === PROXY_NAME;
+  const named = program !== undefined && path.basename(program).startsWith(PROXY_NAME);
   if (named && started !== undefined && started <= mtimeMs + CLOCK_SLACK_MS) return { kind: 'proxy', identity };
   return { kind: 'foreign', pid: identity.pid, ...(program === undefined ? {} : { program }) };
 }

@@ -5,11 +5,6 @@ const PATH_BYTES_MAX = 100;
 /** Of a request's body. */
 const BODY_BYTES_MAX = 64 * 1024;
 
-/** Where a proxy is told what to do by programs of its own user: beside its pid file. */
-export function controlPath(pidFile: string): string {
-  return `${pidFile.replace(/\.pid$/, '')}.sock`;
-}
-
 /** Serves one request: what it returns is answered as JSON. @throws whatever is told as an error */
 export type ControlHandler = (body: Record<string, unknown>) => Promise<object> | object;
 

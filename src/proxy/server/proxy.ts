@@ -1,11 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import os from 'node:os';
 import packageJson from '../../../package.json' with { type: 'json' };
+import { controlPath } from '../config/control-path.js';
 import { CLUSTERS_MAX, formatAddress, type ProxyConfig } from '../config/schema.js';
 import { ListenAddresses, listenError, probe } from './addresses.js';
 import { type AdminState, startAdmin } from './admin.js';
 import { Clusters, type Place } from './clusters.js';
-import { ControlSocket, controlPath, removePidFile } from './control.js';
+import { ControlSocket, removePidFile } from './control.js';
 import type { Discovery } from './discovery/discovery.js';
 import { AT_ONCE, type DrainTimes } from './draining.js';
 import { LearnedCommands } from './learned.js';

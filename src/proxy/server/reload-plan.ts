@@ -17,16 +17,23 @@ export interface ReloadPlan {
   readonly config: ProxyConfig;
 }
 
+type Tree = { [key: string]: unknown };
+type Path = readonly string[];
+
 /** A value is shown when it is no longer than this. */
 const SHOWN_MAX = 64;
 /** Values below these settings are nobody's business. */
 const SECRET = /password|secret|token|inline|hash|private/i;
 
 /** What sockets and threads were made from when the process started: a path in the tree, `*` for any list entry. */
-const AT_START: readonly (readonly string[])[] = [['workers'], ['admin'], ['listeners', '*', 'address']];
-
-type Tree = { [key: string]: unknown };
-type Path = readonly string[];
+const AT_START: readonly (readonly string[])[] = [
+  ['workers'],
+  ['admin'],
+  ['listeners', '*', 'address'],
+  ['listeners', '*', 'additional_addresses'],
+];
+/** Whether clients speak TLS; what of it may change while it runs. */
+const PRESENCE_AT_START: Path = ['listeners', '*', 'tls_context'];
 
 /** Compares what is served with what is wanted. Pure. */
 export function planReload(before: Configured, after: Configured): ReloadPlan {
@@ -35,7 +42,8 @@ export function planReload(before: Configured, after: Configured): ReloadPlan {
   const changed = new Set<string>();
   compare([], before.config, after.config, (path, line) => {
     changed.add(name(path));
-    (AT_START.some((fixed) => isBelow(path, fixed)) ? restart : live).push(line);
+    const comesOrGoes = path.length === PRESENCE_AT_START.length && isBelow(path, PRESENCE_AT_START);
+    (comesOrGoes || AT_START.some((fixed) => isBelow(path, fixed)) ? restart : live).push(line);
   });
   for (const line of secretChanges(before, after, changed)) live.push(line);
   return { live, restart, config: keep(before.config, after.config) };
@@ -160,6 +168,10 @@ function isBelow(path: Path, fixed: Path): boolean {
 function keep(before: ProxyConfig, after: ProxyConfig): ProxyConfig {
   const kept = structuredClone(after) as unknown as Tree;
   for (const path of AT_START) put(kept, before as unknown as Tree, path);
+  const { tls_context: old } = before.listeners[0];
+  const listeners = kept['listeners'] as Tree[];
+  if ((old === undefined) !== (after.listeners[0].tls_context === undefined))
+    put(listeners[0] as Tree, { tls_context: old }, ['tls_context']);
   return kept as unknown as ProxyConfig;
 }
 

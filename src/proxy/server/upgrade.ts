@@ -1,17 +1,11 @@
+import { TAKE_OVER, TAKE_OVER_TIMES, UPGRADE_MS } from '../config/control-path.js';
 import { tellProxy } from './control.js';
 import type { DrainTimes } from './draining.js';
 import type { Logger } from './logger.js';
 import { Steering } from './reuse-port.js';
 
-/** Names the control socket of the proxy that this one is to replace. */
-export const TAKE_OVER = 'FORGE_PROXY_TAKE_OVER';
-/** `drain,shutdown`: seconds that the other one's clients are given. */
-export const TAKE_OVER_TIMES = 'FORGE_PROXY_TAKE_OVER_TIMES';
-
 /** How long the new process may take until it knows its clusters. */
 export const READY_MS = 30_000;
-/** How long the new process as a whole may take until it has taken over. */
-export const UPGRADE_MS = 60_000;
 /** Connections that were being made when the new process appeared come to the old one within this time. */
 const SETTLE_MS = 500;
 /** The last of them, after the new process has been given a place that stays. */

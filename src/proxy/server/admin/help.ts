@@ -7,6 +7,7 @@ const HELP: Readonly<Record<string, string>> = {
   'server.live': '1 when the proxy serves and wants new clients',
   'server.uptime': 'time since the start|seconds',
   'server.concurrency': 'workers',
+  'server.worker_restarts': 'workers that ended by a fault and were replaced',
   'server.memory_physical_size': 'resident memory of the process|bytes',
   'server.days_until_first_cert_expiring': 'until the first of the certificates expires; 4294967295 without one|days',
   'server.ssl_context_update_success': 'certificates that changed and were taken',

@@ -88,6 +88,7 @@ function numbers(state: AdminState, operator: Operator): Statistic[] {
     server('live', readiness(state, operator) === 'LIVE' ? 1 : 0),
     server('uptime', Math.floor((performance.now() - state.startedMs) / 1000)),
     server('concurrency', workers.count),
+    server('worker_restarts', workers.deaths.total, 'counter'),
     server('memory_physical_size', process.memoryUsage.rss()),
     server('days_until_first_cert_expiring', state.daysUntilFirstCertificateExpires),
     server('ssl_context_update_success', state.tlsUpdates.success, 'counter'),

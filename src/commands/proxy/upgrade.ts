@@ -1,0 +1,51 @@
+import { Flags } from '@oclif/core';
+import { ForgeCommand } from '../../base-command.js';
+import { defaultPidFile, fileFlag, pidFileFlag } from '../../config/proxy-flags.js';
+import { forgeHome } from '../../local/paths.js';
+import { type UpgradeReport, upgradeProxy } from '../../proxy/control/upgrade.js';
+
+const SECONDS_MAX = 86_400;
+
+export default class ProxyUpgrade extends ForgeCommand {
+  static override summary = 'Replace a running proxy by a new process; no connection is refused and no reply lost.';
+  static override description =
+    `Starts the new executable beside the old one on the same addresses, with the arguments and the environment of the old
+one. When it is ready, new clients come to it, and the old process lets its clients go: idle ones soon, the others at a
+pause between two commands. When the new one does not get ready, the old one serves on.`;
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --binary /opt/forge-1.1/bin/forge-proxy --drain-time 120 --shutdown-time 300',
+  ];
+
+  static override flags = {
+    ...pidFileFlag,
+    binary: fileFlag({ description: 'The new executable; default the one of this program.' }),
+    'drain-time': Flags.integer({
+      description: 'Seconds for clients of the old process that are never idle, and for subscribers.',
+      helpValue: 'S',
+      default: 30,
+      min: 0,
+      max: SECONDS_MAX,
+    }),
+    'shutdown-time': Flags.integer({
+      description: 'Seconds until its last clients are closed, blocked ones among them.',
+      helpValue: 'S',
+      default: 60,
+      min: 0,
+      max: SECONDS_MAX,
+    }),
+  };
+
+  async run(): Promise<UpgradeReport> {
+    const { flags } = await this.parse(ProxyUpgrade);
+    const report = await upgradeProxy({
+      pidFile: flags['pid-file'] ?? defaultPidFile(forgeHome()),
+      ...(flags.binary === undefined ? {} : { binary: flags.binary }),
+      drainS: flags['drain-time'],
+      shutdownS: flags['shutdown-time'],
+      signal: this.signal,
+    });
+    this.output.data(`Process ${report.pid} (version ${report.version}) serves; process ${report.old} drains.`);
+    return report;
+  }
+}
