@@ -122,8 +122,10 @@ export class Clusters {
       const credentials = {
         username: cluster.auth_username ?? '',
         password,
+        previous: secrets.previous?.upstream[index],
         tls: upstreamTls(tls),
         sentinelTls: upstreamTls(sentinelTls),
+        sentinelPrevious: secrets.previous?.sentinel[index],
       };
       const learner = new Learner({ config: cluster, credentials, logger }, learned);
       const discovery = discover({

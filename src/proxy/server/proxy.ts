@@ -15,6 +15,7 @@ import type { LogLevel } from './messages.js';
 import { outcomeOf, type ReloadOutcome, refusal, sayOutcome } from './reload.js';
 import { planReload } from './reload-plan.js';
 import { ServiceManager } from './sd-notify.js';
+import { passwordFiles, SecretWatch, withPrevious } from './secret-watch.js';
 import { resolveSecrets, type Secrets, secretReader } from './secrets.js';
 import { statsBytes } from './statistics.js';
 import { readTls } from './tls/read.js';
@@ -76,6 +77,7 @@ export class ProxyServer implements AdminState {
   private addresses: ListenAddresses | null;
   private readonly clusters: Clusters;
   private readonly tls: TlsWatch;
+  private readonly passwords: SecretWatch;
   private admin: ReturnType<typeof startAdmin> | null = null;
 
   /** @throws ListenError when the listening address is in use or no address of this host */
@@ -109,6 +111,11 @@ export class ProxyServer implements AdminState {
       files: () => this.secrets.tls.files,
       warnings: () => this.secrets.tls.warnings,
       apply: () => this.rereadTls(),
+    });
+    this.passwords = new SecretWatch({
+      logger,
+      files: () => passwordFiles(this.config),
+      apply: () => this.rereadPasswords(),
     });
   }
 
@@ -178,6 +185,7 @@ export class ProxyServer implements AdminState {
       await workers.start();
       for (const line of this.addresses?.lines() ?? []) logger.info(line);
       await this.tls.start();
+      await this.passwords.start();
       clusters.start();
       await takeOver?.listeners(this.addresses?.ports ?? [], workers.count);
       await takeOver?.rest();
@@ -198,6 +206,7 @@ export class ProxyServer implements AdminState {
       clusters.stop();
       manager.stop();
       this.tls.stop();
+      this.passwords.stop();
       this.addresses?.close();
       this.admin?.stop();
       // With a successor, both are the successor's.
@@ -286,7 +295,17 @@ export class ProxyServer implements AdminState {
     this.take(this.config, { ...this.secrets, tls }, this.clusters.places(this.config.clusters));
   }
 
-  private take(config: ProxyConfig, secrets: Secrets, places: readonly Place[]): void {
+  /** Passwords have changed where they are kept. @throws ConfigError when they cannot be used */
+  private rereadPasswords(): readonly string[] {
+    const { config } = this;
+    const secrets = { ...resolveSecrets(config, this.source.source), tls: this.secrets.tls };
+    const { live } = planReload({ config, secrets: this.secrets }, { config, secrets });
+    if (live.length > 0) this.take(config, secrets, this.clusters.places(config.clusters));
+    return live;
+  }
+
+  private take(config: ProxyConfig, given: Secrets, places: readonly Place[]): void {
+    const secrets = withPrevious({ config: this.config, secrets: this.secrets }, { config, secrets: given });
     this.config = config;
     this.secrets = secrets;
     this.logger.level = config.log_level;

@@ -11,6 +11,8 @@ export interface Secrets {
   upstreamPasswords: string[];
   /** Of each cluster's Sentinels; empty when they need none. */
   sentinelPasswords: string[];
+  /** The passwords before these, of each cluster and of its Sentinels. */
+  previous?: { readonly upstream: readonly (string | undefined)[]; readonly sentinel: readonly (string | undefined)[] };
   /** SHA-256 of each of `downstream_auth_passwords`, in hexadecimal. */
   downstreamPasswords: string[];
   /** The same of each user's. */

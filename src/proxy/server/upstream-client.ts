@@ -8,9 +8,12 @@ import { connectOptions, handshakeProblem, type UpstreamTls } from './tls/upstre
 export interface Credentials {
   readonly username: string;
   readonly password: string;
+  /** The one before it, which is tried where it is refused. */
+  readonly previous?: string | undefined;
   readonly tls?: UpstreamTls | null;
   /** Of the Sentinels of the same cluster. */
   readonly sentinelTls?: UpstreamTls | null;
+  readonly sentinelPrevious?: string | undefined;
 }
 
 /** Bytes of one reply that are collected: the slot map of a thousand nodes is a few megabytes. */
@@ -97,10 +100,15 @@ export class UpstreamClient {
       throw error;
     }
     client = new UpstreamClient(socket);
-    const { username, password } = credentials;
+    const { username, password, previous } = credentials;
     if (password !== '') {
-      const login = username === '' ? ['AUTH', password] : ['AUTH', username, password];
-      const reply = await client.command(login, timeoutMs);
+      const login = (secret: string) => (username === '' ? ['AUTH', secret] : ['AUTH', username, secret]);
+      let reply = await client.command(login(password), timeoutMs);
+      if (reply instanceof ReplyError && previous !== undefined) {
+        const second = await client.command(login(previous), timeoutMs);
+        // What is said of the current password is what matters.
+        if (!(second instanceof ReplyError)) reply = second;
+      }
       if (reply instanceof ReplyError) {
         client.close();
         throw new Error(`login refused: ${reply.message}`);

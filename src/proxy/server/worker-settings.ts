@@ -95,6 +95,7 @@ export function clusterStarts(
       connectTimeoutMs: cluster.connect_timeout,
       upstreamUsername: cluster.auth_username ?? '',
       upstreamPassword: secrets.upstreamPasswords[index] as string,
+      upstreamPreviousPassword: secrets.previous?.upstream[index],
       connectRatePerSecond: cluster.settings.connection_rate_limit.connection_rate_limit_per_sec,
       unknownMax: cluster.settings.max_upstream_unknown_connections,
       readPolicy: cluster.settings.read_policy,

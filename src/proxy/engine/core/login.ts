@@ -24,9 +24,12 @@ export function refusedAtHandshake(lane: Lane, { error, loginRefused }: Handshak
   const previous = loginRefused && !lane.triedPrevious ? router.previousGreeting(lane.proto, lane.readonly) : null;
   if (previous !== null) {
     lane.triedPrevious = true;
-    core.runtime.log('warn', 'the upstream does not know the new password yet; the previous one is tried', {
-      upstream: node.address,
-    });
+    // There may be thousands of the others.
+    if (lane.pool === null) {
+      core.runtime.log('warn', 'the upstream does not know the new password yet; the previous one is tried', {
+        upstream: node.address,
+      });
+    }
     lane.greet(previous);
     return;
   }

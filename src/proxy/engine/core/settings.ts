@@ -33,7 +33,7 @@ export interface ClusterSettings {
   readonly upstreamUsername: string;
   readonly upstreamPassword: string;
   /** The one before it, which is tried where a login with it is refused: passwords are not changed everywhere at once. */
-  readonly upstreamPreviousPassword?: string;
+  readonly upstreamPreviousPassword?: string | undefined;
   /** Connections that are one client's own for a while, per worker; `dedicatedMax` of the limits when not given. */
   readonly dedicatedMax?: number;
   /** In place of `Limits.connectRatePerSecond` and `upstreamUnknownMax`. */

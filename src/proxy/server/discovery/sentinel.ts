@@ -66,7 +66,8 @@ export class SentinelHosts extends RefreshedHosts {
     });
     const { endpoints, masters, username } = config.sentinel as NonNullable<ShardedConfig['sentinel']>;
     this.names = masters;
-    this.login = { username, password: logins.sentinelPassword, tls: logins.redis.sentinelTls };
+    const { sentinelTls: tls, sentinelPrevious: previous } = logins.redis;
+    this.login = { username, password: logins.sentinelPassword, previous, tls };
     for (const endpoint of endpoints) this.learn(endpoint);
   }
 
