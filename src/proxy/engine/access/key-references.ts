@@ -56,6 +56,10 @@ export function keysCanBeTold({ name, spec }: CommandEntry): boolean {
  */
 export function findReferences(entry: CommandEntry, bytes: Uint8Array, frame: RequestFrame): void {
   REFERENCES.count = 0;
+  if (entry.name === 'migrate') {
+    addMigrated(bytes, frame);
+    return;
+  }
   for (const key of entry.spec.keys) {
     if (key.flags & KeyFlag.not_key) continue;
     addReferences(key, accessIn(entry, key, bytes, frame), bytes, frame);
@@ -133,6 +137,23 @@ function addFrom(
   }
   last = Math.min(last, frame.count - 1);
   for (let at = first; at <= last; at += step) REFERENCES.add(at, access);
+}
+
+/** MIGRATE host port key …; when that is empty, the keys stand behind KEYS. */
+function addMigrated(bytes: Uint8Array, frame: RequestFrame): void {
+  if (frame.starts[3] !== frame.ends[3]) {
+    REFERENCES.add(3, KeyAccess.both);
+    return;
+  }
+  for (let i = 6; i < frame.count; i++) {
+    if (is(bytes, frame, i, 'auth')) i++;
+    else if (is(bytes, frame, i, 'auth2')) i += 2;
+    else if (is(bytes, frame, i, 'keys')) {
+      for (let at = i + 1; at < frame.count; at++) REFERENCES.add(at, KeyAccess.both);
+      return;
+    }
+  }
+  REFERENCES.add(3, KeyAccess.both);
 }
 
 /** SORT's specifications do not tell where STORE is: between options with other arguments. */

@@ -1,5 +1,6 @@
 import { utf8Encoded } from '../bytes.js';
 import type { Catalog, CommandEntry } from '../commands/catalog.js';
+import { Route } from '../commands/routes.js';
 import { ACL_CATEGORIES, CommandFlag, KeyFlag } from '../commands/spec.js';
 import type { RequestFrame } from '../resp/request-framer.js';
 import { Glob } from './glob.js';
@@ -7,7 +8,7 @@ import { accessOf, findReferences, keysCanBeTold, patternOfSort, REFERENCES } fr
 import { type CommandRule, KeyAccess, type SelectorRules } from './rules.js';
 
 /** What becomes of a command; those above `oneKey` say what its one key is used for: `oneKey` + bits of `KeyAccess`. */
-export const Verdict = { never: 0, always: 1, check: 2, oneKey: 4 } as const;
+export const Verdict = { never: 0, always: 1, check: 2, container: 3, oneKey: 4 } as const;
 
 /** Why a command is refused. The highest of several selectors' counts. */
 export const Denied = { no: 0, command: 1, key: 2, sortBy: 3, sortGet: 4, channel: 5 } as const;
@@ -37,6 +38,8 @@ export class Selector {
   private readonly firstArguments = new Map<number, Set<string>>();
   private readonly keys: readonly KeyPattern[];
   private readonly channels: readonly { readonly pattern: Uint8Array; readonly glob: Glob }[];
+  /** 1: nobody but a server can tell the command's keys. */
+  private readonly untold: Uint8Array;
   readonly allKeys: boolean;
   readonly allChannels: boolean;
   /** Commands that nobody knows yet, too. */
@@ -55,6 +58,9 @@ export class Selector {
     if (readOnly) this.firstArguments.clear();
     this.keys = rules.keys.map(({ access, pattern }) => ({ access, glob: new Glob(utf8Encoded(pattern)) }));
     this.allKeys = this.keys.some(({ access, glob }) => access === KeyAccess.both && glob.all);
+    this.untold = this.allKeys
+      ? new Uint8Array(0)
+      : Uint8Array.from(entries, (entry) => (keysCanBeTold(entry) ? 0 : 1));
     this.channels = rules.channels.map((text) => {
       const pattern = utf8Encoded(text);
       return { pattern, glob: new Glob(pattern) };
@@ -102,12 +108,12 @@ export class Selector {
   /** What can be said of a command without its arguments. */
   verdict(entry: CommandEntry): number {
     // The container stands for all its subcommands, which are found out when one is given.
-    if (entry.spec.container && !entry.container) return Verdict.check;
+    if (entry.spec.container && !entry.container) return Verdict.container;
     if (this.allowed[entry.id] === 0) return this.firstArguments.has(entry.id) ? Verdict.check : Verdict.never;
     if (CHANNELS[entry.name] !== undefined && !this.allChannels) return Verdict.check;
     if (this.allKeys) return Verdict.always;
     const keys = entry.spec.keys.filter(({ flags }) => (flags & KeyFlag.not_key) === 0);
-    if (keys.length === 0) return keysCanBeTold(entry) ? Verdict.always : Verdict.check;
+    if (keys.length === 0) return this.untold[entry.id] === 0 ? Verdict.always : Verdict.check;
     const [{ flags, begin, find }] = keys;
     const simple =
       keys.length === 1 &&
@@ -127,7 +133,7 @@ export class Selector {
       const denied = this.checkKeys(entry, bytes, frame);
       if (denied !== Denied.no) return denied;
     }
-    return this.allChannels ? Denied.no : this.checkChannels(entry, bytes, frame);
+    return this.allChannels || entry.route !== Route.pubsub ? Denied.no : this.checkChannels(entry, bytes, frame);
   }
 
   private allowsArgument({ id }: CommandEntry, bytes: Uint8Array, frame: RequestFrame): boolean {
@@ -139,7 +145,7 @@ export class Selector {
   }
 
   private checkKeys(entry: CommandEntry, bytes: Uint8Array, frame: RequestFrame): number {
-    if (!keysCanBeTold(entry)) return Denied.key;
+    if (this.untold[entry.id] !== 0) return Denied.key;
     findReferences(entry, bytes, frame);
     for (let i = 0; i < REFERENCES.count; i++) {
       const at = REFERENCES.at[i];

@@ -21,6 +21,8 @@ export class User implements Guard {
   private readonly hashes: readonly Uint8Array[];
   private readonly sources: readonly Cidr[];
   private selectors: readonly Selector[] | null = null;
+  /** The first of them, once they are compiled. */
+  private own!: Selector;
   /** By the commands' numbers; empty before the first one, and too short when commands have been learned since. */
   private verdicts = new Uint8Array(0);
 
@@ -87,10 +89,9 @@ export class User implements Guard {
     if (verdict === Verdict.always) return null;
     if (verdict >= Verdict.oneKey) {
       const { keyAt } = entry;
-      const [own] = this.selectors as readonly [Selector];
       if (keyAt >= frame.count) return null;
-      if (own.mayTouch(bytes, frame.starts[keyAt], frame.ends[keyAt], verdict - Verdict.oneKey)) return null;
-    }
+      if (this.own.mayTouch(bytes, frame.starts[keyAt], frame.ends[keyAt], verdict - Verdict.oneKey)) return null;
+    } else if (verdict === Verdict.check && this.own.check(entry, bytes, frame) === Denied.no) return null;
     return this.look(client, entry, bytes, frame);
   }
 
@@ -136,6 +137,7 @@ export class User implements Guard {
     const selectors = this.rules.selectors.map((rules) => new Selector(rules, this.catalog, this.settings.readOnly));
     this.verdicts = Uint8Array.from(entries, (entry) => verdictOf(selectors, entry));
     this.selectors = selectors;
+    this.own = selectors[0];
     return selectors;
   }
 }
@@ -155,6 +157,7 @@ const COUNTERS = [
 function verdictOf(selectors: readonly Selector[], entry: CommandEntry): number {
   if (selectors.length === 1) return selectors[0].verdict(entry);
   const verdicts = selectors.map((selector) => selector.verdict(entry));
+  if (verdicts.includes(Verdict.container)) return Verdict.container;
   if (verdicts.includes(Verdict.always)) return Verdict.always;
   return verdicts.every((verdict) => verdict === Verdict.never) ? Verdict.never : Verdict.check;
 }

@@ -130,6 +130,12 @@ describe('a user', () => {
     expect(ask('CLUSTER', 'INFO')).toMatch(/^-ERR unsupported command/);
   });
 
+  it('is refused a part of such a container also when it may give the others', () => {
+    const { ask } = as('+@all -cluster|nodes ~*');
+    expect(ask('CLUSTER', 'NODES')).toBe(noCommand('app', 'cluster|nodes'));
+    expect(ask('CLUSTER', 'INFO')).toMatch(/^-ERR unsupported command/);
+  });
+
   it('with a key pattern gives no command of which only a server can tell the keys', () => {
     const { ask, fake } = as('+@all ~app:*');
     const spec = {
