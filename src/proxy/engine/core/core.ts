@@ -156,6 +156,8 @@ export class Core {
     if (this.clockRead) return;
     this.clockRead = true;
     this.nowMs = this.runtime.now();
+    // Also when nothing is to be written: what comes later is not of this time.
+    this.deferTurn();
   }
 
   markDirty(client: Client): void {
