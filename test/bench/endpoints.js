@@ -107,6 +107,45 @@ export async function startForgeSharded(program, servers, folder) {
   };
 }
 
+/** The user of `startForgeService`: it may do what an application does, in one part of the keys. */
+const SERVICE_USER = { name: 'app', password: 'bench', rules: 'on +@all -@dangerous ~key:* ~mylist* ~ready &*' };
+const HOT_KEY_SAMPLES = 1_000;
+
+/**
+ * The proxy as a service has it: clients log in as a user who may not do everything, with all statistics, histograms,
+ * hot keys and the slow log.
+ */
+export async function startForgeService(program, nodes, folder, { workers = 1, name = 'forge service', cases } = {}) {
+  const [port, admin] = [await freePort(), await freePort()];
+  const config = path.join(folder, `service-${port}.yaml`);
+  const { name: user, password, rules } = SERVICE_USER;
+  writeFileSync(
+    config,
+    [
+      `workers: ${workers}`,
+      `admin: { address: 127.0.0.1:${admin} }`,
+      `statistics: { enable_command_stats: true, hot_key_samples_per_second: ${HOT_KEY_SAMPLES} }`,
+      'listeners:',
+      `  - address: 127.0.0.1:${port}`,
+      '    cluster: main',
+      '    users:',
+      `      - { name: ${user}, passwords: [{ inline: ${password} }], rules: "${rules}" }`,
+      'clusters:',
+      '  - name: main',
+      `    endpoints: [${nodes.map((node) => `127.0.0.1:${node.port}`).join(', ')}]`,
+      '',
+    ].join('\n'),
+  );
+  const child = start(program, ['--config', config, '--pid-file', path.join(folder, `forge-${port}.pid`)]);
+  const ready = () => fetch(`http://127.0.0.1:${admin}/ready`).then(({ status }) => status === 200);
+  await until(name, ready, { child });
+  return {
+    ...{ name, port, pid: child.pid, backends: nodes.map(({ pid }) => pid), login: { user, password } },
+    ...(cases === undefined ? {} : { cases }),
+    stop: () => stop(child),
+  };
+}
+
 /** nutcracker with Debian's defaults, connected before the first client comes. */
 export async function startNutcracker(servers, folder) {
   const [port, stats] = [await freePort(), await freePort()];

@@ -34,6 +34,7 @@ export function renderReport(results, run) {
     ...throughputPart(results),
     ...pacedPart(results, run),
     ...blockedPart(results),
+    ...workersPart(results),
     ...memoryPart(results),
     ...pubsubPart(results),
     ...startPart(results),
@@ -61,7 +62,8 @@ function intro({ command, rounds, date }) {
     'client which knows the cluster, with more threads than the other loads have. Ratios say more than absolute figures:',
     'the load generator and the servers share the cores with what is measured. MGET alone is also measured with the proxy',
     'in sharded mode before the servers that nutcracker has (`forge sharded`), like with like: a Redis Cluster takes a',
-    'command for each of the 970 or so slots of 1,000 keys, three servers take three.',
+    'command for each of the 970 or so slots of 1,000 keys, three servers take three. `forge service` is the proxy with a',
+    'user who may not do everything, statistics of every command, histograms, the slow log and hot keys.',
   ].join('\n');
 }
 
@@ -102,6 +104,23 @@ function pacedPart({ paced }, run) {
       paced.map((record) => [
         record.endpoint,
         ...[record.p50Ms, record.p99Ms, record.p999Ms, record.maxMs, record.sendLagP99Ms].map((ms) => number(ms, 3)),
+      ]),
+    ),
+  ];
+}
+
+function workersPart({ workers }) {
+  if (!workers) return [];
+  return [
+    '## Two workers',
+    'GET in pipelines of 16 over 50 connections, through a proxy with one worker and one with two, in turns. The spread is how far the worker with the most connections, or the fewest, is from an even part of 200.',
+    table(
+      ['Workers', 'CPU µs', 'Commands/s', 'spread'],
+      workers.map((record) => [
+        record.endpoint,
+        number(record.cpuUs, 3),
+        thousands(record.perSecond),
+        record.spread === undefined ? '–' : `${Math.round(record.spread * 100)} %`,
       ]),
     ),
   ];

@@ -3,7 +3,7 @@
 //
 //   npm run bench                          everything; writes docs/benchmarks.md
 //   npm run bench -- --quick               a short run that shows that it works; writes nothing
-//     --only PART,...                      throughput, paced, blocked, memory, pubsub, version, up
+//     --only PART,...                      throughput, paced, blocked, workers, memory, pubsub, version, up
 //     --case CASE,...                      p1, p1c500, p16, p100
 //     --rounds N   --scale F               rounds; a factor on the number of requests
 //     --endpoint NAME=PORT[:PID]           one more endpoint, started by somebody else (may be repeated)
@@ -19,6 +19,7 @@ import {
   single,
   startCluster,
   startForge,
+  startForgeService,
   startForgeSharded,
   startNutcracker,
   startServers,
@@ -32,9 +33,10 @@ import { renderReport } from './report.js';
 import { measureUp, measureVersion } from './startup.js';
 import { CASES, measureThroughput } from './throughput.js';
 import { verdicts } from './verdicts.js';
+import { measureWorkers, WORKERS } from './workers.js';
 
 const ROOT = path.resolve(import.meta.dirname, '..', '..');
-const PARTS = ['throughput', 'paced', 'blocked', 'memory', 'pubsub', 'version', 'up'];
+const PARTS = ['throughput', 'paced', 'blocked', 'workers', 'memory', 'pubsub', 'version', 'up'];
 const FULL = { rounds: 3, scale: 1, pacedSeconds: 5, pubsubSeconds: 5, blockedRounds: 5, versionRounds: 21 };
 const QUICK = { rounds: 1, scale: 0.3, pacedSeconds: 2, pubsubSeconds: 2, blockedRounds: 1, versionRounds: 3 };
 const PACED_PER_SECOND = 10_000;
@@ -128,7 +130,8 @@ async function measure(options, { proxy, forge, folder }) {
   // Before anything else runs on the machine.
   if (parts.has('version')) results.version = measureVersion(forge, { rounds: options.versionRounds, log });
   if (parts.has('up')) results.up = await measureUp(forge, folder, { log });
-  if (!['throughput', 'paced', 'blocked', 'memory', 'pubsub'].some((part) => parts.has(part))) return results;
+  if (!['throughput', 'paced', 'blocked', 'workers', 'memory', 'pubsub'].some((part) => parts.has(part)))
+    return results;
 
   const nodes = await startCluster(folder);
   const servers = await startServers(folder);
@@ -143,7 +146,8 @@ async function measure(options, { proxy, forge, folder }) {
   const proxies = [await startForge(proxy, nodes, folder), await startNutcracker(servers, folder), ...options.foreign];
   if (parts.has('throughput')) {
     const { scale, cases } = options;
-    const all = [...proxies, await startForgeSharded(proxy, servers, folder), direct(nodes)];
+    const service = await startForgeService(proxy, nodes, folder, { cases: ['p1', 'p16', 'p100'] });
+    const all = [...proxies, service, await startForgeSharded(proxy, servers, folder), direct(nodes)];
     results.throughput = await measureThroughput(all, { rounds, scale, only: cases, log });
   }
   if (parts.has('paced')) {
@@ -153,6 +157,15 @@ async function measure(options, { proxy, forge, folder }) {
   if (parts.has('blocked')) {
     const how = { rounds: options.blockedRounds, clients: BLOCKED_CLIENTS, scale: options.scale, log };
     results.blocked = await measureBlocked(proxies[0], nodes, how);
+  }
+  if (parts.has('workers')) {
+    const both = [];
+    for (const workers of [1, WORKERS]) {
+      const name = `${workers} worker${workers === 1 ? '' : 's'}`;
+      both.push(await startForgeService(proxy, nodes, folder, { workers, name }));
+    }
+    results.workers = await measureWorkers(both, { rounds: rounds + 2, scale: options.scale, log });
+    for (const each of both) await each.stop();
   }
   if (parts.has('pubsub')) {
     const seconds = options.pubsubSeconds;

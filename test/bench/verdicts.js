@@ -2,6 +2,12 @@
 
 /** Processor time per command, as a share of nutcracker's. */
 const CPU_BOUNDS = { p1: 0.85, p16: 0.5, p100: 0.2, mget: 1 };
+/** The same with users, statistics, histograms and hot keys. */
+const SERVICE_CPU_BOUNDS = { p1: 0.9, p16: 0.5, p100: 0.2 };
+/** Processor time per command of two workers, as a share of one worker's. */
+const WORKERS_BOUND = 1.1;
+/** How far a worker's connections may be from an even part. */
+const SPREAD_BOUND = 0.2;
 const P99_BOUND = 1.25;
 /** Deliveries a second, as a share of one redis-server's to the same clients. */
 const PUBSUB_BOUND = 0.7;
@@ -20,7 +26,16 @@ const UP_AGAIN_MAX_MS = 3_000;
  * One line per bound for which there are figures.
  * @returns {{ what: string, bound: string, measured: string, holds: boolean }[]}
  */
-export function verdicts({ throughput = [], paced = [], blocked = [], memory = [], pubsub = [], version, up }) {
+export function verdicts({
+  throughput = [],
+  paced = [],
+  blocked = [],
+  workers = [],
+  memory = [],
+  pubsub = [],
+  version,
+  up,
+}) {
   const lines = [];
   const atMost = (what, measured, bound, show) => {
     lines.push({ what, bound: `≤ ${show(bound)}`, measured: show(measured), holds: measured <= bound });
@@ -29,15 +44,17 @@ export function verdicts({ throughput = [], paced = [], blocked = [], memory = [
   const times = (value) => `${value.toFixed(2)} ×`;
 
   for (const { case: name, command, endpoint, cpuUs, perSecond } of throughput) {
-    const bound = CPU_BOUNDS[name];
+    const service = endpoint === 'forge service';
+    const bound = (service ? SERVICE_CPU_BOUNDS : CPU_BOUNDS)[name];
     // Like with like: a Redis Cluster takes one command for each slot, independent servers one for all of their keys.
-    if (endpoint !== (name === 'mget' ? 'forge sharded' : 'forge') || bound === undefined) continue;
+    if ((!service && endpoint !== (name === 'mget' ? 'forge sharded' : 'forge')) || bound === undefined) continue;
     const peer = of(
       throughput.filter((record) => record.case === name && record.command === command),
       'nutcracker',
     );
     if (!peer) continue;
-    const what = name === 'mget' ? `${command} in sharded mode` : `${name} ${command}`;
+    const all = service ? ' with users and all statistics' : '';
+    const what = name === 'mget' ? `${command} in sharded mode` : `${name} ${command}${all}`;
     atMost(`processor time per command, ${what}, to nutcracker's`, cpuUs / peer.cpuUs, bound, times);
     if (name === 'mget') {
       const rate = perSecond / peer.perSecond;
@@ -59,6 +76,12 @@ export function verdicts({ throughput = [], paced = [], blocked = [], memory = [
       BLOCKED_BOUND,
       times,
     );
+  }
+  const [single, several] = workers;
+  if (single && several) {
+    atMost('processor time per command of two workers, to one', several.cpuUs / single.cpuUs, WORKERS_BOUND, times);
+    const percent = (share) => `${(share * 100).toFixed(0)} %`;
+    atMost('connections of a worker, away from an even part, 200 connections', several.spread, SPREAD_BOUND, percent);
   }
   const own = of(memory, 'forge');
   if (own) {
