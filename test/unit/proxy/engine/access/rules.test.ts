@@ -87,7 +87,7 @@ describe('rules', () => {
     expect(error.message).toMatch(message);
   });
 
-  it.each(['>secret', '<secret', '#5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8', '!5e88'])(
+  it.each(['>secret', '<secret', '#cb70579ea4e58bf75d5382bbd72a6ab2bb51d8f12915dc5af415b75e0dca8563', '!5e88'])(
     'with a password are refused without showing it: %s',
     (word) => {
       const error = problem(`on ${word} ~*`);
