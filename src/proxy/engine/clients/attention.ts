@@ -4,4 +4,6 @@ export const Attention = {
   monitor: 1,
   /** CLIENT PAUSE. */
   pause: 2,
+  /** Slots are half moved (health/half-moved.ts). */
+  halfMoved: 4,
 } as const;

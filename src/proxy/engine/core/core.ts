@@ -2,12 +2,14 @@ import { Access } from '../access/access.js';
 import { Identities } from '../access/identities.js';
 import { UpstreamAuthenticator } from '../access/upstream-authenticator.js';
 import { type Bytes, utf8Bytes } from '../bytes.js';
+import { Attention } from '../clients/attention.js';
 import { Monitors } from '../clients/monitors.js';
 import { Pause } from '../clients/pause.js';
 import { Registry } from '../clients/registry.js';
 import { Catalog, type CommandEntry } from '../commands/catalog.js';
 import { OWN_COMMANDS } from '../commands/own.js';
 import { COMMANDS } from '../commands/table.generated.js';
+import { HalfMoved } from '../health/half-moved.js';
 import { Observer } from '../observe/observer.js';
 import { Sampler } from '../observe/sampler.js';
 import { Hub } from '../pubsub/hub.js';
@@ -64,6 +66,7 @@ export class Core {
   configured = 0;
   /** What other workers ask of this one. */
   readonly relay = new Relay();
+  readonly halfMoved = new HalfMoved(this);
   /** Why commands are looked at before they are served: bits of `Attention`. 0 nearly always. */
   attention = 0;
   /** Chooses commands to look at. */
@@ -227,6 +230,7 @@ export class Core {
     this.retries.tick();
     for (const router of this.routers) router.tick();
     if (this.retiring.size > 0) tickRetiring(this);
+    if (this.attention & Attention.halfMoved) this.halfMoved.tick();
     this.slowClients.tick();
     this.observer.tick();
     this.pause.tick();

@@ -63,6 +63,7 @@ export class Retries {
     if (redirect.type !== 'retry' && !router.keySpace.clustered) return false;
     if (lane.readonly) router.reads.turnedAway(lane.node);
     if (redirect.type === 'retry') {
+      if (redirect.reason === 'tryagain') this.core.halfMoved.note(router, request.slot);
       router.count(redirect.reason === 'tryagain' ? Counter.upstream_rq_tryagain : Counter.upstream_rq_retry);
       if (redirect.reason !== 'tryagain') router.requestRefresh('cluster_down');
       if (expired || request.attempts >= this.core.limits.attemptsMax) {
@@ -73,11 +74,17 @@ export class Retries {
       }
       // What a replica turns away, another node can take at once.
       const waitMs = lane.readonly && request.attempts <= QUICK_REDIRECTS ? 0 : this.delayMs(request);
+      // There is no time for another answer: the client is told this one.
+      const leftMs = router.settings.opTimeoutMs - (this.core.nowMs - request.startedMs);
+      if (waitMs >= leftMs && redirect.reason !== 'tryagain') return false;
       this.again(request, waitMs, null, false);
       return true;
     }
     const target = router.redirected(redirect, lane.node);
-    if (redirect.type === 'moved') router.requestRefresh('moved');
+    if (redirect.type === 'moved') {
+      this.core.halfMoved.forget(router, redirect.slot);
+      router.requestRefresh('moved');
+    } else this.core.halfMoved.note(router, redirect.slot);
     if (expired || request.attempts >= this.core.limits.attemptsMax || target === null) {
       this.core.replies.fail(request, this.core.texts.upstreamFailure);
       return true;

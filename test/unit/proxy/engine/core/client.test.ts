@@ -242,7 +242,7 @@ describe('an upstream', () => {
     expect(fake.counter('upstream_cx_protocol_error')).toBe(1);
     fake.pass(200);
     if (junk.startsWith('h')) {
-      expect(socket.take()).toBe('-upstream failure\r\n');
+      expect(socket.take()).toBe('-upstream protocol error\r\n');
       fake.answer('node0:7000', '$1\r\n1\r\n');
       expect(socket.take()).toBe('$1\r\n1\r\n');
     } else expect(socket.take()).toBe('+OK\r\n+OK\r\n');
