@@ -21,6 +21,7 @@ import { statsBytes } from './statistics.js';
 import { readTls } from './tls/read.js';
 import { TlsWatch } from './tls/watch.js';
 import { drainTimes, READY_MS, startSuccessor, type TakeOver } from './upgrade.js';
+import { warnOfScripts } from './users.js';
 import { clusterStarts, listenerTls, workerLimits, workerSettings } from './worker-settings.js';
 import { type Serving, Workers } from './workers.js';
 
@@ -153,6 +154,7 @@ export class ProxyServer implements AdminState {
 
   private serving(config: ProxyConfig, secrets: Secrets, places: readonly Place[]): Serving {
     const numbers = places.map(({ number }) => number);
+    warnOfScripts(config, this.logger);
     return {
       settings: workerSettings(config, secrets, this.addresses?.port ?? config.listeners[0].address.port, numbers),
       limits: workerLimits(config),

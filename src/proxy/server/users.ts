@@ -1,12 +1,20 @@
+import type { UserConfig } from '../config/access.js';
 import type { FurtherProblem } from '../config/load.js';
 import { nearest } from '../config/nearest.js';
 import type { ProxyConfig } from '../config/schema.js';
 import { parseRules, RuleError } from '../engine/access/rules.js';
 import { type AccessSettings, OPEN_ACCESS, type UserSettings } from '../engine/access/settings.js';
+import { User } from '../engine/access/user.js';
 import { Catalog } from '../engine/commands/catalog.js';
 import { OWN_COMMANDS } from '../engine/commands/own.js';
 import { COMMANDS } from '../engine/commands/table.generated.js';
+import type { Logger } from './logger.js';
 import type { Secrets } from './secrets.js';
+
+/** Users that one warning names. */
+const WARNED_MAX = 20;
+const SCRIPTS_ESCAPE =
+  'users that may not do everything may run scripts, and what these do is not limited by rules: -@scripting takes it from them';
 
 /** What the user of `downstream_auth_passwords` may do. */
 const EVERYTHING = '+@all ~* &*';
@@ -40,6 +48,20 @@ function ruleProblem({ word, message, known, prefix }: RuleError): string {
   return `'${word}': ${message}${guess === null ? '' : `; did you mean '${prefix}${guess}'?`}`;
 }
 
+/** Says which users may do more by scripts than their rules allow. */
+export function warnOfScripts({ listeners: [{ users }] }: ProxyConfig, logger: Logger): void {
+  if (users.length === 0) return;
+  const catalog = new Catalog([...COMMANDS, ...OWN_COMMANDS]);
+  const escaping = users.filter((user) => new User(plain(user, []), catalog).escapes).map(({ name }) => name);
+  if (escaping.length === 0) return;
+  logger.log('warn', SCRIPTS_ESCAPE, { users: escaping.slice(0, WARNED_MAX).join(' '), count: escaping.length });
+}
+
+function plain(user: UserConfig, passwords: readonly string[]): UserSettings {
+  const { name, enabled, rules, read_only: readOnly, source_cidrs: sourceCidrs } = user;
+  return { name, enabled, passwords, rules, readOnly, sourceCidrs };
+}
+
 /** What the workers are told about users. */
 export function usersOf({ listeners: [listener] }: ProxyConfig, secrets: Secrets): AccessSettings {
   const failureDelayMs = listener.auth_failure_delay;
@@ -48,14 +70,7 @@ export function usersOf({ listeners: [listener] }: ProxyConfig, secrets: Secrets
   const simple = secrets.downstreamPasswords.length > 0;
   if (!simple && listener.users.length === 0) return { ...OPEN_ACCESS, failureDelayMs };
   const defaultUser = (simple ? listener.downstream_auth_username : undefined) ?? 'default';
-  const users: UserSettings[] = listener.users.map((user, index) => ({
-    name: user.name,
-    enabled: user.enabled,
-    passwords: secrets.userPasswords[index] as string[],
-    rules: user.rules,
-    readOnly: user.read_only,
-    sourceCidrs: user.source_cidrs,
-  }));
+  const users = listener.users.map((user, index) => plain(user, secrets.userPasswords[index] as string[]));
   if (simple) {
     const passwords = secrets.downstreamPasswords;
     users.unshift({ name: defaultUser, enabled: true, passwords, rules: EVERYTHING, readOnly: false, sourceCidrs: [] });

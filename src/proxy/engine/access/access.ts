@@ -10,11 +10,6 @@ import { User } from './user.js';
 /** For whom nobody is: no password is right. */
 const NOBODY: UserSettings = { name: '', enabled: false, passwords: [], rules: '', readOnly: false, sourceCidrs: [] };
 
-/** Users that one warning names. */
-const WARNED_MAX = 20;
-const SCRIPTS_ESCAPE =
-  'users that may not do everything may run scripts, and what these do is not limited by rules: -@scripting takes it from them';
-
 const NO_PASSWORD_SET =
   'ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?';
 
@@ -38,15 +33,6 @@ export class Access implements Authenticator {
   private load(): void {
     this.settings = this.core.settings.access ?? OPEN_ACCESS;
     this.users = new Map(this.settings.users.map((user) => [user.name, new User(user, this.core.catalog)]));
-    // One worker says it for all.
-    if (this.core.settings.worker === 0) this.warn();
-  }
-
-  private warn(): void {
-    const escaping = [...this.users.values()].filter(({ escapes }) => escapes).map(({ name }) => name);
-    if (escaping.length === 0) return;
-    const shown = escaping.slice(0, WARNED_MAX).join(' ');
-    this.core.runtime.log('warn', SCRIPTS_ESCAPE, { users: shown, count: escaping.length });
   }
 
   /** The users, in the order of the configuration. */
@@ -60,7 +46,7 @@ export class Access implements Authenticator {
 
   /** Whether there may be clients of that user. */
   knows(name: string): boolean {
-    return this.users.has(name);
+    return this.users.has(name) || this.core.settings.upstreamAuth != null;
   }
 
   /** A client has come, or begins anew: it is the default user when that one needs no password. */

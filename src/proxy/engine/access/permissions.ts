@@ -52,10 +52,12 @@ export class Selector {
     this.allCommands =
       !readOnly && rules.commands.length === 1 && rules.commands[0].kind === 'all' && rules.commands[0].allow;
     for (const { id, name, spec } of entries) {
-      if (readOnly && (spec.flags & CommandFlag.write || MAY_WRITE.has(name))) this.allowed[id] = 0;
+      if (readOnly && (spec.flags & CommandFlag.write || MAY_WRITE.has(name))) {
+        this.allowed[id] = 0;
+        this.firstArguments.delete(id);
+      }
       if (spec.flags & CommandFlag.no_auth) this.allowed[id] = 1;
     }
-    if (readOnly) this.firstArguments.clear();
     this.keys = rules.keys.map(({ access, pattern }) => ({ access, glob: new Glob(utf8Encoded(pattern)) }));
     this.allKeys = this.keys.some(({ access, glob }) => access === KeyAccess.both && glob.all);
     this.untold = this.allKeys

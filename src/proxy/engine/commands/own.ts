@@ -1,4 +1,4 @@
-import { CommandFlag, type CommandSpec, Server } from './spec.js';
+import { ACL_CATEGORIES, CommandFlag, type CommandSpec, Server } from './spec.js';
 
 /** Commands that no server has, and the proxy does. They follow the generated table. */
 export const OWN_COMMANDS: readonly CommandSpec[] = [
@@ -6,7 +6,8 @@ export const OWN_COMMANDS: readonly CommandSpec[] = [
     name: 'info.shard',
     arity: -2,
     flags: CommandFlag.loading | CommandFlag.stale,
-    acl: 0,
+    // As INFO.
+    acl: (1 << ACL_CATEGORIES.indexOf('slow')) | (1 << ACL_CATEGORIES.indexOf('dangerous')),
     keys: [],
     request: 'special',
     response: 'special',
