@@ -224,6 +224,9 @@ function explain(reason: string): string {
   if (/WRONG_VERSION_NUMBER|HTTP_REQUEST/.test(words)) return `${words}: it does not speak TLS`;
   if (/ALERT_UNKNOWN_CA|ALERT_BAD_CERTIFICATE|ALERT_CERTIFICATE_UNKNOWN/.test(words))
     return `${words}: it does not trust the certificate of this proxy`;
+  // What TLS 1.3 clients of OpenSSL say then is not encrypted, and is not understood.
+  if (/BAD_PACKET_LENGTH/.test(words))
+    return `${words}: it broke off, as clients do that do not trust the certificate of this proxy`;
   if (/UNSUPPORTED_PROTOCOL/.test(words)) return `${words}: its TLS version is not among those of tls_params`;
   return words;
 }

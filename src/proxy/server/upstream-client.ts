@@ -94,7 +94,11 @@ export class UpstreamClient {
     secured.promise.catch(() => {});
     let socket: Awaited<typeof connecting>;
     try {
-      socket = await bounded(connecting, timeoutMs, 'connect timeout');
+      socket = await bounded(
+        connecting,
+        timeoutMs,
+        tls == null ? 'connect timeout' : 'connect timeout, TLS handshake counted in: does it speak TLS on this port?',
+      );
     } catch (error) {
       abandoned = true;
       throw error;
