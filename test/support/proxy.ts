@@ -70,6 +70,10 @@ export interface RunningProxy {
   /** Resolves when the process has ended. */
   readonly ended: Promise<Ended>;
   page(path: string, method?: string): Promise<Page>;
+  /** Writes another configuration to its file; without `reload`, it does not look at it. */
+  configure(config: Record<string, unknown> | string): Promise<void>;
+  /** Has it read its configuration again; gives what it answers. */
+  reload(dryRun?: boolean): Promise<{ outcome: string; changes: string[]; restart: string[]; error?: string }>;
   /** Statistics whose name contains the expression, as `/stats?format=json` gives them. */
   stats(filter?: string): Promise<Record<string, number>>;
   /** Resident memory in bytes, from /proc. */
@@ -193,6 +197,13 @@ function handle(child: ChildProcess, port: number, adminPort: number, dir: strin
     stderr: () => written,
     ended,
     page,
+    async configure(config) {
+      const text = typeof config === 'string' ? config : stringify(completed(config, port, adminPort));
+      await writeFile(path.join(dir as string, 'proxy.yaml'), text);
+    },
+    async reload(dryRun = false) {
+      return JSON.parse((await page(dryRun ? '/reload?dry_run' : '/reload', 'POST')).body);
+    },
     async stats(filter = '') {
       const { body } = await page(`/stats?format=json&filter=${encodeURIComponent(filter)}`);
       const { stats } = JSON.parse(body) as { stats: { name: string; value: number }[] };
