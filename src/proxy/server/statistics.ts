@@ -42,6 +42,9 @@ const REDIS_CLUSTER: ReadonlySet<CounterName> = new Set<CounterName>([
   'connection_rate_limited',
 ]);
 
+/** What the counters' names begin with that are shown below `circuit_breakers.default.`. */
+const BREAKERS = 'circuit_breakers_';
+
 /** Bytes of one worker's statistics, for so many upstream clusters. */
 export function statsBytes(clusters: number): number {
   return statsLength(COMMANDS.length, clusters) * Float64Array.BYTES_PER_ELEMENT;
@@ -118,6 +121,18 @@ function ssl(side: 'listener' | 'cluster', of: string, counter: CounterName, val
   };
 }
 
+/** Envoy's name for whether a circuit breaker is open: 1 when it is in any worker. */
+function breaker(cluster: string, counter: CounterName, open: number): Statistic {
+  const word = counter.slice(BREAKERS.length);
+  return {
+    name: `cluster.${cluster}.circuit_breakers.default.${word}`,
+    value: Math.min(1, open),
+    metric: `envoy_cluster_circuit_breakers_default_${word}`,
+    labels: { envoy_cluster_name: cluster },
+    type: 'gauge',
+  };
+}
+
 function upstream(cluster: string, offset: number, sum: (index: number) => number): Statistic[] {
   const value = (counter: CounterName) => sum(Counter[counter] + offset);
   const classes = answerClasses(
@@ -128,6 +143,7 @@ function upstream(cluster: string, offset: number, sum: (index: number) => numbe
   );
   const counters = UPSTREAM_COUNTERS.map((counter): Statistic => {
     if (counter.startsWith('upstream_ssl_')) return ssl('cluster', cluster, counter, value(counter));
+    if (counter.startsWith(BREAKERS)) return breaker(cluster, counter, value(counter));
     const inner = REDIS_CLUSTER.has(counter);
     return {
       name: `cluster.${cluster}.${inner ? 'redis_cluster.' : ''}${counter}`,

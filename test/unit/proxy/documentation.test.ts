@@ -37,7 +37,7 @@ describe('docs/proxy.md', () => {
         ? name.replace('splitter_', 'splitter.')
         : inner.includes(name)
           ? `redis_cluster.${name}`
-          : name;
+          : name.replace('circuit_breakers_', 'circuit_breakers.default.');
       return !page.includes(`\`${word}\`${GAUGES.has(name) ? '*' : ''}`);
     });
     expect(missing).toEqual([]);

@@ -77,7 +77,10 @@ export class Retries {
       // There is no time for another answer: the client is told this one.
       const leftMs = router.settings.opTimeoutMs - (this.core.nowMs - request.startedMs);
       if (waitMs >= leftMs && redirect.reason !== 'tryagain') return false;
-      this.again(request, waitMs, null, false);
+      // What may not be sent again is answered with what the node says.
+      const said = redirect.reason !== 'tryagain';
+      if (said && request.recovery === null && !router.health.breakers.admitsRetry()) return false;
+      this.again(request, waitMs, null, false, said);
       return true;
     }
     const target = router.redirected(redirect, lane.node);
@@ -205,13 +208,13 @@ export class Retries {
     return Math.min(RETRY_DELAY_MAX_MS, doubled) * (0.5 + this.core.random() / 2);
   }
 
-  private again(request: Request, waitMs: number, lane: Lane | null, asking: boolean): void {
+  private again(request: Request, waitMs: number, lane: Lane | null, asking: boolean, admitted = false): void {
     const owner = request.client ?? request.parent?.client;
     if (owner == null) {
       this.core.replies.fail(request, this.core.texts.upstreamFailure);
       return;
     }
-    if (request.recovery === null && !(request.router as Router).health.breakers.admitsRetry()) {
+    if (!admitted && request.recovery === null && !(request.router as Router).health.breakers.admitsRetry()) {
       this.core.replies.fail(request, this.core.texts.upstreamFailure);
       return;
     }

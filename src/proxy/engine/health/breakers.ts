@@ -59,11 +59,18 @@ export class Breakers {
   admitsConnection(only: boolean): boolean {
     const { maxConnections } = this.settings;
     if (maxConnections === undefined || only) return true;
-    const { stats } = this.router.core;
-    if (stats[Counter.upstream_cx_active + this.router.statsOffset] < maxConnections) return true;
+    if (this.connections() < maxConnections) return true;
     this.cxOpen = true;
     this.router.count(Counter.upstream_cx_overflow);
     return false;
+  }
+
+  /** Those that are there, and those that are being made. */
+  private connections(): number {
+    const { dedicated } = this.router;
+    let count = dedicated.active + dedicated.idle;
+    for (const lane of this.router.lanes()) if (lane.attempt !== null) count++;
+    return count;
   }
 
   /** Whether one more command may be sent again. */
@@ -98,9 +105,7 @@ export class Breakers {
       this.retries = router.core.retries.outstanding(router);
       if (this.retries >= maxRetries) this.retryOpen = true;
     }
-    const { stats } = router.core;
-    const active = stats[Counter.upstream_cx_active + router.statsOffset];
-    if (maxConnections !== undefined && active >= maxConnections) this.cxOpen = true;
+    if (maxConnections !== undefined && this.connections() >= maxConnections) this.cxOpen = true;
     this.show(Counter.circuit_breakers_cx_open, this.cxOpen);
     this.show(Counter.circuit_breakers_rq_pending_open, this.pendingOpen);
     this.show(Counter.circuit_breakers_rq_open, requestsOpen);
