@@ -406,3 +406,57 @@ describe('a user that Redis does not accept any more', () => {
     await onAll(cluster.nodes, 'DELUSER', 'emma');
   });
 });
+
+describe('five hundred users', () => {
+  const USERS = 500;
+  const MIB = 1024 * 1024;
+
+  it('are served at once, each with its own rights, with a connection to a node for each', {
+    timeout: 60_000,
+  }, async () => {
+    const names = Array.from({ length: USERS }, (_, i) => `user-${i}`);
+    const rules = (name: string) => ['reset', 'on', `>${passwordOf(name)}`, `~${name}:*`, '+@all', '-@dangerous'];
+    for (const { port } of cluster.nodes) {
+      const node = await RawClient.connect({ port });
+      await node.call('AUTH', OWN_PASSWORD);
+      await node.pipeline(names.map((name) => ['ACL', 'SETUSER', name, ...rules(name)]));
+      node.close();
+    }
+    const many = await startProxy({ config: { listeners: [listener()], clusters: clusters(cluster) } });
+    try {
+      const before = many.rssBytes();
+      const clients = await Promise.all(names.map((name) => login(name, passwordOf(name), many)));
+      for (let round = 0; round < 3; round++) {
+        await Promise.all(
+          clients.map(async (client, i) => {
+            const own = Array.from({ length: 10 }, (_, j) => ['SET', `user-${i}:${j}`, `${i}`]);
+            const other = Array.from({ length: 10 }, (_, j) => ['GET', `user-${(i + 1 + j) % USERS}:${j}`]);
+            const replies = await client.pipeline([...own, ...other]);
+            expect(replies.slice(0, 10)).toEqual(own.map(() => 'OK'));
+            for (const reply of replies.slice(10)) expect((reply as ErrorReply).message).toMatch(/^NOPERM/);
+          }),
+        );
+      }
+      const stats = await many.stats();
+      expect(stats['redis.egress_redis.upstream_user_active']).toBe(USERS);
+      // One for each user and master, and some of the proxy's own.
+      expect(stats['cluster.main.upstream_cx_active']).toBeLessThan(3 * USERS + 50);
+      expect(many.rssBytes() - before).toBeLessThan(100 * MIB);
+      // All of them are checked in an interval, over one connection to each node.
+      await poll('all are checked again', 3 * CHECK_INTERVAL_MS + GRACE_MS, async () => {
+        return (
+          ((await many.stats('upstream_auth_check_total'))['redis.egress_redis.upstream_auth_check_total'] ?? 0) > USERS
+        );
+      });
+      expect((await many.stats('upstream_auth_check_failure'))['redis.egress_redis.upstream_auth_check_failure']).toBe(
+        0,
+      );
+      for (const client of clients) {
+        expect(client.closed).toBe(false);
+        client.close();
+      }
+    } finally {
+      await many.stop();
+    }
+  });
+});

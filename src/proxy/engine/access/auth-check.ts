@@ -28,6 +28,13 @@ export class AuthCheck {
 
   constructor(private readonly core: Core) {}
 
+  /** Connections that are there. */
+  get open(): number {
+    let open = 0;
+    for (const connection of this.connections.values()) if (connection.ready) open++;
+    return open;
+  }
+
   /** Asks one node, once. */
   at(node: UpstreamNode, auth: Bytes, deadlineMs: number, done: (verdict: Verdict) => void): void {
     let connection = this.connections.get(node);

@@ -42,6 +42,9 @@ const QUESTIONS: ReadonlyMap<string, readonly string[]> = new Map([
   ['client|help', ['CLIENT', 'HELP']],
 ]);
 
+/** A question is sent so often when connections are lost that it is on. */
+const ATTEMPTS_MAX = 4;
+
 const NO_PERMISSION = '-NOPERM';
 
 /**
@@ -64,7 +67,7 @@ export class Permission {
       client.reply(core.text(known.error));
       return false;
     }
-    this.waits = true;
+    let within = true;
     client.setHold(Hold.login);
     const answered = (line: string | null) => {
       const error = line?.startsWith(NO_PERMISSION) ? `${line}\r\n` : line === null ? '-upstream failure\r\n' : '';
@@ -72,22 +75,32 @@ export class Permission {
       // What was just asked for is answered by it, even when it is not kept.
       identity.permissions.set(entry.name, { error, untilMs: core.nowMs + Math.max(keptMs, 100) });
       // Nothing else lets a client go on that has no command on its way.
-      client.liftHold(client.head === null ? Hold.login | Hold.order : Hold.login);
+      client.liftHold(client.head === null && !within ? Hold.login | Hold.order : Hold.login);
     };
     const bytes = encodeWords(question, core.runtime.allocate);
     if (entry.name === 'monitor') askToMonitor(core, identity, bytes, answered);
     else ask(core, client.laneId, bytes, answered);
+    within = false;
+    // When it could not be asked, the answer is there already.
+    if ((client.hold & Hold.login) === 0) return this.allows(client, entry);
+    this.waits = true;
     return false;
   }
 }
 
-/** The question goes over the user's shared connection to any master. */
+/** The question goes over the user's shared connection to any master; it changes nothing, and may go again. */
 function ask(core: Core, laneId: number, bytes: Bytes, answered: (line: string | null) => void): void {
   const parent = acquireRequest();
+  const question = { bytes, entry: null, router: core.router };
+  let left = ATTEMPTS_MAX;
   parent.laneId = laneId;
   parent.startedMs = core.nowMs;
   parent.task = {
     answered(part: Request): void {
+      if (part.failed && --left > 0) {
+        sendPart(parent, question);
+        return;
+      }
       const reply = part.reply as Bytes;
       let end = part.replyStart;
       while (end < part.replyEnd && reply[end] !== 13) end++;
@@ -96,7 +109,7 @@ function ask(core: Core, laneId: number, bytes: Bytes, answered: (line: string |
       answered(line);
     },
   };
-  sendPart(parent, { bytes, entry: null, router: core.router });
+  sendPart(parent, question);
 }
 
 /** MONITOR takes the connection over on which it is given: it gets one of its own. */

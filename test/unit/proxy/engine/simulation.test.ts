@@ -23,18 +23,24 @@ function run(seed: number, traced = false): World {
 describe('the engine among failing nodes, moving slots and rude clients', () => {
   const seeds = ONLY === undefined ? Array.from({ length: SEEDS }, (_, i) => FIRST + i) : [Number(ONLY)];
 
-  it('gives every client its own replies in order, and executes no write twice', { timeout: 600_000 }, () => {
-    const seen = { answered: 0, losses: 0, refused: 0, turnedAway: 0 };
+  it("gives every client its own replies in order, executes no write twice, and each command with its user's rights", {
+    timeout: 600_000,
+  }, () => {
+    const seen = { answered: 0, losses: 0, refused: 0, turnedAway: 0, owned: 0, users: 0 };
     for (const seed of seeds) {
       const { clients, losses, cluster } = run(seed, ONLY !== undefined);
       for (const { answered } of clients) seen.answered += answered;
       seen.losses += losses;
       seen.refused += cluster.refused.size;
       seen.turnedAway += cluster.turnedAwayBy.size;
+      seen.owned += cluster.owned;
+      seen.users += cluster.users.size;
     }
     if (seeds.length < 100) return;
     // A world in which nothing happens proves nothing.
     expect(seen.answered).toBeGreaterThan(100 * seeds.length);
+    expect(seen.users).toBeGreaterThan(seeds.length);
+    expect(seen.owned).toBeGreaterThan(50 * seeds.length);
     for (const count of [seen.losses, seen.refused, seen.turnedAway]) expect(count).toBeGreaterThan(seeds.length);
   });
 

@@ -54,6 +54,8 @@ export function checkIdle({ core, stats }: World): void {
       if (state >= 2) ready++;
     }
   }
+  Object.assign(left, emptiness('identities', core.identities, ['connecting']));
+  ready += core.identities.check.open;
   left['upstream_cx_active'] = (stats[Counter.upstream_cx_active] as number) - ready;
   for (const client of core.clients) {
     left[`client ${client.id} pending`] = client.pending;

@@ -30,6 +30,8 @@ export interface Executed {
 
 export const PASSWORD = 'upstream-secret';
 export const BIG_KEY = 'big';
+/** Whom the proxy itself logs in as. */
+export const OWN_USER = 'default';
 const MAP_NULL = { 2: '$-1\r\n', 3: '_\r\n' } as const;
 
 /** A small model of a Redis Cluster: slots, migrations, failovers, views that lag behind; replication is instant. */
@@ -51,6 +53,10 @@ export class ClusterModel {
   readonly servedBy = new Map<string, Map<ModelNode, number>>();
   moments = 0;
   bigValue = '';
+  /** With whose rights the commands of a client must run, by its number; the proxy's own for others. */
+  readonly users = new Map<number, string>();
+  /** Commands that named such a client. */
+  owned = 0;
   /** Sees every command with its answer. */
   onAnswer: (node: ModelNode, args: readonly string[], reply: string) => void = () => undefined;
 
@@ -70,6 +76,11 @@ export class ClusterModel {
     this.baseOwners = Array.from({ length: owners }, (_, owner) => owner);
     for (let slot = 0; slot < SLOT_COUNT; slot++) this.base[slot] = Math.floor((slot * owners) / SLOT_COUNT);
     this.spreadViews();
+  }
+
+  /** What a user logs in with. */
+  passwordOf(user: string): string {
+    return user === OWN_USER ? this.password : `password of ${user}`;
   }
 
   addHotSlot(slot: number): void {
@@ -190,10 +201,10 @@ export class NodeLink implements Peer {
   private queue: string[][] | null = null;
   private broken = false;
   private proto: 2 | 3 = 2;
-  private loggedIn: boolean;
+  private user: string | null;
 
   constructor(readonly node: ModelNode) {
-    this.loggedIn = node.cluster.password === '';
+    this.user = node.cluster.password === '' ? OWN_USER : null;
     node.links.add(this);
   }
 
@@ -222,19 +233,19 @@ export class NodeLink implements Peer {
 
   private execute(args: string[]): string {
     const [name] = args as [string];
-    const { cluster } = this.node;
     if (name === 'HELLO') {
-      if (cluster.password !== '' && args[4] !== cluster.password) return '-WRONGPASS no\r\n';
-      this.loggedIn = true;
+      if (args[2] === 'AUTH' && !this.logIn(args[3] as string, args[4] as string)) return '-WRONGPASS no\r\n';
       this.proto = 3;
       return '%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n';
     }
     if (name === 'AUTH') {
-      if (args.at(-1) !== cluster.password) return '-WRONGPASS no\r\n';
-      this.loggedIn = true;
-      return '+OK\r\n';
+      const [user, password] = args.length === 2 ? [OWN_USER, args[1]] : args.slice(1);
+      return this.logIn(user as string, password as string) ? '+OK\r\n' : '-WRONGPASS no\r\n';
     }
-    if (!this.loggedIn) throw new Error(`the proxy sent ${name} before it had logged in`);
+    if (this.user === null) throw new Error(`the proxy sent ${name} before it had logged in`);
+    this.checkOwner(args);
+    // What the proxy asks about rights before it answers these itself.
+    if (name === 'PING' || name === 'ECHO') return '+PONG\r\n';
     if (name === 'ASKING') {
       this.asking = true;
       return '+OK\r\n';
@@ -248,6 +259,22 @@ export class NodeLink implements Peer {
     const asking = this.asking;
     this.asking = false;
     return this.serve(args, asking);
+  }
+
+  private logIn(user: string, password: string): boolean {
+    if (password !== this.node.cluster.passwordOf(user)) return false;
+    this.user = user;
+    return true;
+  }
+
+  /** No command runs with the rights of another user than its client's. */
+  private checkOwner(args: readonly string[]): void {
+    const { cluster } = this.node;
+    const client = clientOf(args);
+    if (client === null) return;
+    cluster.owned++;
+    const user = cluster.users.get(client) ?? OWN_USER;
+    if (user !== this.user) throw new Error(`${args.join(' ').slice(0, 80)} of ${user} ran as ${this.user}`);
   }
 
   /** Redis keeps the ASKING of before MULTI until EXEC. */
@@ -395,4 +422,13 @@ export function tokenOf(args: readonly string[]): string {
     default:
       return args.join(' ');
   }
+}
+
+/** The client whose command it is, by its token or its key; null where they do not say. */
+function clientOf(args: readonly string[]): number | null {
+  for (const arg of args.slice(1, 4)) {
+    const found = /^c(\d+)n\d+;/.exec(arg) ?? /^(?:\{t\d+\})?[wim](\d+)(?:\.\d)?$/.exec(arg);
+    if (found !== null) return Number(found[1]);
+  }
+  return null;
 }

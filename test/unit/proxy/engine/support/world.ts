@@ -69,6 +69,8 @@ export class World implements Runtime, Witness {
   private readonly turmoil: number;
   /** Nodes refuse commands for a while (LOADING, CLUSTERDOWN). */
   readonly refusals: boolean;
+  /** Clients are users of the servers'. */
+  readonly passThrough: boolean;
 
   constructor(
     readonly seed: number,
@@ -93,6 +95,7 @@ export class World implements Runtime, Witness {
       connectBurst: random.pick([3, 100]),
     };
     this.refusals = random.chance(0.5);
+    this.passThrough = random.chance(0.4);
     this.turmoil = random.pick([0, 0.003, 0.01, 0.03]);
     this.slotMap = new SlotMap(SlotMap.create());
     this.core = new Core(
@@ -104,6 +107,12 @@ export class World implements Runtime, Witness {
         worker: 0,
         workers: 1,
         processId: 1,
+        ...(this.passThrough
+          ? {
+              upstreamAuth: { checkIntervalMs: 300, usersMax: 3 },
+              access: { users: [], defaultUser: 'default', failureDelayMs: 0 },
+            }
+          : {}),
       },
       this.limits,
       [
@@ -279,6 +288,7 @@ export class World implements Runtime, Witness {
       );
       client.socket = socket;
       served = this.core.accept(socket, `client-${id}`);
+      if (this.passThrough) this.logIn(served, id);
       this.clients.push(client);
       this.downstreams.add(socket);
       for (const kind of ['w', 'i', 'm']) {
@@ -286,6 +296,14 @@ export class World implements Runtime, Witness {
         this.cluster.addHotSlot(slotOf(`${kind}${id}`));
       }
     }
+  }
+
+  /** As a login that Redis has accepted does. */
+  private logIn(client: Client, id: number): void {
+    const user = `user${id % 3}`;
+    this.cluster.users.set(id, user);
+    this.core.identities.assign(client, this.core.identities.obtain(user, this.cluster.passwordOf(user)));
+    this.core.access.admit(client, user, null);
   }
 
   atRisk(token: string): boolean {
