@@ -1,0 +1,220 @@
+/** A new process takes over: under load of several client libraries, with clients that block, subscribe and rest. */
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { Redis } from 'ioredis';
+import { createClientPool } from 'redis';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { startDetached } from '../../../src/proxy/control/detached.js';
+import { inspectProxy, stopProxy } from '../../../src/proxy/control/instance.js';
+import { reloadProxy } from '../../../src/proxy/control/reload.js';
+import { upgradeProxy } from '../../../src/proxy/control/upgrade.js';
+import { identifyProcess } from '../../../src/runtime/process/identity.js';
+import { plainEnvironment } from '../../../src/runtime/redis-server.js';
+import { freePort } from '../../support/ports.js';
+import { proxyExecutable, type RunningProxy, startProxy } from '../../support/proxy.js';
+import { RawClient } from '../../support/raw-client.js';
+import { poll, type RedisCluster, startCluster } from '../../support/redis.js';
+
+let cluster: RedisCluster;
+let directory: string;
+let pidFile: string;
+let proxy: RunningProxy | undefined;
+
+beforeAll(async () => {
+  process.env['FORGE_PROXY_BIN'] ??= proxyExecutable();
+  cluster = await startCluster({ masters: 3, replicasPerMaster: 0 });
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'forge-upgrade-'));
+  pidFile = path.join(directory, 'proxy.pid');
+});
+
+afterEach(async () => {
+  await stopProxy(pidFile).catch(() => undefined);
+  await proxy?.stop();
+  proxy = undefined;
+  await rm(directory, { recursive: true, force: true });
+});
+
+const start = async (workers = 2) => {
+  proxy = await startProxy({
+    cluster: cluster.nodes.map(({ address }) => address).join(','),
+    workers,
+    args: ['--pid-file', pidFile],
+  });
+  return proxy;
+};
+const upgrade = (changes: object = {}) => upgradeProxy({ pidFile, drainS: 2, shutdownS: 4, ...changes });
+
+/** Its output stays open, which its successor has as well. */
+const ends = (pid: number) =>
+  poll('the old process has ended', 15_000, async () => (await identifyProcess(pid)) === undefined);
+
+/** Sets and reads values that nobody else has, with pauses of up to `pauseMs`; counts what is not as it should be. */
+function writer(name: string, command: (...words: string[]) => Promise<unknown>, pauseMs: () => number) {
+  const seen = { rounds: 0, wrong: [] as string[], errors: [] as string[] };
+  let running = true;
+  const done = (async () => {
+    for (let round = 0; running; round++) {
+      const key = `${name}:${round % 50}`;
+      const value = `${name}/${round}`;
+      try {
+        const set = await command('SET', key, value);
+        const got = await command('GET', key);
+        if (set !== 'OK' || String(got) !== value) seen.wrong.push(`${value}: ${set} ${got}`);
+      } catch (error) {
+        seen.errors.push(`${value}: ${(error as Error).message}`);
+      }
+      seen.rounds++;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs()));
+    }
+    return seen;
+  })();
+  return {
+    stop: () => {
+      running = false;
+      return done;
+    },
+  };
+}
+
+describe('forge proxy upgrade', () => {
+  it('loses no reply of clients with pools, and refuses no connection', async () => {
+    const { port } = await start();
+    const ioredis = Array.from({ length: 8 }, () => new Redis({ port, lazyConnect: false }));
+    const pools = Array.from({ length: 4 }, () => createClientPool({ socket: { port } }, { minimum: 2, maximum: 4 }));
+    for (const pool of pools) pool.on('error', () => {});
+    await Promise.all(pools.map((pool) => pool.connect()));
+    // Some are always busy, some rest for longer than it takes to be let go.
+    const writers = [
+      ...ioredis.map((client, i) =>
+        writer(
+          `io${i}`,
+          (...words) => client.call(...(words as [string])),
+          () => (i % 2 === 0 ? 1 : 150 + 200 * Math.random()),
+        ),
+      ),
+      ...pools.map((pool, i) =>
+        writer(
+          `node${i}`,
+          (...words) => pool.sendCommand(words),
+          () => (i % 2 === 0 ? 5 : 150 + 200 * Math.random()),
+        ),
+      ),
+    ];
+    let connecting = true;
+    let connections = 0;
+    const refused: string[] = [];
+    const connector = Array.from({ length: 4 }, async () => {
+      while (connecting) {
+        try {
+          const client = await RawClient.connect({ port });
+          if ((await client.call('PING')) !== 'PONG') refused.push('no PONG');
+          client.close();
+          connections++;
+        } catch (error) {
+          refused.push((error as Error).message);
+        }
+      }
+    });
+    const first = (proxy as RunningProxy).pid;
+    const one = await upgrade();
+    expect(one.old).toBe(first);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const two = await upgrade();
+    expect(two.old).toBe(one.pid);
+    await ends(first);
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    connecting = false;
+    await Promise.all(connector);
+    const seen = await Promise.all(writers.map((each) => each.stop()));
+    for (const client of ioredis) client.disconnect();
+    for (const pool of pools) pool.destroy();
+    expect(refused).toEqual([]);
+    expect(connections).toBeGreaterThan(500);
+    expect(seen.flatMap(({ wrong }) => wrong)).toEqual([]);
+    expect(seen.flatMap(({ errors }) => errors)).toEqual([]);
+    expect(Math.min(...seen.map(({ rounds }) => rounds))).toBeGreaterThan(5);
+    expect((await inspectProxy(pidFile)).pid).toBe(two.pid);
+  });
+
+  it('gives subscribers and blocked clients their time, and then what a wait gets that has found nothing', async () => {
+    const { port } = await start(1);
+    const [resting, subscriber, blocked, late] = (await Promise.all(
+      Array.from({ length: 4 }, () => RawClient.connect({ port })),
+    )) as [RawClient, RawClient, RawClient, RawClient];
+    await resting.call('PING');
+    await subscriber.call('SUBSCRIBE', 'news');
+    const nothing = blocked.ask('BLPOP', 'nothing', '0');
+    const something = late.ask('BLPOP', 'something', '0');
+    const other = await RawClient.connect({ port });
+    await upgrade({ drainS: 2, shutdownS: 3 });
+    await resting.untilClosed();
+    // The old process still serves those who wait there.
+    expect(await other.ask('PUBLISH', 'news', 'late').catch(() => null)).toBeDefined();
+    const fresh = await RawClient.connect({ port });
+    await fresh.call('PUBLISH', 'news', 'hello');
+    await fresh.call('RPUSH', 'something', 'x');
+    expect(String((await subscriber.raw(1))[0])).toMatch(/late|hello/);
+    expect(await something).toEqual(['something', 'x']);
+    expect(await nothing).toBeNull();
+    await Promise.all([subscriber.untilClosed(), blocked.untilClosed()]);
+    await ends((proxy as RunningProxy).pid);
+    for (const client of [resting, subscriber, blocked, late, other, fresh]) client.close();
+  });
+
+  it('leaves the old one alone when the new one does not get ready', async () => {
+    const { port, pid } = await start(1);
+    await expect(upgrade({ binary: '/bin/false' })).rejects.toMatchObject({ kind: 'refused' });
+    const client = await RawClient.connect({ port });
+    expect(await client.call('PING')).toBe('PONG');
+    client.close();
+    expect((await inspectProxy(pidFile)).pid).toBe(pid);
+    expect(await reloadProxy({ pidFile, dryRun: false })).toMatchObject({ outcome: 'unchanged' });
+  });
+
+  it('says so when there is none', async () => {
+    await expect(upgrade()).rejects.toMatchObject({ kind: 'unreachable' });
+    await expect(reloadProxy({ pidFile, dryRun: false })).rejects.toMatchObject({ kind: 'unreachable' });
+  });
+
+  it('brings a supervised proxy a new supervisor, which restarts the new process', async () => {
+    const [port, adminPort] = [await freePort(), await freePort()];
+    const first = await startDetached({
+      cluster: [cluster.nodes[0]!.address],
+      listen: `127.0.0.1:${port}`,
+      admin: `127.0.0.1:${adminPort}`,
+      workers: 1,
+      pidFile,
+      logFile: path.join(directory, 'log'),
+      env: plainEnvironment(),
+    });
+    await expect(upgrade({ binary: '/bin/false' })).rejects.toMatchObject({ kind: 'unexpected' });
+    expect(await inspectProxy(pidFile)).toMatchObject({ phase: 'running', pid: first.pid, supervised: true });
+    const { pid } = await upgrade();
+    expect(await inspectProxy(pidFile)).toMatchObject({ phase: 'running', pid, supervised: true, restarts: 0 });
+    process.kill(pid, 'SIGKILL');
+    await poll('it is restarted', 10_000, async () => {
+      const state = await inspectProxy(pidFile);
+      return state.phase === 'running' && state.pid !== pid && state.restarts === 1;
+    });
+    await poll('it serves', 10_000, async () => {
+      const client = await RawClient.connect({ port }).catch(() => null);
+      const reply = await client?.ask('PING').catch(() => null);
+      client?.close();
+      return reply === 'PONG';
+    });
+    const again = await upgrade();
+    expect((await inspectProxy(pidFile)).pid).toBe(again.pid);
+    // One record, and a name that leads to it.
+    expect((await readdir(directory)).filter((name) => name.endsWith('.run'))).toHaveLength(2);
+    expect(await stopProxy(pidFile)).toBe('ended');
+    expect((await inspectProxy(pidFile)).phase).toBe('stopped');
+  });
+});
