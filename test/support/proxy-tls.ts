@@ -57,7 +57,10 @@ export async function startTlsProxy(
 }
 
 /** Connects with TLS; rejects with what the handshake says. */
-export function connectTls(port: number, options: tls.ConnectionOptions): Promise<tls.TLSSocket> {
+export function connectTls(
+  port: number,
+  options: tls.ConnectionOptions & { allowHalfOpen?: boolean },
+): Promise<tls.TLSSocket> {
   return new Promise((resolve, reject) => {
     const socket = tls.connect({ port, host: '127.0.0.1', ...options }, () => {
       clearTimeout(timer);

@@ -3,6 +3,8 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { command, decode, ErrorReply, ReplyCutter, type Value } from './resp.js';
 
+/** The types of tls.connect() do not know it. */
+const HALF_OPEN: object = { allowHalfOpen: true };
 const CONNECT_MS = 5_000;
 const REPLY_MS = 15_000;
 
@@ -66,7 +68,7 @@ export class RawClient {
     const socket =
       options.tls === undefined
         ? net.connect({ ...place, allowHalfOpen: true })
-        : tls.connect({ ...place, allowHalfOpen: true, ...options.tls });
+        : tls.connect({ ...place, ...HALF_OPEN, ...options.tls });
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`no connection to ${host}:${port}`)), CONNECT_MS);
       socket.once(options.tls === undefined ? 'connect' : 'secureConnect', () => {

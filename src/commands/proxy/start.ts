@@ -14,6 +14,7 @@ Passwords come from the environment or from files that the configuration names, 
   static override examples = [
     '<%= config.bin %> <%= command.id %> --config proxy.yaml',
     'REDIS_REQUIREPASS="$(cat password)" <%= config.bin %> <%= command.id %> --cluster 10.0.0.1:6379,10.0.0.2:6379 --listen 0.0.0.0:6379',
+    '<%= config.bin %> <%= command.id %> --cluster 10.0.0.1:6379 --listen 0.0.0.0:6380 --tls-cert proxy.crt --tls-key proxy.key',
     '<%= config.bin %> <%= command.id %> --config proxy.yaml --detach --log-file /var/log/forge-proxy.log',
   ];
 
@@ -22,6 +23,15 @@ Passwords come from the environment or from files that the configuration names, 
     config: fileFlag({ char: 'c', description: 'Configuration (YAML).' }),
     cluster: Flags.string({ description: 'Nodes of the cluster; some are enough.', helpValue: 'HOST:PORT,...' }),
     listen: Flags.string({ description: 'Address for clients.', helpValue: 'HOST:PORT' }),
+    'tls-cert': fileFlag({
+      description: 'Certificate chain (PEM): clients speak TLS at --listen.',
+      dependsOn: ['tls-key'],
+    }),
+    'tls-key': fileFlag({ description: 'Private key of --tls-cert (PEM).', dependsOn: ['tls-cert'] }),
+    'tls-client-ca': fileFlag({
+      description: 'Clients need a certificate that one of these CAs has signed (PEM).',
+      dependsOn: ['tls-cert'],
+    }),
     admin: Flags.string({ description: 'Address for the admin pages; keep it private.', helpValue: 'HOST:PORT' }),
     workers: Flags.integer({
       description: 'Threads that serve clients; default one per core.',
@@ -45,6 +55,9 @@ Passwords come from the environment or from files that the configuration names, 
       config: flags.config,
       cluster: flags.cluster?.split(',').filter((entry) => entry !== ''),
       listen: flags.listen,
+      tlsCert: flags['tls-cert'],
+      tlsKey: flags['tls-key'],
+      tlsClientCa: flags['tls-client-ca'],
       admin: flags.admin,
       workers: flags.workers,
       pidFile: flags['pid-file'],

@@ -31,6 +31,11 @@ export interface ProxyOptions {
   cluster?: readonly string[];
   /** `host:port` for clients. */
   listen?: string;
+  /** Certificate chain and key, both absolute: clients speak TLS. */
+  tlsCert?: string;
+  tlsKey?: string;
+  /** Whose signature clients' certificates need; absolute. */
+  tlsClientCa?: string;
   /** `host:port` for the admin pages. */
   admin?: string;
   /** Threads that serve clients. */
@@ -47,7 +52,7 @@ export const WORKERS_MAX = 256;
  * @throws ForgeError `usage` when it would not know its cluster, or be told twice
  */
 export function proxyArguments(options: ProxyOptions): string[] {
-  const { config, cluster, listen, admin, workers, pidFile } = options;
+  const { config, cluster, listen, tlsCert, tlsKey, tlsClientCa, admin, workers, pidFile } = options;
   const hasCluster = cluster !== undefined && cluster.length > 0;
   if (config === undefined && !hasCluster) {
     throw new ForgeError('usage', 'The proxy has to know its cluster.', {
@@ -59,6 +64,17 @@ export function proxyArguments(options: ProxyOptions): string[] {
       next: 'Leave them out, or leave --config out.',
     });
   }
+  const tls = [tlsCert, tlsKey, tlsClientCa].some((file) => file !== undefined);
+  if (config !== undefined && tls) {
+    throw new ForgeError('usage', '--tls-cert, --tls-key and --tls-client-ca are not for a proxy with --config.', {
+      next: 'Say it in the configuration: listeners[].tls_context (docs/tls.md).',
+    });
+  }
+  if (tls && (tlsCert === undefined || tlsKey === undefined)) {
+    throw new ForgeError('usage', 'TLS needs a certificate and its key.', {
+      next: `Give ${tlsCert === undefined ? '--tls-cert FILE' : '--tls-key FILE'}, too.`,
+    });
+  }
   if (workers !== undefined && (!Number.isInteger(workers) || workers < 1 || workers > WORKERS_MAX)) {
     throw new ForgeError('usage', `--workers ${workers}: give a number from 1 to ${WORKERS_MAX}.`);
   }
@@ -66,6 +82,9 @@ export function proxyArguments(options: ProxyOptions): string[] {
     ...(config === undefined ? [] : ['--config', config]),
     ...(hasCluster ? ['--cluster', cluster.join(',')] : []),
     ...(listen === undefined ? [] : ['--listen', listen]),
+    ...(tlsCert === undefined ? [] : ['--tls-cert', tlsCert]),
+    ...(tlsKey === undefined ? [] : ['--tls-key', tlsKey]),
+    ...(tlsClientCa === undefined ? [] : ['--tls-client-ca', tlsClientCa]),
     ...(admin === undefined ? [] : ['--admin', admin]),
     ...(workers === undefined ? [] : ['--workers', String(workers)]),
     ...(pidFile === undefined ? [] : ['--pid-file', pidFile]),

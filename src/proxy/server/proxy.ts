@@ -281,7 +281,8 @@ export class ProxyServer implements AdminState {
       const places = this.clusters.places(wanted.clusters);
       const plan = planReload({ config: this.config, secrets: this.secrets }, { config: wanted, secrets });
       outcome = outcomeOf(plan, dryRun);
-      if (!dryRun) this.take(plan.config, secrets, places);
+      // Addresses that stay as they are keep their certificates.
+      if (!dryRun) this.take(plan.config, { ...secrets, tls: this.readTls(plan.config) }, places);
     } catch (error) {
       outcome = refusal(error);
     }
@@ -290,10 +291,14 @@ export class ProxyServer implements AdminState {
     return outcome;
   }
 
+  private readTls(config: ProxyConfig): Secrets['tls'] {
+    const { source } = this.source;
+    return readTls(config, { source, secret: secretReader(source) });
+  }
+
   /** Certificates have changed where they are kept. @throws ConfigError when they cannot be used */
   private rereadTls(): void {
-    const { source } = this.source;
-    const tls = readTls(this.config, { source, secret: secretReader(source) });
+    const tls = this.readTls(this.config);
     this.take(this.config, { ...this.secrets, tls }, this.clusters.places(this.config.clusters));
   }
 
