@@ -106,6 +106,7 @@ export const GAUGES: ReadonlySet<CounterName> = new Set<CounterName>([
   'downstream_cx_active',
   'downstream_rq_active',
   'upstream_cx_active',
+  'upstream_user_active',
   'upstream_cx_dedicated_active',
   'upstream_rq_active',
   'upstream_rq_pending_active',

@@ -128,8 +128,8 @@ export class Identities {
     return (upstreamAuth?.checkIntervalMs ?? 5000) * (1 - JITTER * this.core.random());
   }
 
-  /** A node has refused the login of a user's connection. */
-  refusedAt(identity: Identity): void {
+  /** A node has refused or closed a connection of a user's: Redis closes those of users that are deleted. */
+  doubt(identity: Identity): void {
     identity.nextCheckMs = Math.min(identity.nextCheckMs, identity.checkedMs + SOONER_MS);
   }
 

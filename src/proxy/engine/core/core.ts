@@ -323,6 +323,7 @@ export class Core {
       return;
     }
     if (lane.retired) return;
+    if (lane.identity !== null) this.identities.doubt(lane.identity);
     lane.router.requestRefresh(reason);
     lane.router.laneLost(lane);
   }

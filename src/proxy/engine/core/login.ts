@@ -11,7 +11,7 @@ export function refusedAtHandshake(lane: Lane, { error, loginRefused }: Handshak
   const { core, router, node, identity } = lane;
   if (loginRefused) router.count(Counter.upstream_auth_refused);
   if (identity !== null) {
-    if (loginRefused) core.identities.refusedAt(identity);
+    if (loginRefused) core.identities.doubt(identity);
     // What Redis says of this user it says to all its commands; anything else may pass.
     if (loginRefused) lane.refusal = error;
     const waiting = loginRefused ? lane.takeWaiting() : [];

@@ -208,6 +208,7 @@ export class Feed implements MessageSink {
     }
     transport?.terminate();
     router.requestRefresh(wasReady ? 'connection_lost' : 'connect_failed');
+    if (moves && wasReady && this.identity !== null) core.identities.doubt(this.identity);
     // A user's connection is closed by a node that does not accept it any more: only one that is not made says that the
     // node is not there.
     this.hub.feedLost(this, moves && !(wasReady && this.identity !== null));
@@ -304,7 +305,7 @@ export class Feed implements MessageSink {
     const { router } = this.node;
     if (loginRefused) router.count(Counter.upstream_auth_refused);
     if (loginRefused && this.identity !== null) {
-      core.identities.refusedAt(this.identity);
+      core.identities.doubt(this.identity);
       this.hub.feedRefused(this, error);
       this.lost(`login refused: ${error}`, false);
       return;
