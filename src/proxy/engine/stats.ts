@@ -101,6 +101,7 @@ export const UPSTREAM_COUNTERS: readonly CounterName[] = UPSTREAM;
 
 /** Counters that go down again. */
 export const GAUGES: ReadonlySet<CounterName> = new Set<CounterName>([
+  'upstream_user_active',
   'downstream_pubsub_subscriptions_active',
   'upstream_pubsub_subscriptions_active',
   'downstream_cx_active',

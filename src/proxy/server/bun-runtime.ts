@@ -37,6 +37,10 @@ export class BunRuntime implements Runtime {
     this.threshold = LEVELS.indexOf(level);
   }
 
+  residentBytes(): number {
+    return process.memoryUsage.rss();
+  }
+
   now(): number {
     return performance.now();
   }

@@ -3,7 +3,8 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { proxyConfig } from '../../../src/proxy/config/schema.js';
-import { COUNTER_NAMES, GAUGES } from '../../../src/proxy/engine/stats.js';
+import { kindOf, STATISTICS } from '../../../src/proxy/server/admin/help.js';
+import { collect, statsBytes } from '../../../src/proxy/server/statistics.js';
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '../../..');
 const page = readFileSync(path.join(root, 'docs/proxy.md'), 'utf8');
@@ -31,17 +32,30 @@ describe('docs/proxy.md', () => {
     expect(all.length).toBeGreaterThan(15);
     expect(all.filter((setting) => !page.includes(`| \`${setting}\` |`))).toEqual([]);
   });
+});
 
-  it('describes every statistic, and marks the gauges', () => {
-    const inner = ['upstream_cx_drained', 'max_upstream_unknown_connections_reached', 'connection_rate_limited'];
-    const missing = COUNTER_NAMES.filter((name) => {
-      const word = name.startsWith('splitter_')
-        ? name.replace('splitter_', 'splitter.')
-        : inner.includes(name)
-          ? `redis_cluster.${name}`
-          : name.replace('circuit_breakers_', 'circuit_breakers.default.').replace(/^(down|up)stream_ssl_/, 'ssl.');
-      return !page.includes(`\`${word}\`${GAUGES.has(name) ? '*' : ''}`);
+describe('docs/statistics.md', () => {
+  const statistics = readFileSync(path.join(root, 'docs/statistics.md'), 'utf8');
+  const shown = collect([new SharedArrayBuffer(statsBytes(1))], 'p', ['c']);
+
+  it('describes every statistic with its type and its unit', () => {
+    const missing = shown.filter(({ name, type }) => {
+      const kind = kindOf(name).replace(/^command\./, '');
+      const unit = /bytes/.test(kind) ? 'bytes' : '';
+      return !statistics.includes(`\n| \`${kind}\` | ${type} | ${unit} |`);
     });
-    expect(missing).toEqual([]);
+    expect(missing.map(({ name }) => name)).toEqual([]);
+  });
+
+  it('says the same as what Prometheus is told', () => {
+    const missing = STATISTICS.filter(({ kind, help }) => {
+      const name = kind.replace(/^(command|server)\./, '');
+      return !statistics
+        .split('\n')
+        .some((line) => line.startsWith(`| \`${name}\` | `) && line.endsWith(` | ${help} |`));
+    });
+    expect(missing.map(({ kind }) => kind)).toEqual([]);
+    const known = new Set(STATISTICS.map(({ kind }) => kind));
+    expect([...new Set(shown.map(({ name }) => kindOf(name)))].filter((kind) => !known.has(kind))).toEqual([]);
   });
 });

@@ -12,6 +12,7 @@ import { beginTask, finishTask, sendPart, type Task } from '../core/task.js';
 import { encodeCommand } from '../resp/encode.js';
 import type { RequestFrame } from '../resp/request-framer.js';
 import { Counter } from '../stats.js';
+import { infoProxy } from './info-proxy.js';
 import { formatInfo, type InfoSection, mergeInfo, parseInfo } from './info-text.js';
 import { partitionOf } from './shards.js';
 import { encodeTree, type Node, parseTree } from './tree.js';
@@ -27,6 +28,7 @@ const OWN_SECTIONS: readonly [string, string][] = [
   ['stats', 'Stats'],
   ['replication', 'Replication'],
   ['cluster', 'Cluster'],
+  ['proxy', 'Proxy'],
 ];
 
 /**
@@ -173,6 +175,8 @@ class InfoTask implements Task {
       case 'persistence':
         // Commands for a master that loads wait for it; the endpoint serves.
         return [['loading', 0]];
+      case 'proxy':
+        return infoProxy(core, this.shards, this.answers.length);
       case 'stats':
         return [
           ['total_connections_received', total(Counter.downstream_cx_total)],

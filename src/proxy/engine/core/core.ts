@@ -130,7 +130,7 @@ export class Core {
     clusters: readonly Cluster[],
     readonly stats: Float64Array,
     /** The statistics of all workers, this one's among them. */
-    private readonly allStats: readonly Float64Array[] = [stats],
+    readonly allStats: readonly Float64Array[] = [stats],
   ) {
     this.texts = new Texts(runtime.allocate);
     this.clientBuffers = new BufferPool(runtime.allocate, CLIENT_BUFFER_BYTES, POOLED_BUFFERS_MAX);

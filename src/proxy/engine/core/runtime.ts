@@ -26,6 +26,8 @@ export interface Runtime {
   readonly allocate: Allocate;
   /** Milliseconds that never go back. */
   now(): number;
+  /** Resident memory of the process. */
+  residentBytes?(): number;
   /** 32 bytes. */
   sha256(bytes: Bytes): Uint8Array;
   /** Runs the callback when all sockets that are ready now have been served. */

@@ -13,6 +13,8 @@ import { SlowLog } from './slow-log.js';
 /** No command and no reply is longer. */
 const NEVER_BYTES = 2 ** 31 - 1;
 
+const RATE_INTERVAL_MS = 1000;
+
 /** What the main thread asks of a worker (`Relay`): all that it has noted, after forgetting it when told `clear`. */
 export const Ask = {
   slowLog: 'observe.slowlog',
@@ -24,6 +26,10 @@ export const Ask = {
 export class Observer {
   /** Commands and replies of that many bytes are noted. */
   bigBytes = NEVER_BYTES;
+  /** Commands of all workers in the last second or so. */
+  commandsPerSecond = 0;
+  private ratedMs = 0;
+  private ratedCommands = 0;
   private slowerThanMs = Number.POSITIVE_INFINITY;
   /** Where a command's histogram is: this, and so much for each of the commands before it. */
   private timesAt = 0;
@@ -71,11 +77,21 @@ export class Observer {
 
   /** Called with every tick. */
   tick(): void {
+    this.rate();
     this.countAnswered();
     this.countReplied();
     this.follow();
     this.slowLog.tick();
     this.hotKeys?.tick(this.core.nowMs);
+  }
+
+  private rate(): void {
+    const passed = this.core.nowMs - this.ratedMs;
+    if (passed < RATE_INTERVAL_MS) return;
+    const commands = this.core.total(Counter.downstream_rq_total);
+    this.commandsPerSecond = Math.round(((commands - this.ratedCommands) * 1000) / passed);
+    this.ratedMs = this.core.nowMs;
+    this.ratedCommands = commands;
   }
 
   // ---------------------------------------------------------------- times

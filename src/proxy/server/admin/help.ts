@@ -37,12 +37,12 @@ const HELP: Readonly<Record<string, string>> = {
   downstream_acl_denied_cmd: 'commands refused because the user may not give them',
   downstream_acl_denied_key: 'commands refused because of a key that the user may not touch',
   downstream_acl_denied_channel: 'commands refused because of a channel that the user may not use',
-  upstream_user_active: 'users of Redis whose commands run with their own rights',
-  upstream_user_total: 'users of Redis that logged in through the proxy',
-  upstream_user_overflow: 'logins refused because there were too many users at once',
-  upstream_user_revoked: 'users who lost access because Redis refuses their login now',
-  upstream_auth_check_total: 'logins that Redis was asked about',
-  upstream_auth_check_failure: 'of them, those that could not be asked',
+  upstream_user_active: 'users of Redis that clients are logged in as, over all workers',
+  upstream_user_total: 'users of Redis that clients have been logged in as',
+  upstream_user_overflow: 'logins refused by max_upstream_users',
+  upstream_user_revoked: 'users whose clients were disconnected because Redis does not accept them any more',
+  upstream_auth_check_total: 'times that a user was checked again',
+  upstream_auth_check_failure: 'of them, those without an answer from one node or all',
   downstream_pubsub_subscriptions_active: 'subscriptions of clients',
   downstream_pubsub_messages_total: 'messages given to subscribers',
   downstream_pubsub_slow_close: 'subscribers disconnected because they took their messages too slowly',
@@ -58,6 +58,17 @@ const HELP: Readonly<Record<string, string>> = {
   membership_total: 'nodes that the topology lists',
   membership_healthy: 'of them, those that are taken for healthy',
   membership_excluded: 'servers whose keys have moved on because they are unhealthy',
+  'health_check.attempt': 'active checks',
+  'health_check.success': 'of them, those that succeeded',
+  'health_check.failure': 'of them, those that failed',
+  'health_check.network_failure': 'of those, the ones without an answer',
+  'health_check.healthy': 'nodes that active checks take for healthy',
+  'outlier_detection.ejections_active': 'hosts that are ejected now',
+  'outlier_detection.ejections_enforced_total': 'ejections of hosts',
+  'outlier_detection.ejections_detected_consecutive_local_origin_failure':
+    'hosts that failed often enough to be ejected',
+  'outlier_detection.ejections_enforced_consecutive_local_origin_failure': 'of them, those that were ejected',
+  'outlier_detection.ejections_overflow': 'of them, those that were not because too many were ejected already',
   update_attempt: 'reads of the topology',
   update_success: 'of them, those that succeeded',
   update_failure: 'of them, those that failed',
@@ -99,10 +110,10 @@ const HELP: Readonly<Record<string, string>> = {
   'redis_cluster.upstream_cx_drained': 'connections closed because their node left the topology',
   'redis_cluster.connection_rate_limited': 'attempts to connect that had to wait',
   'redis_cluster.max_upstream_unknown_connections_reached': 'redirections refused because too many hosts were unknown',
-  circuit_breakers_cx_open: 'workers whose circuit breaker for connections is open',
-  circuit_breakers_rq_pending_open: 'workers whose circuit breaker for waiting commands is open',
-  circuit_breakers_rq_open: 'workers whose circuit breaker for commands in flight is open',
-  circuit_breakers_rq_retry_open: 'workers whose circuit breaker for repeated commands is open',
+  'circuit_breakers.default.cx_open': 'workers whose circuit breaker for connections is open',
+  'circuit_breakers.default.rq_pending_open': 'workers whose circuit breaker for waiting commands is open',
+  'circuit_breakers.default.rq_open': 'workers whose circuit breaker for commands in flight is open',
+  'circuit_breakers.default.rq_retry_open': 'workers whose circuit breaker for repeated commands is open',
 };
 
 /** The part of a statistic's name that says what it is: without prefix, command and cluster. */
@@ -125,5 +136,9 @@ export function helpFor(name: string): string {
   return (HELP[kind] ?? kind.replace(/[._]/g, ' ')).split('|')[0];
 }
 
-/** Of every kind of statistic. */
-export const HELP_KINDS: readonly string[] = Object.keys(HELP);
+/** Of every kind of statistic, with its unit; empty for plain counts. */
+export const STATISTICS: readonly { readonly kind: string; readonly help: string; readonly unit: string }[] =
+  Object.entries(HELP).map(([kind, text]) => {
+    const [help, unit = ''] = text.split('|');
+    return { kind, help, unit };
+  });

@@ -78,6 +78,15 @@ describe('a configuration', () => {
         },
       ],
       workers: 2,
+      statistics: {
+        enable_command_stats: true,
+        latency_in_micros: false,
+        slowlog_log_slower_than: 10_000,
+        slowlog_max_len: 128,
+        hot_key_samples_per_second: 1000,
+        hot_key_window: 60_000,
+        big_value_bytes: 1_048_576,
+      },
       log_level: 'info',
     } satisfies ProxyConfig);
   });
@@ -287,7 +296,7 @@ describe('a configuration', () => {
   });
 });
 
-const DURATIONS = /_timeout$|_delay$|_refresh_rate$|_refresh_interval$/;
+const DURATIONS = /_timeout$|_delay$|_refresh_rate$|_refresh_interval$|_window$/;
 
 /** Addresses and durations as they are written. */
 function rewritten(key: string, value: unknown): unknown {
