@@ -115,7 +115,12 @@ const HOT_KEY_SAMPLES = 1_000;
  * The proxy as a service has it: clients log in as a user who may not do everything, with all statistics, histograms,
  * hot keys and the slow log.
  */
-export async function startForgeService(program, nodes, folder, { workers = 1, name = 'forge service', cases } = {}) {
+export async function startForgeService(
+  program,
+  nodes,
+  folder,
+  { workers = 1, name = 'forge service', cases, tls } = {},
+) {
   const [port, admin] = [await freePort(), await freePort()];
   const config = path.join(folder, `service-${port}.yaml`);
   const { name: user, password, rules } = SERVICE_USER;
@@ -128,6 +133,13 @@ export async function startForgeService(program, nodes, folder, { workers = 1, n
       'listeners:',
       `  - address: 127.0.0.1:${port}`,
       '    cluster: main',
+      ...(tls === undefined
+        ? []
+        : [
+            '    tls_context:',
+            '      tls_certificates:',
+            `        - { certificate_chain: { filename: ${tls.chain} }, private_key: { filename: ${tls.key} } }`,
+          ]),
       '    users:',
       `      - { name: ${user}, passwords: [{ inline: ${password} }], rules: "${rules}" }`,
       'clusters:',
@@ -142,6 +154,7 @@ export async function startForgeService(program, nodes, folder, { workers = 1, n
   return {
     ...{ name, port, pid: child.pid, backends: nodes.map(({ pid }) => pid), login: { user, password } },
     ...(cases === undefined ? {} : { cases }),
+    ...(tls === undefined ? {} : { tls: { ca: tls.chain } }),
     stop: () => stop(child),
   };
 }

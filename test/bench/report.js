@@ -1,6 +1,7 @@
 // The figures as Markdown. Pure.
 import { BLOCKED_CASE } from './blocked.js';
 import { CASES } from './throughput.js';
+import { TLS_CASE } from './tls.js';
 import { verdicts } from './verdicts.js';
 
 function table(heads, rows, right = 1) {
@@ -35,6 +36,7 @@ export function renderReport(results, run) {
     ...pacedPart(results, run),
     ...blockedPart(results),
     ...workersPart(results),
+    ...tlsPart(results),
     ...memoryPart(results),
     ...pubsubPart(results),
     ...startPart(results),
@@ -122,6 +124,27 @@ function workersPart({ workers }) {
         thousands(record.perSecond),
         record.spread === undefined ? '–' : `${Math.round(record.spread * 100)} %`,
       ]),
+    ),
+  ];
+}
+
+function tlsPart({ tls }) {
+  if (!tls) return [];
+  const { pipeline, clients } = TLS_CASE;
+  return [
+    '## TLS',
+    `Pipeline ${pipeline}, ${clients} clients, 64-byte values; TLS 1.3. HAProxy has one thread and one redis-server behind it, to which it speaks TCP; it passes bytes on. \`forge service\` does what it does elsewhere on this page, before the cluster of three masters.`,
+    table(
+      ['Command', 'Endpoint', 'CPU µs', 'Commands/s', 'p50 ms', 'p99 ms'],
+      tls.map((record) => [
+        record.command,
+        record.endpoint,
+        number(record.cpuUs, 2),
+        thousands(record.perSecond),
+        number(record.p50Ms, 2),
+        number(record.p99Ms, 2),
+      ]),
+      2,
     ),
   ];
 }

@@ -3,7 +3,7 @@
 //
 //   npm run bench                          everything; writes docs/benchmarks.md
 //   npm run bench -- --quick               a short run that shows that it works; writes nothing
-//     --only PART,...                      throughput, paced, blocked, workers, memory, pubsub, version, up
+//     --only PART,...                      throughput, paced, blocked, workers, tls, memory, pubsub, version, up
 //     --case CASE,...                      p1, p1c500, p16, p100
 //     --rounds N   --scale F               rounds; a factor on the number of requests
 //     --endpoint NAME=PORT[:PID]           one more endpoint, started by somebody else (may be repeated)
@@ -32,11 +32,12 @@ import { measurePubsub } from './pubsub.js';
 import { renderReport } from './report.js';
 import { measureUp, measureVersion } from './startup.js';
 import { CASES, measureThroughput } from './throughput.js';
+import { makeCertificate, measureTls, startHaproxy } from './tls.js';
 import { verdicts } from './verdicts.js';
 import { measureWorkers, WORKERS } from './workers.js';
 
 const ROOT = path.resolve(import.meta.dirname, '..', '..');
-const PARTS = ['throughput', 'paced', 'blocked', 'workers', 'memory', 'pubsub', 'version', 'up'];
+const PARTS = ['throughput', 'paced', 'blocked', 'workers', 'tls', 'memory', 'pubsub', 'version', 'up'];
 const FULL = { rounds: 3, scale: 1, pacedSeconds: 5, pubsubSeconds: 5, blockedRounds: 5, versionRounds: 21 };
 const QUICK = { rounds: 1, scale: 0.3, pacedSeconds: 2, pubsubSeconds: 2, blockedRounds: 1, versionRounds: 3 };
 const PACED_PER_SECOND = 10_000;
@@ -130,7 +131,7 @@ async function measure(options, { proxy, forge, folder }) {
   // Before anything else runs on the machine.
   if (parts.has('version')) results.version = measureVersion(forge, { rounds: options.versionRounds, log });
   if (parts.has('up')) results.up = await measureUp(forge, folder, { log });
-  if (!['throughput', 'paced', 'blocked', 'workers', 'memory', 'pubsub'].some((part) => parts.has(part)))
+  if (!['throughput', 'paced', 'blocked', 'workers', 'tls', 'memory', 'pubsub'].some((part) => parts.has(part)))
     return results;
 
   const nodes = await startCluster(folder);
@@ -165,6 +166,15 @@ async function measure(options, { proxy, forge, folder }) {
       both.push(await startForgeService(proxy, nodes, folder, { workers, name }));
     }
     results.workers = await measureWorkers(both, { rounds: rounds + 2, scale: options.scale, log });
+    for (const each of both) await each.stop();
+  }
+  if (parts.has('tls')) {
+    const certificate = makeCertificate(folder);
+    const both = [
+      await startForgeService(proxy, nodes, folder, { name: 'forge service', tls: certificate }),
+      await startHaproxy(servers[0], certificate, folder),
+    ];
+    results.tls = await measureTls(both, { rounds: rounds + 2, scale: options.scale, log });
     for (const each of both) await each.stop();
   }
   if (parts.has('pubsub')) {

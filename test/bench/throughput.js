@@ -31,6 +31,7 @@ export async function load(endpoint, { pipeline, clients, requests }, command) {
     ...['-h', '127.0.0.1', '-p', endpoint.port, '-P', pipeline, '-c', clients, '-n', requests],
     ...['-r', 100_000, '-d', 64, '--csv'],
     ...(endpoint.cluster ? ['--cluster'] : []),
+    ...(endpoint.tls ? ['--tls', '--cacert', endpoint.tls.ca] : []),
     ...(endpoint.login ? ['--user', endpoint.login.user, '-a', endpoint.login.password] : []),
     ...(command.startsWith('mget') ? ['MGET', ...Array(MGET_KEYS).fill('key:__rand_int__')] : ['-t', command]),
   ];

@@ -9,6 +9,8 @@ const WORKERS_BOUND = 1.1;
 /** How far a worker's connections may be from an even part. */
 const SPREAD_BOUND = 0.2;
 const P99_BOUND = 1.25;
+/** Processor time per command of TLS clients, as a share of HAProxy's. */
+const TLS_BOUND = 0.85;
 /** Deliveries a second, as a share of one redis-server's to the same clients. */
 const PUBSUB_BOUND = 0.7;
 /** Processor time per command beside clients that block, as a share of that without them. */
@@ -31,6 +33,7 @@ export function verdicts({
   paced = [],
   blocked = [],
   workers = [],
+  tls = [],
   memory = [],
   pubsub = [],
   version,
@@ -82,6 +85,11 @@ export function verdicts({
     atMost('processor time per command of two workers, to one', several.cpuUs / single.cpuUs, WORKERS_BOUND, times);
     const percent = (share) => `${(share * 100).toFixed(0)} %`;
     atMost('connections of a worker, away from an even part, 200 connections', several.spread, SPREAD_BOUND, percent);
+  }
+  for (const { command, endpoint, cpuUs } of tls) {
+    const peer = tls.find((record) => record.command === command && record.endpoint === 'haproxy');
+    if (endpoint === 'haproxy' || !peer) continue;
+    atMost(`processor time per command, TLS, p1 ${command}, to HAProxy's`, cpuUs / peer.cpuUs, TLS_BOUND, times);
   }
   const own = of(memory, 'forge');
   if (own) {
