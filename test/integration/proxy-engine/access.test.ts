@@ -13,6 +13,7 @@ import {
 } from '../../../src/proxy/engine/resp/request-framer.js';
 import { type RedisServer, startRedis } from '../../support/redis.js';
 import { encode, seeded } from '../../support/resp.js';
+import { executableOf, FETCH_TIMEOUT_MS, SERVERS } from '../../support/servers.js';
 
 /** Users, and calls of each. */
 const USERS = 100;
@@ -22,20 +23,16 @@ let server: RedisServer;
 let connection: NodeConnection;
 let catalog: Catalog;
 
-beforeAll(async () => {
-  server = await startRedis();
+async function start(executable: string): Promise<void> {
+  server = await startRedis({ executable });
   connection = await server.connect();
   // In an order that does not change from run to run.
   const specs = readCommands((await connection.call('COMMAND')) as never);
   catalog = new Catalog(specs.sort((a, b) => (a.name < b.name ? -1 : 1)));
-});
+  random = seeded(20_260_101);
+}
 
-afterAll(async () => {
-  connection?.close();
-  await server?.stop();
-});
-
-const random = seeded(20_260_101);
+let random = seeded(0);
 const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
 const chance = (share: number) => random() < share;
 
@@ -122,8 +119,15 @@ async function contradicts(words: string[]): Promise<boolean> {
   return reply instanceof Error || (reply as unknown[]).length === 0;
 }
 
-describe('what a user may do', () => {
-  it(`is what Redis says: ${USERS * CALLS} calls of all commands, by ${USERS} users with rules of every kind`, async () => {
+describe.each(SERVERS)('what a user may do, and %s', (_, name) => {
+  beforeAll(() => start(executableOf(name)), FETCH_TIMEOUT_MS);
+
+  afterAll(async () => {
+    connection?.close();
+    await server?.stop();
+  });
+
+  it(`is what it says: ${USERS * CALLS} calls of all commands, by ${USERS} users with rules of every kind`, async () => {
     const different: string[] = [];
     const seen: Record<string, number> = {};
     const given = catalog.entries.filter(({ spec }) => !spec.container);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Authenticator } from '../../../../../src/proxy/engine/access/authenticator.js';
 import type { UserSettings } from '../../../../../src/proxy/engine/access/settings.js';
+import { CommandFlag, type CommandSpec } from '../../../../../src/proxy/engine/commands/spec.js';
 import { configure } from '../../../../../src/proxy/engine/core/configure.js';
 import { FakeCore } from '../support/fake-core.js';
 import { encodeCommandText } from '../support/resp.js';
@@ -138,10 +139,10 @@ describe('a user', () => {
 
   it('with a key pattern gives no command of which only a server can tell the keys', () => {
     const { ask, fake } = as('+@all ~app:*');
-    const spec = {
-      ...{ name: 'odd.command', arity: -2, flags: 1 << 17, acl: 0, keys: [], request: '', response: '' },
-      ...{ servers: 0, container: false },
-    } as const;
+    const spec: CommandSpec = {
+      ...{ name: 'odd.command', arity: -2, flags: CommandFlag.movablekeys, acl: 0, keys: [] },
+      ...{ request: '', response: '', servers: 0, container: false },
+    };
     fake.core.catalog.learn([spec]);
     expect(ask('ODD.COMMAND', 'app:1')).toBe(KEY);
   });
@@ -251,8 +252,7 @@ describe('a login', () => {
     expect(one.say(command('AUTH', 'p') + command('PING'))).toBe('');
     expect(one.socket.paused).toBe(true);
     expect(two.say(command('HELLO', '3', 'AUTH', 'a', 'p') + command('PING'))).toBe('');
-    fake.core.access.admit(one.client, 'somebody', null);
-    answers[0]?.('');
+    fake.core.access.admit(one.client, 'somebody', null, answers[0] as (error: string) => void);
     fake.turn();
     expect(one.socket.take()).toBe('+OK\r\n+PONG\r\n');
     expect(one.socket.paused).toBe(false);
