@@ -1,5 +1,4 @@
-import { createServer } from 'node:tls';
-import { type NativeContext, serverContext, serverOptions, verification } from './context.js';
+import { type NativeContext, nodeTls, serverContext, serverOptions, verification } from './context.js';
 import type { ServerTls } from './material.js';
 
 /** Handshakes of one worker that go on at once; who comes above it is closed. */
@@ -72,7 +71,7 @@ export class TlsAcceptor<Socket extends TlsSocket> {
     this.tls = tls;
     try {
       this.readContexts();
-      const server = createServer(verification(tls)) as unknown as {
+      const server = nodeTls().createServer(verification(tls)) as unknown as {
         _handle: object | null;
         setSecureContext(options: object): void;
       };

@@ -1,4 +1,4 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { ConfigError } from '../../config/load.js';
 import type { ProxyConfig, SecretSource } from '../../config/schema.js';
@@ -13,6 +13,9 @@ const CHAIN_MAX = 512;
 const DAY_MS = 86_400_000;
 /** A certificate that ends within this time is warned about. */
 export const EXPIRY_WARNING_MS = 30 * DAY_MS;
+
+/** Loaded when there is something to check. */
+const crypto = () => process.getBuiltinModule('node:crypto');
 
 const PEM_CERTIFICATE =
   /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[\s\S]+?-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
@@ -152,7 +155,7 @@ class TlsReader {
     if (blocks.length > CHAIN_MAX) this.wrong(place, `${file} has more than ${CHAIN_MAX} certificates`);
     return blocks.map((block, index) => {
       try {
-        return new X509Certificate(block);
+        return new (crypto().X509Certificate)(block);
       } catch {
         return this.wrong(place, `certificate ${index + 1} in ${file} is damaged; copy or make it anew`);
       }
@@ -179,7 +182,7 @@ class TlsReader {
       return this.wrong(place, `${file} has no private key in PEM format; give the key's file`);
     }
     try {
-      return createPrivateKey({ key: pem, ...(passphrase === undefined ? {} : { passphrase }) });
+      return crypto().createPrivateKey({ key: pem, ...(passphrase === undefined ? {} : { passphrase }) });
     } catch {
       const encrypted = pem.includes('ENCRYPTED');
       const hint = encrypted
