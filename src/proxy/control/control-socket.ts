@@ -1,5 +1,5 @@
 /** Telling a proxy of this host what to do, over the Unix socket beside its pid file. */
-import http from 'node:http';
+import net from 'node:net';
 import { ForgeError } from '../../errors.js';
 import { controlPath } from '../config/control-path.js';
 
@@ -19,10 +19,10 @@ export async function askProxy(
   signal?: AbortSignal,
 ): Promise<Record<string, unknown> | undefined> {
   const limit = AbortSignal.timeout(timeoutMs);
-  let reply: { status: number; text: string };
+  let reply: string;
   try {
     const all = signal === undefined ? limit : AbortSignal.any([limit, signal]);
-    reply = await post(controlPath(pidFile), what, JSON.stringify(body), all);
+    reply = await exchange(controlPath(pidFile), `${JSON.stringify({ ask: what, ...body })}\n`, all);
   } catch (cause) {
     signal?.throwIfAborted();
     const { code } = cause as NodeJS.ErrnoException;
@@ -39,28 +39,27 @@ export async function askProxy(
       cause,
     });
   }
-  const answer = JSON.parse(reply.text) as Record<string, unknown>;
-  if (reply.status === 200) return answer;
-  throw new ForgeError('refused', String(answer['error'] ?? `the proxy answered ${reply.status}`));
+  const answer = JSON.parse(reply) as Record<string, unknown>;
+  if (answer['failed'] !== undefined) throw new ForgeError('refused', String(answer['failed']));
+  return answer;
 }
 
-function post(socketPath: string, path: string, body: string, signal: AbortSignal) {
-  return new Promise<{ status: number; text: string }>((resolve, reject) => {
-    const options = { socketPath, path, method: 'POST', signal, agent: false };
-    const request = http.request(options, (response) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > BODY_BYTES_MAX) request.destroy(new Error('the answer is too long'));
-        else chunks.push(chunk);
-      });
-      response.once('error', reject);
-      response.once('end', () => {
-        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') });
-      });
+function exchange(socketPath: string, question: string, signal: AbortSignal): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const socket = net.connect({ path: socketPath, signal });
+    socket.once('connect', () => socket.write(question));
+    socket.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > BODY_BYTES_MAX) socket.destroy(new Error('the answer is too long'));
+      else chunks.push(chunk);
     });
-    request.once('error', reject);
-    request.end(body);
+    socket.once('error', reject);
+    socket.once('close', () => {
+      const text = Buffer.concat(chunks).toString('utf8');
+      if (text.endsWith('\n')) resolve(text);
+      else reject(new Error('it closed without an answer'));
+    });
   });
 }

@@ -30,7 +30,7 @@ export interface ReloadOptions {
 export async function reloadProxy({ pidFile, admin, dryRun, signal }: ReloadOptions): Promise<ReloadReport> {
   const answer =
     admin === undefined
-      ? await askProxy(pidFile, '/reload', { dry_run: dryRun }, RELOAD_TIMEOUT_MS, signal)
+      ? await askProxy(pidFile, 'reload', { dry_run: dryRun }, RELOAD_TIMEOUT_MS, signal)
       : await overAdmin(admin, dryRun, signal);
   if (answer === undefined) {
     throw new ForgeError('unreachable', `No proxy answers beside ${pidFile}.`, {

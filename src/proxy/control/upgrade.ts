@@ -45,7 +45,7 @@ export interface UpgradeReport {
  */
 export async function upgradeProxy(options: UpgradeOptions): Promise<UpgradeReport> {
   const { pidFile, signal } = options;
-  const before = await askProxy(pidFile, '/state', {}, STATE_TIMEOUT_MS, signal);
+  const before = await askProxy(pidFile, 'state', {}, STATE_TIMEOUT_MS, signal);
   if (before === undefined) {
     throw new ForgeError('unreachable', `No proxy that can be upgraded answers beside ${pidFile}.`, {
       next: 'Give the --pid-file that it was started with. One without a pid file is replaced by a restart.',
@@ -61,7 +61,7 @@ export async function upgradeProxy(options: UpgradeOptions): Promise<UpgradeRepo
   const times = `${options.drainS},${options.shutdownS}`;
   const instance = await inspectProxy(pidFile);
   if (instance.supervised) await underSupervision(old, binary, times, options);
-  else await askProxy(pidFile, '/upgrade', { program: binary, times }, ANSWER_TIMEOUT_MS, signal);
+  else await askProxy(pidFile, 'upgrade', { program: binary, times }, ANSWER_TIMEOUT_MS, signal);
   const after = await successor(pidFile, old);
   if (after === undefined) throw new ForgeError('timeout', 'The new process took over and does not answer.');
   return { old, pid: Number(after['pid']), version: String(after['version']), binary };
@@ -71,7 +71,7 @@ export async function upgradeProxy(options: UpgradeOptions): Promise<UpgradeRepo
 async function successor(pidFile: string, old: number, timeoutMs = STATE_TIMEOUT_MS) {
   return await waitFor(
     async () => {
-      const state = await askProxy(pidFile, '/state', {}, STATE_TIMEOUT_MS).catch(() => undefined);
+      const state = await askProxy(pidFile, 'state', {}, STATE_TIMEOUT_MS).catch(() => undefined);
       return state !== undefined && Number(state['pid']) !== old ? state : undefined;
     },
     { timeoutMs, intervalMs: POLL_MS },
@@ -123,7 +123,7 @@ async function tookOver(
     async () => {
       const state = await runtime.inspect(next);
       if (state.phase !== 'running') return { failed: state.lastExit ?? 1 };
-      const answer = await askProxy(pidFile, '/state', {}, STATE_TIMEOUT_MS).catch(() => undefined);
+      const answer = await askProxy(pidFile, 'state', {}, STATE_TIMEOUT_MS).catch(() => undefined);
       return answer !== undefined && Number(answer['pid']) !== old ? { failed: 0 } : undefined;
     },
     { timeoutMs: UPGRADE_MS, intervalMs: POLL_MS, signal },

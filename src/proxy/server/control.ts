@@ -2,19 +2,26 @@ import { chmodSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 
 /** Bytes of a Unix socket's path, at most. */
 const PATH_BYTES_MAX = 100;
-/** Of a request's body. */
-const BODY_BYTES_MAX = 64 * 1024;
+/** Of a question. */
+const QUESTION_BYTES_MAX = 64 * 1024;
+/** A proxy answers what its successor asks within this time. */
+const ANSWER_MS = 10_000;
 
-/** Serves one request: what it returns is answered as JSON. @throws whatever is told as an error */
-export type ControlHandler = (body: Record<string, unknown>) => Promise<object> | object;
+/** Serves one kind of question: what it returns is the answer. @throws whatever is told as an error */
+export type ControlHandler = (question: Record<string, unknown>) => Promise<object> | object;
+
+/** What has come of a question so far. */
+interface Asker {
+  text: string;
+}
 
 /**
- * The control socket: HTTP over a Unix socket that only the proxy's own user may open (`forge proxy reload` and
- * `upgrade` use it). Not the admin port: who may read statistics there may not start programs.
+ * The control socket: a Unix socket that only the proxy's own user may open. A question is one line of JSON
+ * (`{"ask": "reload"}`), and so is its answer. Not the admin port: who may read statistics there may not start programs.
  */
 export class ControlSocket {
   private constructor(
-    private readonly server: { stop(close: boolean): unknown },
+    private readonly listener: { stop(close?: boolean): void },
     private readonly path: string,
     private readonly inode: number,
   ) {}
@@ -25,62 +32,82 @@ export class ControlSocket {
     const beside = `${path}.${process.pid}`;
     rmSync(beside, { force: true });
     const umask = process.umask(0o177);
-    let server: ReturnType<typeof Bun.serve>;
+    let listener: { stop(close?: boolean): void };
     try {
-      server = Bun.serve({
+      listener = Bun.listen<Asker>({
         unix: beside,
-        idleTimeout: 0,
-        maxRequestBodySize: BODY_BYTES_MAX,
-        fetch: (request: Request) => answer(request, handlers),
-      } as unknown as Parameters<typeof Bun.serve>[0]);
+        socket: {
+          open: (socket) => {
+            socket.data = { text: '' };
+          },
+          data: (socket, bytes) => {
+            socket.data.text += bytes.toString();
+            if (socket.data.text.length > QUESTION_BYTES_MAX) socket.terminate();
+            else if (socket.data.text.endsWith('\n')) {
+              void answer(socket.data.text, handlers).then((text) => {
+                // An answer is small: the socket takes it whole.
+                socket.write(text);
+                socket.end();
+              });
+            }
+          },
+          error: (socket) => socket.terminate(),
+        },
+      });
     } finally {
       process.umask(umask);
     }
     chmodSync(beside, 0o600);
     const { ino } = statSync(beside);
     renameSync(beside, path);
-    return new ControlSocket(server, path, ino);
+    return new ControlSocket(listener, path, ino);
   }
 
   /** Takes the path away, unless another proxy has it by now. */
   close(): void {
     if (statSync(this.path, { throwIfNoEntry: false })?.ino === this.inode) rmSync(this.path, { force: true });
-    // What is being answered is answered.
-    this.server.stop(false);
+    this.listener.stop(false);
   }
 }
 
-async function answer(request: Request, handlers: Readonly<Record<string, ControlHandler>>): Promise<Response> {
-  const handler = handlers[new URL(request.url).pathname];
-  if (handler === undefined || request.method !== 'POST')
-    return Response.json({ error: 'no such request' }, { status: 404 });
+async function answer(text: string, handlers: Readonly<Record<string, ControlHandler>>): Promise<string> {
+  let reply: object;
   try {
-    const text = await request.text();
-    return Response.json(await handler(text === '' ? {} : (JSON.parse(text) as Record<string, unknown>)));
+    const question = JSON.parse(text) as Record<string, unknown>;
+    const handler = Object.hasOwn(handlers, String(question.ask)) ? handlers[String(question.ask)] : undefined;
+    reply = handler === undefined ? { failed: 'this proxy knows no such question' } : await handler(question);
   } catch (error) {
-    return Response.json({ error: (error as Error).message }, { status: 500 });
+    reply = { failed: (error as Error).message };
   }
+  return `${JSON.stringify(reply)}\n`;
 }
 
-/** Asks a proxy. Null when nobody answers there. @throws what it answers as an error */
-export async function tellProxy(
-  path: string,
-  what: string,
-  body: object = {},
-): Promise<Record<string, unknown> | null> {
-  let response: Response;
+/** Asks another proxy. Null when nobody answers there. @throws what it says went wrong */
+export async function askOther(path: string, question: object): Promise<Record<string, unknown> | null> {
+  const { promise, resolve } = Promise.withResolvers<string | null>();
+  const timer = setTimeout(() => resolve(null), ANSWER_MS);
+  let text = '';
   try {
-    response = await fetch(`http://proxy${what}`, {
+    await Bun.connect({
       unix: path,
-      method: 'POST',
-      body: JSON.stringify(body),
-    } as RequestInit);
+      socket: {
+        open: (socket) => void socket.write(`${JSON.stringify(question)}\n`),
+        data: (_, bytes) => {
+          text += bytes.toString();
+        },
+        close: () => resolve(text.endsWith('\n') ? text : null),
+        error: () => resolve(null),
+      },
+    });
   } catch {
-    return null;
+    resolve(null);
   }
-  const reply = (await response.json()) as Record<string, unknown>;
-  if (!response.ok) throw new Error(String(reply.error));
-  return reply;
+  const reply = await promise;
+  clearTimeout(timer);
+  if (reply === null) return null;
+  const said = JSON.parse(reply) as Record<string, unknown>;
+  if (said.failed !== undefined) throw new Error(String(said.failed));
+  return said;
 }
 
 /** Takes a pid file away that is still this process's. */

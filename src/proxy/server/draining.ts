@@ -7,21 +7,29 @@ import { Hold } from '../engine/core/hold.js';
 export interface DrainTimes {
   /** A client that has asked nothing for so long, and has no state here, is closed: it comes back elsewhere. */
   readonly idleMs: number;
-  /** From then on everybody is closed at a pause between two commands, subscribers among them. */
+  /** From then on subscribers are closed, and everybody else at any pause between two commands. */
   readonly drainMs: number;
   /** From then on everybody is closed; who is blocked gets the answer of a wait that has found nothing. */
   readonly shutdownMs: number;
 }
 
 /** The process was told to end: who has its answers goes at once. */
-export const AT_ONCE: DrainTimes = { idleMs: 0, drainMs: 0, shutdownMs: Number.POSITIVE_INFINITY };
-/** Clients are looked at this often. */
-const SWEEP_MS = 50;
+export const AT_ONCE: DrainTimes = {
+  idleMs: 0,
+  drainMs: Number.POSITIVE_INFINITY,
+  shutdownMs: Number.POSITIVE_INFINITY,
+};
+
+/** How often `urge` is called, and how many clients it looks at. */
+export const URGE_MS = 2;
+const URGED_MAX = 256;
+/** Who has asked nothing for so long since a command that is answered has begun to do something else. */
+const PAUSE_MS = 2;
 
 /** Lets the clients of a worker go that accepts no others. */
 export class Draining {
   private readonly sinceMs: number;
-  private sweptMs = 0;
+  private urged: Client[] = [];
 
   constructor(
     private readonly core: Core,
@@ -34,18 +42,43 @@ export class Draining {
   tick(): boolean {
     const { core, times } = this;
     const { nowMs } = core;
-    if (times.idleMs > 0 && nowMs - this.sweptMs < SWEEP_MS) return core.clients.size === 0;
-    this.sweptMs = nowMs;
     const ageMs = nowMs - this.sinceMs;
     for (const client of [...core.clients]) {
       const paused = client.head === null && client.output.bytes === 0;
-      if (paused && (ageMs >= times.drainMs || this.resting(client))) this.end(client);
-      else if (ageMs >= times.shutdownMs && !unblock(client, 'timeout') && !paused) {
-        client.transport.terminate();
-        core.left(client);
-      }
+      if (paused && (times.idleMs === 0 || this.resting(client))) this.end(client);
+      else if (ageMs >= times.shutdownMs) this.finish(client, paused);
     }
     return core.clients.size === 0;
+  }
+
+  /**
+   * Closes clients that are never idle for long, a little after a reply: then it is likely that they do something else
+   * than ask again at once, and most of their pause is left for the end to reach them. Called every `URGE_MS`, and looks
+   * at some of them each time.
+   */
+  urge(): void {
+    const { core, times } = this;
+    core.beginEvent();
+    if (core.nowMs - this.sinceMs < times.drainMs) return;
+    if (this.urged.length === 0) this.urged = [...core.clients];
+    for (const client of this.urged.splice(-URGED_MAX)) {
+      if (client.closed || client.head !== null || client.output.bytes > 0 || client.carry !== null) continue;
+      if (this.listens(client)) this.end(client);
+      else if (client.mode === null && core.nowMs - client.lastActiveMs >= PAUSE_MS) this.end(client);
+    }
+  }
+
+  private finish(client: Client, paused: boolean): void {
+    if (paused) this.end(client);
+    else if (!unblock(client, 'timeout')) {
+      client.transport.terminate();
+      this.core.left(client);
+    }
+  }
+
+  /** It gets what it has not asked for just now. */
+  private listens(client: Client): boolean {
+    return client.details.monitor || this.core.pubsub.subscribers.of(client) !== undefined;
   }
 
   /** It asks nothing at the moment, is in the middle of nothing, and gets what it needs from any other connection. */
@@ -53,8 +86,7 @@ export class Draining {
     const { core, times } = this;
     if (core.nowMs - client.lastActiveMs < times.idleMs) return false;
     if (client.carry !== null || client.large !== null || client.mode !== null) return false;
-    if ((client.hold & Hold.blocked) !== 0 || client.details.monitor) return false;
-    return core.pubsub.subscribers.of(client) === undefined;
+    return (client.hold & Hold.blocked) === 0 && !this.listens(client);
   }
 
   /** What it was answered is on its way before the end. */

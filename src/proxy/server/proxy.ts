@@ -185,7 +185,6 @@ export class ProxyServer implements AdminState {
       if (takeOver !== null) await this.prepare();
       this.startAdmin();
       await workers.start();
-      for (const line of this.addresses?.lines() ?? []) logger.info(line);
       await this.tls.start();
       await this.passwords.start();
       clusters.start();
@@ -195,6 +194,8 @@ export class ProxyServer implements AdminState {
         writeFileSync(pidFile, `${process.pid}\n`);
         this.openControl(pidFile);
       }
+      // Who reads this may count on all of it.
+      for (const line of this.addresses?.lines() ?? []) logger.info(line);
       manager.ready(`serving clients, ${workers.count} workers`);
       // What the start has left behind is given back once, when the cluster has been read.
       setTimeout(() => Bun.gc(true), COLLECT_AFTER_START_MS).unref();
@@ -238,12 +239,12 @@ export class ProxyServer implements AdminState {
     const path = controlPath(pidFile);
     try {
       this.control = ControlSocket.open(path, {
-        '/state': () => ({ pid: process.pid, workers: this.workers.count, version: this.version }),
-        '/reload': ({ dry_run }) => this.reload(dry_run === true),
-        '/upgrade': ({ program, times }) =>
+        state: () => ({ pid: process.pid, workers: this.workers.count, version: this.version }),
+        reload: ({ dry_run }) => this.reload(dry_run === true),
+        upgrade: ({ program, times }) =>
           startSuccessor(String(program || process.execPath), path, String(times ?? ''), this.yielded.promise),
-        '/yield': ({ pid }) => this.yield(Number(pid)),
-        '/drain': ({ times }) => this.leave(String(times ?? '')),
+        yield: ({ pid }) => this.yield(Number(pid)),
+        drain: ({ times }) => this.leave(String(times ?? '')),
       });
     } catch (error) {
       this.logger.warn(`no control socket: ${(error as Error).message}; reload by SIGHUP, no upgrade`);

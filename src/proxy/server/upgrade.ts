@@ -1,5 +1,5 @@
 import { TAKE_OVER, TAKE_OVER_TIMES, UPGRADE_MS } from '../config/control-path.js';
-import { tellProxy } from './control.js';
+import { askOther } from './control.js';
 import type { DrainTimes } from './draining.js';
 import type { Logger } from './logger.js';
 import { Steering } from './reuse-port.js';
@@ -44,7 +44,7 @@ export class TakeOver {
   static async find(environment: NodeJS.ProcessEnv, logger: Logger): Promise<TakeOver | null> {
     const path = environment[TAKE_OVER];
     if (!path) return null;
-    const state = await tellProxy(path, '/state').catch(() => null);
+    const state = await askOther(path, { ask: 'state' }).catch(() => null);
     if (state === null || state.pid === process.pid) return null;
     return new TakeOver(path, state as unknown as Predecessor, environment[TAKE_OVER_TIMES], logger);
   }
@@ -61,7 +61,7 @@ export class TakeOver {
     if (workers >= this.old.workers) steering.toOne();
     await Bun.sleep(LAST_MS);
     try {
-      await tellProxy(this.path, '/yield', { pid: process.pid });
+      await askOther(this.path, { ask: 'yield', pid: process.pid });
     } finally {
       steering.release();
     }
@@ -69,7 +69,7 @@ export class TakeOver {
 
   /** Has the other one let its clients go and end. Asked before this one takes its control socket. */
   async rest(): Promise<void> {
-    await tellProxy(this.path, '/drain', { times: this.times ?? '' });
+    await askOther(this.path, { ask: 'drain', times: this.times ?? '' });
     this.logger.info(`took over from process ${this.old.pid}, which drains`);
   }
 }

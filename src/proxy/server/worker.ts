@@ -6,7 +6,7 @@ import { HostKeySpace, NoHosts } from '../engine/routing/host-table.js';
 import { ClusterKeySpace } from '../engine/sharding/key-space.js';
 import { BunRuntime } from './bun-runtime.js';
 import { collectWhenIdle } from './collector.js';
-import { Draining } from './draining.js';
+import { Draining, URGE_MS } from './draining.js';
 import { type Listening, listen } from './listeners.js';
 import type { ClusterStart, LaneReport, ToWorker, WorkerStart } from './messages.js';
 import { post } from './post.js';
@@ -90,6 +90,7 @@ self.onmessage = ({ data: message }) => {
     case 'drain':
       stopAccepting();
       draining = new Draining(core, message.times);
+      if (message.times.drainMs < Number.POSITIVE_INFINITY) setInterval(() => draining?.urge(), URGE_MS);
   }
 };
 post({ type: 'loaded' });
