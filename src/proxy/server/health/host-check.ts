@@ -95,6 +95,8 @@ export class HostCheck {
   private connection: Checked | null = null;
   private timer: ReturnType<typeof setTimeout> | null = null;
   private stopped = false;
+  /** The last check did not count, because this thread was busy: the next one does. */
+  private excused = false;
 
   constructor(private readonly options: HostCheckOptions) {
     this.verdict = new Verdict(options.settings);
@@ -127,12 +129,14 @@ export class HostCheck {
       const tookMs = now() - startedMs;
       failure = tookMs + TIMER_MS >= settings.timeout ? 'timeout' : 'network';
       this.drop();
-      if (!this.stopped && tookMs >= settings.timeout + LATE_MS) {
+      if (!this.stopped && !this.excused && tookMs >= settings.timeout + LATE_MS) {
+        this.excused = true;
         this.schedule(0);
         return;
       }
     }
     if (this.stopped) return;
+    this.excused = false;
     this.take(problem, failure);
     // Checks begin an interval after one another, however long they take.
     const { interval, interval_jitter: jitter } = settings;
