@@ -1,11 +1,13 @@
 import * as z from 'zod/mini';
 import { accessSettings } from './access.js';
+import { faults } from './faults.js';
+import { percent } from './fraction.js';
 import { KeyFormatterError, parseKeyFormatter } from './key-formatter.js';
 import { additionalAddresses, formatListenAddress, listenAddress } from './listen-address.js';
 import { readPolicy } from './read-policy.js';
 import { downstreamTls } from './tls.js';
 import { upstreamAuthSettings } from './upstream-auth.js';
-import { distinct, duration, name, oneOf, secret, whole, withDefault } from './values.js';
+import { distinct, duration, name, secret, whole, withDefault } from './values.js';
 
 /** Routes of one listener. */
 const ROUTES_MAX = 1024;
@@ -21,37 +23,6 @@ const MIB = 1024 * KIB;
 
 const bytesMax = (most: number) =>
   z.refine<string>((text) => new TextEncoder().encode(text).length <= most, `at most ${most} bytes`);
-
-/** What a whole is to each of Envoy's denominators. */
-const DENOMINATORS = { HUNDRED: 100, TEN_THOUSAND: 10_000, MILLION: 1_000_000 } as const;
-type Denominator = keyof typeof DENOMINATORS;
-
-const PERCENT = 'a percentage from 0 to 100, or { default_value: { numerator, denominator } }';
-
-/** A number of percent, or Envoy's RuntimeFractionalPercent without runtime; becomes percent. */
-const percent = z.pipe(
-  z.pipe(
-    z.transform((value: unknown) =>
-      typeof value === 'number' ? { default_value: { numerator: value, denominator: 'HUNDRED' } } : value,
-    ),
-    z.strictObject(
-      {
-        default_value: z
-          .strictObject({
-            numerator: withDefault(z.number().check(z.minimum(0)), 0),
-            denominator: withDefault(oneOf(Object.keys(DENOMINATORS) as Denominator[]), 'HUNDRED'),
-          })
-          .check(z.refine(({ numerator, denominator }) => numerator <= DENOMINATORS[denominator], 'more than a whole')),
-        /** Envoy's name of a value that can be changed at run time; here the default value holds. */
-        runtime_key: z.optional(z.string()),
-      },
-      { error: (issue) => (issue.code === 'invalid_type' ? PERCENT : undefined) },
-    ),
-  ),
-  z.transform(
-    ({ default_value: { numerator, denominator } }) => (numerator * 100) / DENOMINATORS[denominator as Denominator],
-  ),
-);
 
 const mirrors = withDefault(
   z
@@ -163,6 +134,7 @@ export const listener = z
       ),
       [],
     ),
+    faults,
     /** Unsent bytes of a subscriber above which it is disconnected. */
     pubsub_output_buffer_limit: bufferLimit(32 * MIB),
     /** Unsent bytes of a client in MONITOR above which it is disconnected. */

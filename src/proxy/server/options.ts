@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { CONFIG_BYTES_MAX, ConfigError, parseConfig } from '../config/load.js';
 import { type ProxyConfig, proxyConfig } from '../config/schema.js';
+import { checkFaults } from './faults.js';
 import { checkUsers } from './users.js';
 
 /** What the command line asks for. */
@@ -68,7 +69,11 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
     for (const flag of ['cluster', 'listen', 'admin', 'workers', 'tls-cert', 'tls-key', 'tls-client-ca']) {
       if (values[flag] !== undefined) throw new UsageError(`--${flag} and --config exclude each other`);
     }
-    return { config: parseConfig(readFile(config), config, checkUsers), source: config, ...common };
+    return {
+      config: parseConfig(readFile(config), config, (read) => [...checkUsers(read), ...checkFaults(read)]),
+      source: config,
+      ...common,
+    };
   }
   if (text('cluster') === undefined) throw new UsageError('--config FILE or --cluster HOST:PORT,... is needed');
   const source = 'command line';

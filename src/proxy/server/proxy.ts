@@ -9,6 +9,7 @@ import { Clusters, type Place } from './clusters.js';
 import { ControlSocket, removePidFile } from './control.js';
 import type { Discovery } from './discovery/discovery.js';
 import { AT_ONCE, type DrainTimes } from './draining.js';
+import { warnOfFaults } from './faults.js';
 import { LearnedCommands } from './learned.js';
 import { Logger } from './logger.js';
 import type { LogLevel } from './messages.js';
@@ -155,6 +156,7 @@ export class ProxyServer implements AdminState {
   private serving(config: ProxyConfig, secrets: Secrets, places: readonly Place[]): Serving {
     const numbers = places.map(({ number }) => number);
     warnOfScripts(config, this.logger);
+    warnOfFaults(config, this.logger);
     return {
       settings: workerSettings(config, secrets, this.addresses?.port ?? config.listeners[0].address.port, numbers),
       limits: workerLimits(config),

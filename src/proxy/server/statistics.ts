@@ -102,6 +102,10 @@ export function collect(
       type: 'counter',
     });
     statistics.push(one('total', total), one('success', Math.max(0, total - error)), one('error', error));
+    // Of commands that had faults; there are four hundred others.
+    const [errorFault, delayFault] = [sum(at + 2), sum(at + 3)];
+    if (errorFault > 0 || delayFault > 0)
+      statistics.push(one('error_fault', errorFault), one('delay_fault', delayFault));
   }
   for (const [index, cluster] of clusters.entries()) {
     statistics.push(...upstream(cluster, clusterStatsOffset(COMMANDS.length, numbers[index]), sum));

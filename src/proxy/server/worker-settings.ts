@@ -6,6 +6,7 @@ import type { Limits } from '../engine/core/limits.js';
 import type { WorkerSettings } from '../engine/core/settings.js';
 import type { BreakerSettings } from '../engine/health/breakers.js';
 import type { ObserveSettings } from '../engine/observe/settings.js';
+import { faultsOf } from './faults.js';
 import type { ClusterStart, ListenerTls } from './messages.js';
 import type { Secrets } from './secrets.js';
 import { usersOf } from './users.js';
@@ -26,6 +27,7 @@ export function workerSettings(
     listenPort: port,
     processId: process.pid,
     observe: observed(config),
+    faults: faultsOf(config),
     routes: routeTable(listener, config.clusters, numbers),
   };
 }

@@ -78,7 +78,7 @@ export function readProxy(of: Fields, variables: Variables): Omit<ListenerText, 
   const prefix = of.text('stat_prefix');
   const clean = prefix?.replace(/[^A-Za-z0-9_-]+/g, '_');
   if (clean !== prefix) of.note('stat_prefix', `became ${clean}: letters, digits, _ and - are possible`);
-  of.lose('faults', 'not carried over: there is no injection of faults here');
+  of.lose('faults', 'not carried over: faults are for rehearsals; docs/faults.md has the settings');
   of.lose('latency_in_micros', 'not carried over: there is only one unit here');
   of.lose('custom_commands', 'not needed: commands of modules are learned from the nodes');
   return { stat_prefix: clean || undefined, ...readRoutes(of), ...readLogin(of, variables) };

@@ -1,5 +1,10 @@
 import { type Allocate, type Bytes, copyBytes } from '../bytes.js';
 
+/** Sizes of the buffers for clients and for nodes, and how many of each are kept. */
+export const CLIENT_BUFFER_BYTES = 64 * 1024;
+export const UPSTREAM_BUFFER_BYTES = 128 * 1024;
+export const POOLED_BUFFERS_MAX = 64;
+
 /**
  * Buffers of one size that go from hand to hand, so that a connection owns one only while it has something to say.
  */

@@ -88,6 +88,13 @@ function numbers(state: AdminState, operator: Operator): Statistic[] {
     server('live', readiness(state, operator) === 'LIVE' ? 1 : 0),
     server('uptime', Math.floor((performance.now() - state.startedMs) / 1000)),
     server('concurrency', workers.count),
+    {
+      name: `redis.${config.listeners[0].stat_prefix}.faults_active`,
+      value: config.listeners[0].faults.filter(({ fault_enabled: percent }) => percent > 0).length,
+      metric: 'envoy_redis_faults_active',
+      labels: { envoy_redis_prefix: config.listeners[0].stat_prefix },
+      type: 'gauge',
+    },
     server('worker_restarts', workers.deaths.total, 'counter'),
     server('memory_physical_size', process.memoryUsage.rss()),
     server('days_until_first_cert_expiring', state.daysUntilFirstCertificateExpires),

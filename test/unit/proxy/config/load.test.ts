@@ -48,6 +48,7 @@ describe('a configuration', () => {
           users: [],
           auth_failure_delay: 250,
           admin_commands: [],
+          faults: [],
           pubsub_output_buffer_limit: 33_554_432,
           monitor_output_buffer_limit: 33_554_432,
         },
