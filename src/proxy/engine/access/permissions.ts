@@ -1,14 +1,12 @@
 import { utf8Encoded } from '../bytes.js';
 import type { Catalog, CommandEntry } from '../commands/catalog.js';
 import { Route } from '../commands/routes.js';
-import { ACL_CATEGORIES, CommandFlag, KeyFlag } from '../commands/spec.js';
+import { ACL_CATEGORIES, CommandFlag } from '../commands/spec.js';
 import type { RequestFrame } from '../resp/request-framer.js';
 import { Glob } from './glob.js';
-import { accessOf, findReferences, keysCanBeTold, patternOfSort, REFERENCES } from './key-references.js';
+import { findReferences, patternOfSort, REFERENCES } from './key-references.js';
 import { type CommandRule, KeyAccess, type SelectorRules } from './rules.js';
-
-/** What becomes of a command; those above `oneKey` say what its one key is used for: `oneKey` + bits of `KeyAccess`. */
-export const Verdict = { never: 0, always: 1, check: 2, container: 3, oneKey: 4 } as const;
+import { type Shapes, shapesOf, Verdict } from './shapes.js';
 
 /** Why a command is refused. The highest of several selectors' counts. */
 export const Denied = { no: 0, command: 1, key: 2, sortBy: 3, sortGet: 4, channel: 5 } as const;
@@ -38,19 +36,15 @@ export class Selector {
   private readonly firstArguments = new Map<number, Set<string>>();
   private readonly keys: readonly KeyPattern[];
   private readonly channels: readonly { readonly pattern: Uint8Array; readonly glob: Glob }[];
-  /** 1: nobody but a server can tell the command's keys. */
-  private readonly untold: Uint8Array;
+  private readonly shapes: Shapes;
   readonly allKeys: boolean;
   readonly allChannels: boolean;
-  /** Commands that nobody knows yet, too. */
-  readonly allCommands: boolean;
 
   constructor(rules: SelectorRules, catalog: Catalog, readOnly: boolean) {
     const { entries } = catalog;
+    this.shapes = shapesOf(catalog);
     this.allowed = new Uint8Array(entries.length);
     for (const rule of rules.commands) this.apply(rule, catalog);
-    this.allCommands =
-      !readOnly && rules.commands.length === 1 && rules.commands[0].kind === 'all' && rules.commands[0].allow;
     for (const { id, name, spec } of entries) {
       if (readOnly && (spec.flags & CommandFlag.write || MAY_WRITE.has(name))) {
         this.allowed[id] = 0;
@@ -60,9 +54,6 @@ export class Selector {
     }
     this.keys = rules.keys.map(({ access, pattern }) => ({ access, glob: new Glob(utf8Encoded(pattern)) }));
     this.allKeys = this.keys.some(({ access, glob }) => access === KeyAccess.both && glob.all);
-    this.untold = this.allKeys
-      ? new Uint8Array(0)
-      : Uint8Array.from(entries, (entry) => (keysCanBeTold(entry) ? 0 : 1));
     this.channels = rules.channels.map((text) => {
       const pattern = utf8Encoded(text);
       return { pattern, glob: new Glob(pattern) };
@@ -80,22 +71,21 @@ export class Selector {
       const own = !(ACL_CATEGORIES as readonly string[]).includes(name);
       for (const entry of catalog.entries) {
         const { acl, ownCategories } = entry.spec;
-        if (own ? ownCategories?.includes(name) : acl & bit) this.set(entry, value, catalog);
+        if (own ? ownCategories?.includes(name) : acl & bit) this.set(entry, value);
       }
     } else {
       const entry = catalog.named(name);
-      if (entry !== null) this.set(entry, value, catalog);
+      if (entry !== null) this.set(entry, value);
       else if (allow) this.allowArgument(name, catalog);
     }
   }
 
   /** A command; of a container all subcommands with it. */
-  private set(entry: CommandEntry, value: number, catalog: Catalog): void {
+  private set(entry: CommandEntry, value: number): void {
     this.allowed[entry.id] = value;
     this.firstArguments.delete(entry.id);
     if (!entry.spec.container) return;
-    const prefix = `${entry.name}|`;
-    for (const each of catalog.entries) if (each.name.startsWith(prefix)) this.allowed[each.id] = value;
+    for (const { id } of this.shapes.subcommands.get(entry.id) ?? []) this.allowed[id] = value;
   }
 
   /** `select|0` */
@@ -113,19 +103,7 @@ export class Selector {
     if (entry.spec.container && !entry.container) return Verdict.container;
     if (this.allowed[entry.id] === 0) return this.firstArguments.has(entry.id) ? Verdict.check : Verdict.never;
     if (CHANNELS[entry.name] !== undefined && !this.allChannels) return Verdict.check;
-    if (this.allKeys) return Verdict.always;
-    const keys = entry.spec.keys.filter(({ flags }) => (flags & KeyFlag.not_key) === 0);
-    if (keys.length === 0) return this.untold[entry.id] === 0 ? Verdict.always : Verdict.check;
-    const [{ flags, begin, find }] = keys;
-    const simple =
-      keys.length === 1 &&
-      begin.type === 'index' &&
-      begin.index === entry.keyAt &&
-      find.type === 'range' &&
-      find.lastkey === 0 &&
-      (flags & (KeyFlag.variable_flags | KeyFlag.incomplete)) === 0 &&
-      !entry.name.startsWith('sort');
-    return simple ? Verdict.oneKey + accessOf(flags) : Verdict.check;
+    return this.allKeys ? Verdict.always : this.shapes.keys[entry.id];
   }
 
   /** One of `Denied`. */
@@ -147,7 +125,7 @@ export class Selector {
   }
 
   private checkKeys(entry: CommandEntry, bytes: Uint8Array, frame: RequestFrame): number {
-    if (this.untold[entry.id] !== 0) return Denied.key;
+    if (this.shapes.untold[entry.id] !== 0) return Denied.key;
     findReferences(entry, bytes, frame);
     for (let i = 0; i < REFERENCES.count; i++) {
       const at = REFERENCES.at[i];

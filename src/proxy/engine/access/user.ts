@@ -6,9 +6,10 @@ import type { Guard } from '../core/guard.js';
 import type { RequestFrame } from '../resp/request-framer.js';
 import { Counter } from '../stats.js';
 import { Cidr, hostOf, readIp } from './addresses.js';
-import { Denied, Selector, Verdict } from './permissions.js';
-import { parseRules, type Rules } from './rules.js';
+import { Denied, Selector } from './permissions.js';
+import { KeyAccess, parseRules, type Rules, type SelectorRules } from './rules.js';
 import type { UserSettings } from './settings.js';
+import { Verdict } from './shapes.js';
 
 /** Bytes of a SHA-256. */
 const HASH_BYTES = 32;
@@ -44,8 +45,15 @@ export class User implements Guard {
 
   /** May do everything: nothing needs to be looked at. */
   get unlimited(): boolean {
-    const [own] = this.compiled();
-    return own.allCommands && own.allKeys && own.allChannels;
+    const [{ commands, keys, channels }] = this.rules.selectors as [SelectorRules];
+    return (
+      !this.settings.readOnly &&
+      commands.length === 1 &&
+      commands[0].kind === 'all' &&
+      commands[0].allow &&
+      keys.some(({ access, pattern }) => access === KeyAccess.both && pattern === '*') &&
+      channels.includes('*')
+    );
   }
 
   /** May run scripts or functions, though not everything: what these do is not limited by the rules. */
