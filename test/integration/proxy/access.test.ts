@@ -175,6 +175,33 @@ describe('a reload', () => {
   });
 });
 
+describe('a password in a file', () => {
+  it('that is written anew holds without a reload, and disconnects nobody', async () => {
+    const { file, dir } = await writeConfig('first\n');
+    const watching = await startProxy({
+      config: listener([{ name: 'app', rules: '+@all ~*', passwords: [{ filename: file }] }]),
+    });
+    try {
+      const client = await login(watching.port, 'app', 'first');
+      await writeFile(file, 'second\n');
+      const next = await RawClient.connect({ port: watching.port });
+      await poll(
+        'the new password is right',
+        10_000,
+        async () => (await message(next, 'AUTH', 'app', 'second')) === 'OK',
+      );
+      expect(await message(next, 'AUTH', 'app', 'first')).toMatch(/^WRONGPASS/);
+      expect(await message(client, 'PING')).toBe('PONG');
+      expect(watching.stderr()).toMatch(/passwords were read again: listeners\[0\]\.users\[app\]\.passwords/);
+      client.close();
+      next.close();
+    } finally {
+      await watching.stop();
+      await rm(dir, { recursive: true });
+    }
+  });
+});
+
 describe('a configuration with a mistake in its users', () => {
   const check = async (...users: string[]) => {
     const text = [
