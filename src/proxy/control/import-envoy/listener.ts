@@ -79,7 +79,7 @@ export function readProxy(of: Fields, variables: Variables): Omit<ListenerText, 
   const clean = prefix?.replace(/[^A-Za-z0-9_-]+/g, '_');
   if (clean !== prefix) of.note('stat_prefix', `became ${clean}: letters, digits, _ and - are possible`);
   of.lose('faults', 'not carried over: faults are for rehearsals; docs/faults.md has the settings');
-  of.lose('latency_in_micros', 'not carried over: there is only one unit here');
+  of.lose('latency_in_micros', 'not carried over: it holds for the whole proxy, as statistics.latency_in_micros');
   of.lose('custom_commands', 'not needed: commands of modules are learned from the nodes');
   return { stat_prefix: clean || undefined, ...readRoutes(of), ...readLogin(of, variables) };
 }
@@ -251,7 +251,10 @@ export function readSettings(of: Fields): SettingsText {
   rate?.rest();
   for (const field of ['max_buffer_size_before_flush', 'buffer_flush_timeout'])
     settings.lose(field, 'not needed: what arrives together is written together, without waiting');
-  settings.lose('enable_command_stats', 'not carried over: commands are counted by listener');
+  settings.lose(
+    'enable_command_stats',
+    'not carried over: it holds for the whole proxy, as statistics.enable_command_stats',
+  );
   settings.lose('dns_cache_config', 'not carried over: the names in redirections are looked up by the system');
   const text: SettingsText = {
     op_timeout: settings.duration('op_timeout', 10, 3_600_000),

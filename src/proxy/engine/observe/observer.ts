@@ -159,7 +159,8 @@ export class Observer {
 
   /** The reply waits for its turn, or for others that it is a part with. */
   kept(request: Request): void {
-    request.upstreamMs = this.core.nowMs - request.sentMs;
+    // An error of the proxy's own may stand for a command that was never sent.
+    if (request.attempts > 0) request.upstreamMs = this.core.nowMs - request.sentMs;
   }
 
   // ---------------------------------------------------------------- sizes
