@@ -29,6 +29,7 @@ export const USAGE = `usage: forge-proxy --config FILE
   --workers N           threads (the number of cores)
   --pid-file FILE       written when the proxy listens, removed when it ends
   --check               check the configuration and exit
+  --health-check H:P    ask a proxy at this admin address: exit code 0 when it serves, else 1
   --version, --help
 environment: REDIS_REQUIREPASS, REDIS_USERNAME (upstream login); PROXY_AUTH_PASSWORD, PROXY_AUTH_USERNAME (clients' login)
 `;
