@@ -1,6 +1,9 @@
-import net from 'node:net';
 import * as z from 'zod/mini';
+import { userLimits } from './limits.js';
 import { duration, exactlyOne, secretSources, withDefault } from './values.js';
+
+/** Loaded when there are addresses to check: it takes 5 MB. */
+const net = () => process.getBuiltinModule('node:net');
 
 /** Users of one listener. */
 const USERS_MAX = 1024;
@@ -25,7 +28,7 @@ const password = z
 const cidr = z.string().check(
   z.refine((text) => {
     const [address, bits, ...more] = text.split('/') as [string, ...string[]];
-    const version = net.isIP(address);
+    const version = net().isIP(address);
     if (version === 0 || more.length > 0 || address.includes('%')) return false;
     return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
   }, 'an address, or a range such as 10.0.0.0/8 or 2001:db8::/32'),
@@ -48,6 +51,8 @@ const user = z.strictObject({
   /** Where the user may come from; anywhere when not given. */
   source_cidrs: withDefault(z.array(cidr).check(z.maxLength(CIDRS_MAX)), []),
   enabled: withDefault(z.boolean(), true),
+  /** In place of `limits.per_user`, one by one. */
+  limits: userLimits,
 });
 
 /** The settings of a listener that say who may do what. */

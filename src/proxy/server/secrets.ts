@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { ConfigError } from '../config/load.js';
 import type { ProxyConfig, SecretSource } from '../config/schema.js';
@@ -52,7 +51,8 @@ export function resolveSecrets(config: ProxyConfig, source: string, environment 
   };
 }
 
-const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+const sha256 = (text: string) =>
+  process.getBuiltinModule('node:crypto').createHash('sha256').update(text).digest('hex');
 
 /** Reads one secret after the other. */
 export function secretReader(source: string, environment = process.env): (from: SecretSource, path: string) => string {
