@@ -40,7 +40,7 @@ export function refusedAtHandshake(lane: Lane, { error, loginRefused }: Handshak
 /** True when a command was answered because its user cannot have the connection that it came to wait for. */
 export function refusedUser(lane: Lane, request: Request): boolean {
   const { core, identity, refusal } = lane;
-  if (identity?.closed) core.replies.fail(request, core.texts.upstreamFailure);
+  if (lane.retired || identity?.closed) core.replies.fail(request, core.texts.upstreamFailure);
   // The node is asked again a little later; until then it says what it has said.
   else if (refusal !== '' && core.nowMs < lane.retryAtMs) core.replies.fail(request, core.text(`-${refusal}\r\n`));
   else return false;
