@@ -26,6 +26,10 @@ const results = {
     { endpoint: 'forge', blocked: 0, cpuUs: 1, perSecond: 400_000, p99Ms: 3 },
     { endpoint: 'forge', blocked: 1_000, cpuUs: 1.04, perSecond: 390_000, p99Ms: 3 },
   ],
+  tls: [
+    { command: 'set', endpoint: 'forge service', cpuUs: 8.5, perSecond: 30_000, p50Ms: 1, p99Ms: 2 },
+    { command: 'set', endpoint: 'haproxy', cpuUs: 10, perSecond: 20_000, p50Ms: 1, p99Ms: 2 },
+  ],
   version: { nodeMs: 50, forgeMs: 150 },
 };
 
@@ -35,6 +39,7 @@ describe('the benchmark’s verdicts', () => {
       true, // 0.85 × nutcracker's processor time
       false, // 1.30 × its p99
       false, // 1.04 × the processor time without blocked clients
+      true, // 0.85 × HAProxy's processor time with TLS
       true,
       false, // 21,000 bytes per client
       false, // one client of 10,000 without an answer
@@ -55,6 +60,7 @@ describe('the benchmark’s verdicts', () => {
     expect(text).toContain('npm run bench\n');
     expect(text).toContain('| p1 set | forge | 8.50 | 0.85 | 3.00 | 50,000 | 0.50 | 1.00 |');
     expect(text).toContain('| p1 set | direct | – | – |');
+    expect(text).toContain('| set | haproxy | 10.00 | 20,000 | 1.00 | 2.00 |');
     expect(text).toContain('| 1,000 | 1.040 | 390,000 | 3.00 |');
     expect(text.match(/\*\*missed\*\*/g)?.length).toBe(4);
     expect(text.endsWith('|\n')).toBe(true);
