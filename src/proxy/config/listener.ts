@@ -3,6 +3,7 @@ import { accessSettings } from './access.js';
 import { faults } from './faults.js';
 import { percent } from './fraction.js';
 import { KeyFormatterError, parseKeyFormatter } from './key-formatter.js';
+import { listenerLimits } from './limits.js';
 import { additionalAddresses, formatListenAddress, listenAddress } from './listen-address.js';
 import { readPolicy } from './read-policy.js';
 import { downstreamTls } from './tls.js';
@@ -135,6 +136,8 @@ export const listener = z
       [],
     ),
     faults,
+    /** How many clients, and how much of each. */
+    limits: listenerLimits,
     /** Unsent bytes of a subscriber above which it is disconnected. */
     pubsub_output_buffer_limit: bufferLimit(32 * MIB),
     /** Unsent bytes of a client in MONITOR above which it is disconnected. */

@@ -1,8 +1,10 @@
 import * as z from 'zod/mini';
 import { type ClusterConfig, cluster, hasReplicas, READ_POLICY_WITHOUT_REPLICAS } from './cluster.js';
+import { overload } from './limits.js';
 import { type ListenerConfig, listener } from './listener.js';
 import { nearest } from './nearest.js';
 import type { ReadPolicy } from './read-policy.js';
+import { accessLog, tracing } from './recording.js';
 import { statistics } from './statistics.js';
 import { address, oneOf, whole, withDefault } from './values.js';
 
@@ -27,7 +29,11 @@ export const proxyConfig = z
     /** Threads that serve clients; by default one for each core. */
     workers: z.optional(whole(1, 256)),
     statistics,
+    access_log: z.optional(accessLog),
+    tracing: z.optional(tracing),
+    overload,
     log_level: withDefault(oneOf(['debug', 'info', 'warn', 'error']), 'info'),
+    log_format: withDefault(oneOf(['text', 'json']), 'text'),
   })
   .check(
     z.superRefine((config, context) => {

@@ -14,10 +14,23 @@ const DOWNSTREAM = [
   'downstream_cx_overflow_close',
   'downstream_cx_slow_close',
   'downstream_cx_monitor_close',
+  'downstream_cx_output_buffer_close',
+  'downstream_cx_overflow',
+  'downstream_cx_address_overflow',
+  'downstream_cx_user_overflow',
+  'downstream_cx_rate_limited',
+  'downstream_cx_overload_reject',
+  'downstream_cx_idle_timeout',
+  'downstream_cx_auth_timeout',
   'downstream_monitor_dropped',
   'downstream_rq_active',
   'downstream_rq_total',
   'downstream_rq_too_large',
+  'downstream_rq_timeout',
+  'downstream_rq_pipeline_full',
+  'downstream_rq_rate_limited',
+  'downstream_rq_bytes_rate_limited',
+  'downstream_rq_overload_reject',
   'downstream_rq_slow',
   'downstream_auth_failure',
   'downstream_cx_tls_on_plain_port',
@@ -117,8 +130,8 @@ export const GAUGES: ReadonlySet<CounterName> = new Set<CounterName>([
   'circuit_breakers_rq_retry_open',
 ]);
 
-/** Per command: `total`, `error`; `success` is what is left. */
-export const COMMAND_STATS = 2;
+/** Per command: `total`, `error`, `error_fault`, `delay_fault`; `success` is what is left. */
+export const COMMAND_STATS = 4;
 
 /** Commands that modules bring and that are learned from the upstream; those above are not counted one by one. */
 export const LEARNED_COMMANDS_MAX = 1024;
@@ -164,7 +177,7 @@ export function commandTimesAt(commands: number, id: number): number {
   return timesStart(commands) + (1 + id) * HISTOGRAM_LENGTH;
 }
 
-/** Index of a command's `total`; its `error` follows. */
+/** Index of a command's `total`; the others follow. */
 export function commandStatAt(id: number): number {
   return COUNTER_NAMES.length + id * COMMAND_STATS;
 }

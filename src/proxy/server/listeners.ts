@@ -1,3 +1,4 @@
+import { NO_PLACE } from '../engine/admission/admission.js';
 import type { Bytes } from '../engine/bytes.js';
 import type { Client } from '../engine/core/client.js';
 import type { Core } from '../engine/core/core.js';
@@ -82,8 +83,19 @@ function open(address: WorkerAddress, socket: Handlers, tls: object | undefined)
   return Bun.listen<Client | undefined>(options as unknown as Bun.TCPSocketListenOptions<Client | undefined>);
 }
 
+/** Where a connection comes from; empty for one that has no address. */
+function hostOf(socket: Socket, { path }: WorkerAddress): string {
+  return path === undefined ? (socket as unknown as { remoteAddress: string }).remoteAddress : '';
+}
+
 /** What every accepted client has; those of a path have no addresses of their own. */
-function accept(core: Core, socket: Socket, { path }: WorkerAddress): Client {
+function accept(core: Core, socket: Socket, address: WorkerAddress, place: number): Client {
+  const client = acceptSocket(core, socket, address);
+  client.place = place;
+  return client;
+}
+
+function acceptSocket(core: Core, socket: Socket, { path }: WorkerAddress): Client {
   if (path !== undefined) return core.accept(socket as unknown as Transport, `${path}:0`, `${path}:0`);
   socket.setNoDelay(true);
   socket.setKeepAlive(true, KEEPALIVE_MS);
@@ -129,9 +141,17 @@ function plainHandlers(core: Core, address: WorkerAddress): Handlers {
   return {
     ...common,
     open(socket: Socket) {
-      socket.data = accept(core, socket, address);
+      core.beginEvent();
+      const place = core.admission.reserve(hostOf(socket, address));
+      if (place >= NO_PLACE) socket.data = accept(core, socket, address, place);
+      else {
+        // Nothing is read, as nobody is there.
+        socket.write(core.admission.refusal(place));
+        socket.end();
+      }
     },
     data(socket: Socket, bytes: Buffer) {
+      if (socket.data === undefined) return;
       if (bytes[0] === TLS_HANDSHAKE_RECORD && isFirst(socket.data as Client)) {
         const client = socket.data as Client;
         core.count(Counter.downstream_cx_tls_on_plain_port);
@@ -154,6 +174,8 @@ function isFirst(client: Client): boolean {
 
 /** Clients that speak TLS: they become clients when their handshake is over. */
 class SecureSide {
+  /** Of connections in their handshakes, where they are counted. */
+  private readonly places = new Map<Socket, number>();
   private readonly log = new SparingLog(say, 'warn');
 
   constructor(
@@ -169,6 +191,13 @@ class SecureSide {
       ...common,
       open: (socket: Socket) => {
         core.beginEvent();
+        const place = core.admission.reserve(hostOf(socket, address));
+        if (place < NO_PLACE) {
+          // There is no way to tell it before its handshake, which would be work.
+          socket.terminate();
+          return;
+        }
+        this.places.set(socket, place);
         if (!acceptor.begin(socket, core.nowMs)) this.refuse(socket, 'connection_error', 'too many handshakes at once');
       },
       /** Asked by the runtime when a client names the server that it wants. */
@@ -182,7 +211,8 @@ class SecureSide {
           return;
         }
         core.count(Counter.downstream_ssl_handshake);
-        const client = accept(core, socket, address);
+        const client = accept(core, socket, address, this.places.get(socket) ?? NO_PLACE);
+        this.places.delete(socket);
         client.details.certificateName = acceptor.certificateName(socket);
         socket.data = client;
       },
@@ -213,6 +243,8 @@ class SecureSide {
   private count(why: Refusal, socket: Socket, reason: string): void {
     const { core, address, log } = this;
     core.count(REFUSED[why]);
+    const place = this.places.get(socket);
+    if (this.places.delete(socket)) core.admission.release(place ?? NO_PLACE);
     const client = address.path ?? `${socket.remoteAddress}:${socket.remotePort}`;
     log.note(core.nowMs, 'a TLS handshake with a client failed', { client, reason: explain(reason) });
   }

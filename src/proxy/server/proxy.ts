@@ -13,6 +13,7 @@ import { warnOfFaults } from './faults.js';
 import { LearnedCommands } from './learned.js';
 import { Logger } from './logger.js';
 import type { LogLevel } from './messages.js';
+import { OverloadManager } from './overload.js';
 import { outcomeOf, type ReloadOutcome, refusal, sayOutcome } from './reload.js';
 import { planReload } from './reload-plan.js';
 import { ServiceManager } from './sd-notify.js';
@@ -64,6 +65,7 @@ export class ProxyServer implements AdminState {
   readonly version = packageJson.version;
   readonly workers: Workers;
   readonly learned: LearnedCommands;
+  readonly overload: OverloadManager;
   /** What is served now: of a setting that needs a restart, the old value. */
   config: ProxyConfig;
   draining = false;
@@ -107,6 +109,7 @@ export class ProxyServer implements AdminState {
       history: () => this.history(),
       onHopeless: (reason) => this.stopping.reject(new Error(reason)),
     });
+    this.overload = new OverloadManager({ ledger: this.workers.ledger, workers: this.workers.count, logger });
     this.clusters.take(config, secrets, places);
     this.tls = new TlsWatch({
       logger,
@@ -189,6 +192,7 @@ export class ProxyServer implements AdminState {
       await workers.start();
       await this.tls.start();
       await this.passwords.start();
+      this.overload.configure(this.config.overload);
       clusters.start();
       await takeOver?.listeners(this.addresses?.ports ?? [], workers.count);
       await takeOver?.rest();
@@ -209,6 +213,7 @@ export class ProxyServer implements AdminState {
       logger.info(clean ? 'drained' : 'some clients did not finish in time; they were closed');
     } finally {
       clusters.stop();
+      this.overload.stop();
       manager.stop();
       this.tls.stop();
       this.passwords.stop();
@@ -319,6 +324,7 @@ export class ProxyServer implements AdminState {
     this.config = config;
     this.secrets = secrets;
     this.logger.level = config.log_level;
+    this.overload.configure(config.overload);
     this.workers.configure(this.serving(config, secrets, places));
     this.clusters.take(config, secrets, places);
   }

@@ -6,8 +6,10 @@ import type { Limits } from '../engine/core/limits.js';
 import type { WorkerSettings } from '../engine/core/settings.js';
 import type { BreakerSettings } from '../engine/health/breakers.js';
 import type { ObserveSettings } from '../engine/observe/settings.js';
+import { admissionSettings, clientLimits } from './admission-settings.js';
 import { faultsOf } from './faults.js';
 import type { ClusterStart, ListenerTls } from './messages.js';
+import { recordedBy } from './recording/settings.js';
 import type { Secrets } from './secrets.js';
 import { usersOf } from './users.js';
 
@@ -22,12 +24,14 @@ export function workerSettings(
   return {
     access: usersOf(config, secrets),
     upstreamAuth: upstreamAuth(config),
+    admission: admissionSettings(config),
     adminCommands: listener.admin_commands,
     version: packageJson.version,
     listenPort: port,
     processId: process.pid,
     observe: observed(config),
     faults: faultsOf(config),
+    trace: recordedBy(config),
     routes: routeTable(listener, config.clusters, numbers),
   };
 }
@@ -62,8 +66,10 @@ function observed({ statistics }: ProxyConfig): ObserveSettings {
 }
 
 /** The bounds that the configuration sets. */
-export function workerLimits({ listeners: [listener] }: ProxyConfig): Partial<Limits> {
+export function workerLimits(config: ProxyConfig): Partial<Limits> {
+  const [listener] = config.listeners;
   return {
+    ...clientLimits(config),
     pubsubOutputBytesMax: listener.pubsub_output_buffer_limit,
     monitorOutputBytesMax: listener.monitor_output_buffer_limit,
   };

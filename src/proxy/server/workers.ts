@@ -1,3 +1,4 @@
+import { Ledger, ledgerBytes } from '../engine/admission/ledger.js';
 import { DEPARTED } from '../engine/core/departed.js';
 import { DEFAULT_WORKER_LIMITS, type Limits } from '../engine/core/limits.js';
 import type { HostFailures } from '../engine/core/runtime.js';
@@ -62,6 +63,9 @@ export class Workers {
   /** The workers' statistics, each in memory that it shares. */
   readonly stats: readonly SharedArrayBuffer[];
   readonly deaths = new Deaths();
+  /** What the workers count together. */
+  readonly ledger: Ledger;
+  private readonly ledgerMemory: SharedArrayBuffer;
   private serving: Serving;
   /** By their numbers; one that has died and is not replaced yet is missing. */
   private readonly workers: (Worker | undefined)[] = [];
@@ -75,6 +79,8 @@ export class Workers {
 
   constructor(private readonly options: WorkersOptions) {
     this.serving = options.serving;
+    this.ledgerMemory = new SharedArrayBuffer(ledgerBytes(options.count));
+    this.ledger = new Ledger(this.ledgerMemory, options.count);
     this.stats = Array.from({ length: options.count }, () => new SharedArrayBuffer(options.statsBytes));
   }
 
@@ -104,7 +110,12 @@ export class Workers {
   private servingOf(index: number) {
     const { settings, limits, clusters, tls, logLevel } = this.serving;
     return {
-      settings: { ...settings, worker: index, workers: this.options.count },
+      settings: {
+        ...settings,
+        worker: index,
+        workers: this.options.count,
+        shared: { memory: this.ledgerMemory, nowMs: performance.now() },
+      },
       limits: { ...DEFAULT_WORKER_LIMITS, ...limits },
       clusters,
       tls,
@@ -168,6 +179,7 @@ export class Workers {
     const { logger } = this.options;
     this.workers[index] = undefined;
     resetGauges(this.stats[index] as SharedArrayBuffer, this.serving.clusters);
+    this.ledger.clear(index);
     const reason = lastLine(said);
     this.broadcast({ type: 'asked', kind: DEPARTED, payload: index });
     this.drainedBy(index);

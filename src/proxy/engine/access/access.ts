@@ -56,19 +56,28 @@ export class Access implements Authenticator {
     client.authenticated = open;
     client.user = 'default';
     client.account = open ? user : null;
+    this.core.admission.welcomed(client);
     this.core.guards.renew(client);
   }
 
   /**
-   * A client has logged in.
+   * A client has logged in, unless its user has as many connections as it may: then it is told so, and closed.
    * @param name for CLIENT LIST and the like
    * @param account null when somebody else decides what it may do
+   * @param done called within the call, with '' or the error to answer with
    */
-  admit(client: Client, name: string, account: User | null): void {
+  admit(client: Client, name: string, account: User | null, done: (error: string) => void): void {
+    const error = this.core.admission.enter(client, name);
+    if (error !== '') {
+      done(error);
+      client.reply(this.core.texts.empty, true);
+      return;
+    }
     client.authenticated = true;
     client.user = name;
     client.account = account;
     this.core.guards.renew(client);
+    done('');
   }
 
   login(client: Client, username: string | null, password: Bytes, done: (error: string) => void): void {
@@ -85,8 +94,7 @@ export class Access implements Authenticator {
       done(WRONG_PASSWORD);
       return;
     }
-    this.admit(client, name, user);
-    done('');
+    this.admit(client, name, user, done);
   }
 
   /**

@@ -45,9 +45,10 @@ export class UpstreamAuthenticator implements Authenticator {
         done(TOO_MANY);
         return;
       }
-      core.identities.assign(client, identity);
-      core.access.admit(client, name, null);
-      done('');
+      core.access.admit(client, name, null, (error) => {
+        if (error === '') core.identities.assign(client, identity);
+        done(error);
+      });
     });
   }
 }

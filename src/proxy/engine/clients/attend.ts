@@ -6,7 +6,7 @@ import { Hold } from '../core/hold.js';
 import type { RequestFrame } from '../resp/request-framer.js';
 import { Attention } from './attention.js';
 
-/** Serves a command while clients are paused or monitored, or slots are half moved. */
+/** Serves a command while clients are paused or monitored, slots are half moved, or some commands are to fail. */
 export function attend(
   client: Client,
   entry: CommandEntry,
@@ -16,10 +16,14 @@ export function attend(
   serve: Handler,
 ): boolean {
   const { core } = client;
+  if (core.attention & Attention.overload && core.admission.shedding.refuses(client, entry, frame)) return true;
   if (core.attention & Attention.pause && core.pause.holds(client, entry)) return false;
   // Afterwards, because one that has to wait comes here again.
   const alone = core.attention & Attention.halfMoved && core.halfMoved.concerns(client, entry, bytes, frame);
-  const served = serve(client, entry, bytes, start, frame);
+  const served =
+    core.attention & Attention.faults
+      ? core.faults.serve(client, entry, bytes, start, frame, serve)
+      : serve(client, entry, bytes, start, frame);
   if (alone && served && client.head !== null) client.setHold(Hold.order);
   if (served && core.attention & Attention.monitor) core.monitors.feed(client, entry, bytes, frame);
   return served;

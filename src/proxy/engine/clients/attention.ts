@@ -6,4 +6,8 @@ export const Attention = {
   pause: 2,
   /** Slots are half moved (health/half-moved.ts). */
   halfMoved: 4,
+  /** There is too much already (admission/shedding.ts). */
+  overload: 8,
+  /** Some are to fail or to wait (faults/faults.ts). */
+  faults: 16,
 } as const;

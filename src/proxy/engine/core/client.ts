@@ -1,5 +1,7 @@
 import type { Identity } from '../access/identity.js';
 import type { User } from '../access/user.js';
+import type { Meter } from '../admission/meter.js';
+import type { Watch } from '../admission/watch.js';
 import type { Bytes } from '../bytes.js';
 import { ClientDetails, Muted, silenced } from '../clients/details.js';
 import type { CommandEntry } from '../commands/catalog.js';
@@ -8,7 +10,7 @@ import { Counter } from '../stats.js';
 import type { Core } from './core.js';
 import { dispatch } from './dispatch.js';
 import type { Guard } from './guard.js';
-import { Hold, isRead, WATCHED } from './hold.js';
+import { Hold, isRead, setPending, WATCHED } from './hold.js';
 import { detach, join, LARGE_REQUEST_BYTES, type LargeRequest, requestLimits } from './input.js';
 import { laneId, protoOf, withProto } from './lane-id.js';
 import { beginLarge, dropLarge, readLarge } from './large.js';
@@ -57,6 +59,11 @@ export class Client {
   outputBytesMax: number;
   /** When it last took bytes, while bytes wait for it. */
   progressMs = 0;
+  place: number | undefined = undefined; // Where it is counted (admission.ts).
+  /** What counts what its user does; null when nothing of that is limited. */
+  meter: Meter | null = null;
+  watch: Watch | null = null; // What it must do in time.
+  begunMs = 0; // When it began the command that it is sending.
   /** What looks at each of its commands before it is served; null when it may do everything. */
   guard: Guard | null = null;
   /** Null nearly always. */
@@ -116,7 +123,10 @@ export class Client {
       this.carry = null;
       const joined = join(this.core.runtime.allocate, carry, bytes, 0, bytes.length);
       this.read(joined, 0, joined.length);
-    } else this.read(bytes, 0, bytes.length);
+    } else {
+      this.begunMs = this.core.nowMs;
+      this.read(bytes, 0, bytes.length);
+    }
   }
 
   private read(bytes: Bytes, at: number, end: number): void {
@@ -124,6 +134,7 @@ export class Client {
       this.keep(bytes, at, end);
       return;
     }
+    const from = at;
     if (this.large !== null) at = readLarge(this, this.large, bytes, at, end);
     while (at < end && !this.closing && this.large === null) {
       if (this.hold !== 0 || !this.inOrder()) {
@@ -133,6 +144,7 @@ export class Client {
       const verdict = frameRequest(bytes, at, end, frame, requestLimits(this.authenticated));
       if (verdict === FRAME_COMPLETE) {
         if (!dispatch(this, bytes, at, frame)) {
+          this.guard?.waits?.(this);
           this.setHold(Hold.order);
           this.keep(bytes, at, end);
           break;
@@ -140,6 +152,7 @@ export class Client {
         at = frame.end;
       } else if (verdict === FRAME_EMPTY) at = frame.end;
       else if (verdict === FRAME_INCOMPLETE) {
+        this.core.admission.unfinished(this, at !== from);
         if (Math.max(frame.bytesAtLeast, end - at) < LARGE_REQUEST_BYTES) this.keep(bytes, at, end);
         else at = beginLarge(this, bytes, at, end, frame.bytesAtLeast);
         if (this.large === null) break;
@@ -147,7 +160,7 @@ export class Client {
         this.refuse(frame.error);
         break;
       }
-      if (this.pending >= this.core.limits.clientPendingMax) this.setHold(Hold.pending);
+      if (this.pending >= this.core.limits.clientPendingMax) setPending(this);
       if (this.output.bytes >= this.core.limits.clientOutputBytesHigh) this.setHold(Hold.output);
     }
   }
@@ -226,6 +239,7 @@ export class Client {
     const carry = this.carry;
     if (carry !== null && !this.closing && this.hold === 0) {
       this.carry = null;
+      this.begunMs = this.core.nowMs;
       this.read(carry, 0, carry.length);
     }
     if (this.paused && !this.closed && isRead(this.hold, this.carry, this.core.limits)) {
@@ -243,7 +257,7 @@ export class Client {
     if (this.muted !== Muted.none) request.silent = silenced(this);
     if (this.tail === null) {
       this.head = request;
-      if (!this.busy) this.core.noteBusy(this);
+      if (!this.busy) this.core.busy.note(this);
     } else this.tail.next = request;
     this.tail = request;
     this.pending++;
@@ -333,7 +347,10 @@ export class Client {
         return;
       }
       this.core.add(Counter.downstream_cx_tx_bytes_total, taken);
-      if (taken > 0) this.progressMs = this.core.nowMs;
+      if (taken > 0) {
+        this.progressMs = this.core.nowMs;
+        if (this.meter !== null) this.meter.sent(taken);
+      }
     }
     if (output.bytes === 0) {
       // While it is not paused, what is left of its input is a command that it will never finish.
@@ -365,11 +382,11 @@ export class Client {
       request.client = null;
       // What is on its way is released by whoever holds it, when its reply comes.
       if (request.held !== 0) this.core.replies.unhold(request);
+      if (request.span !== null) this.core.recorder.abandoned(request);
       if (request.state === RequestState.done) releaseRequest(request);
       request = next;
     }
-    this.head = null;
-    this.tail = null;
+    this.head = this.tail = null;
     this.pending = 0;
     for (const giveBack of this.belongings) giveBack();
     this.belongings.clear();

@@ -1,6 +1,7 @@
 import { Access } from '../access/access.js';
 import { Identities } from '../access/identities.js';
 import { UpstreamAuthenticator } from '../access/upstream-authenticator.js';
+import { Admission } from '../admission/admission.js';
 import { type Bytes, utf8Bytes } from '../bytes.js';
 import { Attention } from '../clients/attention.js';
 import { Monitors } from '../clients/monitors.js';
@@ -9,6 +10,7 @@ import { Registry } from '../clients/registry.js';
 import { Catalog, type CommandEntry } from '../commands/catalog.js';
 import { OWN_COMMANDS } from '../commands/own.js';
 import { COMMANDS } from '../commands/table.generated.js';
+import { Faults } from '../faults/faults.js';
 import { HalfMoved } from '../health/half-moved.js';
 import { Observer } from '../observe/observer.js';
 import { Sampler } from '../observe/sampler.js';
@@ -17,6 +19,8 @@ import { bulk } from '../resp/encode.js';
 import type { Routing } from '../routing/routing.js';
 import { Scripting } from '../scripting/scripting.js';
 import { Counter, commandStatAt, LEARNED_COMMANDS_MAX } from '../stats.js';
+import { Recorder } from '../trace/recorder.js';
+import { Busy } from './busy.js';
 import { Client } from './client.js';
 import { tickRetiring, upstreams } from './configure.js';
 import { Deadlines } from './deadlines.js';
@@ -26,7 +30,8 @@ import { Guards } from './guards.js';
 import { Hold } from './hold.js';
 import type { Lane } from './lane.js';
 import { FAREWELL_MS, FLUSHES_PER_TURN, type Limits } from './limits.js';
-import { BufferPool } from './output.js';
+import { LogLimiter } from './log-limiter.js';
+import { BufferPool, CLIENT_BUFFER_BYTES, POOLED_BUFFERS_MAX, UPSTREAM_BUFFER_BYTES } from './output.js';
 import { Relay } from './relay.js';
 import { Replies } from './replies.js';
 import type { Request } from './request.js';
@@ -37,10 +42,6 @@ import type { WorkerSettings } from './settings.js';
 import { SlowClients } from './slow-clients.js';
 import { Texts } from './texts.js';
 
-const CLIENT_BUFFER_BYTES = 64 * 1024;
-const UPSTREAM_BUFFER_BYTES = 128 * 1024;
-const POOLED_BUFFERS_MAX = 64;
-const GAUGE_INTERVAL_MS = 100;
 /** Clients that have been flushed are taken out of the list at this number. */
 const FLUSHED_KEPT_MAX = 4096;
 
@@ -73,8 +74,11 @@ export class Core {
   readonly sampler = new Sampler(() => this.random());
   /** What takes how long, and what stands out. */
   readonly observer: Observer;
+  /** Sampled commands, for the access log and for tracing. */
+  readonly recorder: Recorder;
   readonly pause = new Pause(this);
   readonly monitors: Monitors;
+  readonly faults: Faults;
   readonly replies = new Replies(this);
   readonly retries = new Retries(this);
   readonly slowClients = new SlowClients(this);
@@ -84,14 +88,17 @@ export class Core {
   readonly guards = new Guards();
   /** Who may log in, and do what. */
   readonly access: Access;
+  /** Who may come in, and how much each user may do. */
+  readonly admission: Admission;
+  /** Logs what clients cause, sparingly. */
+  readonly logs = new LogLimiter(this);
   /** Subscriptions of this worker's clients. */
   readonly pubsub: Hub;
   readonly clients = new Set<Client>();
   /** Those of them that have commands on their way, or had some just now; not for long those that block. */
-  private readonly busy: Client[] = [];
+  readonly busy: Busy;
   /** How many of them block: each has one command on its way. */
   blocked = 0;
-  private gaugedMs = 0;
   /** Those of them that have closed their side. */
   readonly finished = new Set<Client>();
   /** Scripts and functions that clients loaded. */
@@ -137,11 +144,15 @@ export class Core {
     this.upstreamBuffers = new BufferPool(runtime.allocate, UPSTREAM_BUFFER_BYTES, POOLED_BUFFERS_MAX);
     this.startedMs = this.nowMs = runtime.now();
     this.deadlines = new Deadlines(this.nowMs);
+    this.busy = new Busy(stats);
     this.access = new Access(this);
     this.access.authenticator = new UpstreamAuthenticator(this, this.access);
+    this.admission = new Admission(this);
     this.scripting = new Scripting(this);
     this.observer = new Observer(this);
+    this.recorder = new Recorder(this);
     this.monitors = new Monitors(this);
+    this.faults = new Faults(this);
     new Registry(this);
     const { routers, numbered, router, routing } = upstreams(this, { settings, limits, clusters }, null);
     this.routers = routers;
@@ -233,35 +244,13 @@ export class Core {
     if (this.attention & Attention.halfMoved) this.halfMoved.tick();
     this.slowClients.tick();
     this.observer.tick();
+    this.recorder.tick();
     this.pause.tick();
     this.pubsub.tick();
     this.identities.tick();
     this.deadlines.tick(this.nowMs);
     if (this.finished.size > 0) this.dismiss();
-    this.gauge();
-  }
-
-  noteBusy(client: Client): void {
-    client.busy = true;
-    this.busy.push(client);
-  }
-
-  /** Sets the gauge that would cost too much to keep with every command. */
-  private gauge(): void {
-    if (this.nowMs - this.gaugedMs < GAUGE_INTERVAL_MS) return;
-    this.gaugedMs = this.nowMs;
-    const { busy } = this;
-    let pending = this.blocked;
-    let kept = 0;
-    for (const client of busy) {
-      if (client.pending === 0 || client.hold & Hold.blocked) client.busy = false;
-      else {
-        pending += client.pending;
-        busy[kept++] = client;
-      }
-    }
-    busy.length = kept;
-    this.stats[Counter.downstream_rq_active] = pending;
+    this.busy.tick(this.nowMs, this.blocked);
   }
 
   /** Lets those go who had closed their side before they came to wait: what was there for them has had time to come. */
@@ -291,12 +280,13 @@ export class Core {
     this.finished.delete(client);
     this.add(Counter.downstream_cx_active, -1);
     this.slowClients.forget(client);
+    this.admission.left(client);
     client.disconnected();
   }
 
   /** Closes a client's connection for a reason of the proxy's own. */
-  disconnect(client: Client, reason: string): void {
-    this.runtime.log('warn', `client disconnected: ${reason}`, { client: client.address, id: client.id });
+  disconnect(client: Client, reason: string, level: 'info' | 'warn' = 'warn'): void {
+    this.logs.note(level, `client disconnected: ${reason}`, { client: client.address, id: client.id });
     client.transport.terminate();
     this.left(client);
   }

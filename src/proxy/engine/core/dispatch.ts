@@ -14,6 +14,12 @@ import { sendKeyed } from './send.js';
 
 const inlineFrame = new RequestFrame();
 
+/** What is recorded of commands that are not served: no more of a client's own words than is needed. */
+const UNKNOWN = 'unknown';
+const UNKNOWN_COMMAND = 'ERR unknown command';
+const UNKNOWN_SUBCOMMAND = 'ERR unknown subcommand';
+const ARITY = 'ERR wrong number of arguments';
+
 /**
  * Serves the command in `bytes[start, frame.end)`: answers it here, or sends it on. False when it has to wait until
  * the client's earlier commands are answered; nothing has happened then.
@@ -24,13 +30,16 @@ export function dispatch(client: Client, bytes: Bytes, start: number, frame: Req
   const entry = core.catalog.find(bytes, frame.starts[0], frame.ends[0]);
   if (!client.authenticated && !mayRunBeforeLogin(entry)) {
     core.countRequest(null);
+    core.sampler.refused(client, entry?.name ?? UNKNOWN, frame, core.texts.noAuth);
     client.reply(core.texts.noAuth);
     return true;
   }
   if (entry === null) {
     core.countRequest(null);
     client.mode?.refused?.(client);
-    replyError(client, unknownCommand(bytes, frame));
+    const error = unknownCommand(bytes, frame);
+    core.sampler.refused(client, UNKNOWN, frame, UNKNOWN_COMMAND);
+    replyError(client, error);
     return true;
   }
   if (!entry.container) return run(client, entry, bytes, start, frame);
@@ -40,6 +49,7 @@ export function dispatch(client: Client, bytes: Bytes, start: number, frame: Req
   core.countRequest(null);
   client.mode?.refused?.(client);
   const word = printable(bytes, frame.starts[1], frame.ends[1]);
+  core.sampler.refused(client, entry.name, frame, UNKNOWN_SUBCOMMAND);
   replyError(client, `ERR unknown subcommand '${word}'. Try ${entry.name.toUpperCase()} HELP.`);
   return true;
 }
@@ -51,6 +61,7 @@ function mayRunBeforeLogin(entry: CommandEntry | null): boolean {
 function run(client: Client, entry: CommandEntry, bytes: Bytes, start: number, frame: RequestFrame): boolean {
   if (!entry.accepts(frame.count)) {
     client.mode?.refused?.(client, entry);
+    client.core.sampler.refused(client, entry.name, frame, ARITY);
     refuseArity(client, entry);
     return true;
   }
@@ -60,6 +71,7 @@ function run(client: Client, entry: CommandEntry, bytes: Bytes, start: number, f
       client.core.countRequest(entry);
       client.core.countError(entry);
       client.mode?.refused?.(client, entry);
+      client.core.sampler.refused(client, entry.name, frame, refusal);
       client.reply(refusal);
       return true;
     }
@@ -100,7 +112,7 @@ function dispatchInline(client: Client, bytes: Bytes, frame: RequestFrame): bool
   if (name === 'host:' || name === 'post') {
     // HTTP that was led here by a browser or a proxy: Redis closes such connections without a word.
     core.count(Counter.downstream_cx_protocol_error);
-    core.runtime.log('warn', 'an HTTP request came to the Redis port; the connection was closed', {
+    core.logs.note('warn', 'an HTTP request came to the Redis port; the connection was closed', {
       client: client.address,
     });
     client.reply(core.texts.empty, true);

@@ -13,4 +13,6 @@ export interface Guard {
    * earlier ones.
    */
   refusal(client: Client, entry: CommandEntry, bytes: Bytes, frame: RequestFrame): Bytes | null;
+  /** The command that it let pass has to wait for earlier ones; nothing has happened, and it comes again. */
+  waits?(client: Client): void;
 }

@@ -41,4 +41,9 @@ class Both implements Guard {
   refusal(client: Client, entry: CommandEntry, bytes: Bytes, frame: RequestFrame): Bytes | null {
     return this.first.refusal(client, entry, bytes, frame) ?? this.second.refusal(client, entry, bytes, frame);
   }
+
+  waits(client: Client): void {
+    this.first.waits?.(client);
+    this.second.waits?.(client);
+  }
 }

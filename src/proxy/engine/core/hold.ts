@@ -1,3 +1,5 @@
+import { Counter } from '../stats.js';
+import type { Client } from './client.js';
 import type { Limits } from './limits.js';
 
 /** Why a client's commands are not read at the moment. A bit set. */
@@ -23,6 +25,12 @@ export const Hold = {
 
 /** With one of these the socket is read all the same. */
 export const WATCHED = Hold.blocked | Hold.pause;
+
+/** It has as many commands on their way as may be (`max_pipeline_depth`). */
+export function setPending(client: Client): void {
+  client.core.count(Counter.downstream_rq_pipeline_full);
+  client.setHold(Hold.pending);
+}
 
 /** True when a client's socket is to be read: for its commands, or only so that its leaving is noticed. */
 export function isRead(hold: number, kept: { readonly length: number } | null, limits: Limits): boolean {

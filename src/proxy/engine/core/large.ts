@@ -8,6 +8,12 @@ import { LargeRequest, requestLimits } from './input.js';
 
 /** A client begins a command that is too large to be cut from received chunks. Returns where the next one begins. */
 export function beginLarge(client: Client, bytes: Bytes, at: number, end: number, bytesAtLeast: number): number {
+  if (bytesAtLeast > client.core.limits.clientRequestBytesMax) return refuseLarge(client, end);
+  if (client.core.admission.shedding.active) {
+    client.core.count(Counter.downstream_rq_overload_reject);
+    client.refuse('proxy is overloaded, try again');
+    return end;
+  }
   const large = new LargeRequest(client.core.runtime.allocate, bytesAtLeast);
   large.frame.bytesAtLeast = bytesAtLeast;
   client.large = large;
@@ -27,6 +33,10 @@ export function readLarge(client: Client, large: LargeRequest, bytes: Bytes, at:
       return end;
     }
     const verdict = resumeRequest(large.buffer, 0, large.length, large.frame, requestLimits(client.authenticated));
+    if (Math.max(large.frame.bytesAtLeast, large.frame.end) > core.limits.clientRequestBytesMax) {
+      dropLarge(client, large);
+      return refuseLarge(client, end);
+    }
     if (verdict === FRAME_INCOMPLETE) continue;
     const surplus = large.length - large.frame.end;
     dropLarge(client, large);
@@ -34,7 +44,7 @@ export function readLarge(client: Client, large: LargeRequest, bytes: Bytes, at:
       client.refuse(large.frame.error);
       return end;
     }
-    if (!client.inOrder() || !dispatch(client, large.buffer, 0, large.frame)) {
+    if (!client.inOrder() || !dispatchOnce(client, large)) {
       client.setHold(Hold.order);
       client.keep(large.buffer, 0, large.frame.end);
       client.keep(bytes, at - surplus, end);
@@ -43,6 +53,19 @@ export function readLarge(client: Client, large: LargeRequest, bytes: Bytes, at:
     return at - surplus;
   }
   return at;
+}
+
+function dispatchOnce(client: Client, { buffer, frame }: LargeRequest): boolean {
+  if (dispatch(client, buffer, 0, frame)) return true;
+  client.guard?.waits?.(client);
+  return false;
+}
+
+/** It is larger than `max_request_bytes`; nothing more of it is read. */
+function refuseLarge(client: Client, end: number): number {
+  client.core.count(Counter.downstream_rq_too_large);
+  client.refuse('Protocol error: too big request');
+  return end;
 }
 
 /** Forgets it, and gives back what it has reserved. */

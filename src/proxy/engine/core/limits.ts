@@ -2,6 +2,19 @@
 export interface Limits {
   /** Commands of one client that may be on their way at once; above it the client is not read. */
   readonly clientPendingMax: number;
+  /** Bytes of one command (`max_request_bytes`). */
+  readonly clientRequestBytesMax: number;
+  /** How long a client may say nothing (`idle_timeout`), and how long it may take to log in and to finish a command. */
+  readonly clientIdleMs: number;
+  readonly clientLoginMs: number;
+  readonly clientRequestMs: number;
+  /** Unsent reply bytes of one client above which it is disconnected at once, and for how long it may have how many. */
+  readonly clientOutputHardBytes: number;
+  readonly clientOutputSoftBytes: number;
+  readonly clientOutputSoftMs: number;
+  /** The same for one with subscriptions, beside `pubsubOutputBytesMax`. */
+  readonly pubsubOutputSoftBytes: number;
+  readonly pubsubOutputSoftMs: number;
   /** Unsent bytes of a client in MONITOR, and what waits for the other workers' monitors (`monitor_output_buffer_limit`). */
   readonly monitorOutputBytesMax: number;
   /** Scripts that a worker remembers of SCRIPT LOAD, and as many of EVAL; the least recently used are forgotten. */
@@ -92,6 +105,15 @@ export interface Limits {
 
 export const DEFAULT_WORKER_LIMITS: Limits = {
   clientPendingMax: 16384,
+  clientRequestBytesMax: Number.POSITIVE_INFINITY,
+  clientIdleMs: Number.POSITIVE_INFINITY,
+  clientLoginMs: 10_000,
+  clientRequestMs: 60_000,
+  clientOutputHardBytes: Number.POSITIVE_INFINITY,
+  clientOutputSoftBytes: Number.POSITIVE_INFINITY,
+  clientOutputSoftMs: 0,
+  pubsubOutputSoftBytes: Number.POSITIVE_INFINITY,
+  pubsubOutputSoftMs: 0,
   monitorOutputBytesMax: 32 * 1024 * 1024,
   scriptsMax: 4096,
   scriptBytesMax: 16 * 1024 * 1024,

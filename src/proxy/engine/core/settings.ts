@@ -1,13 +1,20 @@
 import type { AccessSettings } from '../access/settings.js';
 import type { UpstreamAuthSettings } from '../access/settings-upstream.js';
+import type { AdmissionSettings, SharedAdmission } from '../admission/settings.js';
+import type { FaultSettings } from '../faults/settings.js';
 import type { BreakerSettings } from '../health/breakers.js';
 import type { ObserveSettings } from '../observe/settings.js';
 import type { ReadPolicy, RouteTable } from '../routing/table.js';
+import type { TraceSettings } from '../trace/settings.js';
 
 /** What a worker is told about its listener. Secrets are in memory only. */
 export interface WorkerSettings {
   /** Users; everybody may do everything when not given. */
   readonly access?: AccessSettings;
+  /** How many clients, and how much of each user; everything when not given. */
+  readonly admission?: AdmissionSettings;
+  /** What workers count together; a worker that is alone needs none. */
+  readonly shared?: SharedAdmission;
   /** Commands that are refused otherwise and allowed here: `debug`, `cluster|failover`. */
   readonly adminCommands: readonly string[];
   /** The proxy's own version, for INFO and HELLO. */
@@ -21,6 +28,10 @@ export interface WorkerSettings {
   readonly routes?: RouteTable;
   /** Redis checks clients' logins, and their commands run with their own users' rights. */
   readonly upstreamAuth?: UpstreamAuthSettings | null;
+  /** None when not given. */
+  readonly faults?: readonly FaultSettings[];
+  /** Nothing is recorded when not given. */
+  readonly trace?: TraceSettings;
   /** Only the times when not given. */
   readonly observe?: ObserveSettings;
 }

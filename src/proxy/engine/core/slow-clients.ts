@@ -19,6 +19,8 @@ export class SlowClients {
   /** Room given to clients above what each has by right, bytes. */
   private extraBytes = 0;
   private readonly holdings = new Map<Client, Holding>();
+  /** Since when clients have more unsent than they may have for long. */
+  private readonly softSinceMs = new Map<Client, number>();
 
   constructor(private readonly core: Core) {}
 
@@ -34,6 +36,7 @@ export class SlowClients {
       this.forget(client);
       return;
     }
+    if (this.closeAboveLimits(client)) return;
     const { clientStallMs, clientHoldMs, clientHoldMaxMs, clientUnreadMs } = this.core.limits;
     const stuckMs = this.core.nowMs - client.progressMs;
     const heldMs = this.heldMs(client);
@@ -48,6 +51,28 @@ export class SlowClients {
       this.core.count(Counter.downstream_cx_slow_close);
       this.core.disconnect(client, 'it does not read its replies');
     }
+  }
+
+  /** Disconnects one that has more unsent than it may have, or too much for too long: `max_output_buffer`. */
+  private closeAboveLimits(client: Client): boolean {
+    const { limits, nowMs, pubsub } = this.core;
+    const subscriber = pubsub.subscribers.of(client);
+    const { bytes } = client.output;
+    const softBytes = subscriber === undefined ? limits.clientOutputSoftBytes : limits.pubsubOutputSoftBytes;
+    const softMs = subscriber === undefined ? limits.clientOutputSoftMs : limits.pubsubOutputSoftMs;
+    let reason = '';
+    if (subscriber === undefined && bytes > limits.clientOutputHardBytes)
+      reason = 'more replies wait for it than max_output_buffer.hard_bytes';
+    if (bytes <= softBytes) this.softSinceMs.delete(client);
+    else if (!this.softSinceMs.has(client)) this.softSinceMs.set(client, nowMs);
+    else if (nowMs - (this.softSinceMs.get(client) as number) >= softMs)
+      reason = 'more bytes have waited for it than soft_bytes, for longer than soft_seconds';
+    if (reason === '') return false;
+    this.core.count(
+      subscriber === undefined ? Counter.downstream_cx_output_buffer_close : Counter.downstream_pubsub_slow_close,
+    );
+    this.core.disconnect(client, reason);
+    return true;
   }
 
   private heldMs(client: Client): number {
@@ -114,6 +139,7 @@ export class SlowClients {
   /** The client has taken everything, or is gone. */
   forget(client: Client): void {
     this.watched.delete(client);
+    this.softSinceMs.delete(client);
     this.releaseUpstreams(client);
     this.extraBytes -= client.outputBytesMax - this.core.limits.clientOutputBytesMax;
     client.outputBytesMax = this.core.limits.clientOutputBytesMax;

@@ -3,6 +3,7 @@ import { Histogram } from '../../engine/observe/histogram.js';
 import type { Discovery } from '../discovery/discovery.js';
 import type { LearnedCommands } from '../learned.js';
 import type { LogLevel } from '../messages.js';
+import type { OverloadManager } from '../overload.js';
 import type { ReloadOutcome } from '../reload.js';
 import type { Statistic, TimeStatistic } from '../statistics.js';
 import type { Workers } from '../workers.js';
@@ -15,6 +16,7 @@ export interface AdminState {
   /** What the workers know each cluster by. */
   readonly numbers: readonly number[];
   readonly workers: Workers;
+  readonly overload: OverloadManager;
   readonly learned: LearnedCommands;
   readonly version: string;
   readonly startedMs: number;

@@ -85,6 +85,15 @@ function numbers(state: AdminState, operator: Operator): Statistic[] {
     type,
   });
   return [
+    ...state.overload.statistics().map(
+      ({ name, value }): Statistic => ({
+        name: `overload.${name}`,
+        value,
+        metric: `envoy_overload_${name.replaceAll('.', '_')}`,
+        labels: {},
+        type: 'gauge',
+      }),
+    ),
     server('live', readiness(state, operator) === 'LIVE' ? 1 : 0),
     server('uptime', Math.floor((performance.now() - state.startedMs) / 1000)),
     server('concurrency', workers.count),
