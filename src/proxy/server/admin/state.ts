@@ -1,12 +1,11 @@
 import type { ProxyConfig } from '../../config/schema.js';
-import { Histogram } from '../../engine/observe/histogram.js';
 import type { Discovery } from '../discovery/discovery.js';
 import type { LearnedCommands } from '../learned.js';
 import type { LogLevel } from '../messages.js';
 import type { OverloadManager } from '../overload.js';
 import type { ReloadOutcome } from '../reload.js';
-import type { Statistic, TimeStatistic } from '../statistics.js';
 import type { Workers } from '../workers.js';
+import { Resets } from './resets.js';
 
 /** What the admin pages show and change. */
 export interface AdminState {
@@ -41,31 +40,6 @@ export class Operator {
   failing = false;
   /** Counters are shown less these. */
   readonly resets = new Resets();
-}
-
-/** Values of counters when they were last set to 0. The workers go on counting: nothing is written under their hands. */
-export class Resets {
-  private counters = new Map<string, number>();
-  private times = new Map<string, Histogram>();
-
-  reset(counters: readonly Statistic[], times: readonly TimeStatistic[]): void {
-    this.counters = new Map(counters.filter(({ type }) => type === 'counter').map(({ name, value }) => [name, value]));
-    this.times = new Map(times.map(({ name, histogram }) => [name, histogram]));
-  }
-
-  counter(statistic: Statistic): Statistic {
-    const before = this.counters.get(statistic.name);
-    return before === undefined ? statistic : { ...statistic, value: Math.max(0, statistic.value - before) };
-  }
-
-  time(statistic: TimeStatistic): TimeStatistic {
-    const before = this.times.get(statistic.name);
-    if (before === undefined) return statistic;
-    const histogram = new Histogram();
-    histogram.merge(statistic.histogram);
-    histogram.merge(before, -1);
-    return { ...statistic, histogram };
-  }
 }
 
 /** Envoy's words: LIVE once every topology has been read, DRAINING while the process ends or an operator says so. */
