@@ -1,3 +1,4 @@
+import { configure } from '../../../../../src/proxy/engine/core/configure.js';
 import type { ClientModel } from './client-model.js';
 import type { Random } from './random.js';
 import type { World } from './world.js';
@@ -17,6 +18,7 @@ const KINDS = [
   'down',
   'client',
   'client',
+  'configure',
 ];
 
 /** One thing goes wrong, or changes. */
@@ -44,6 +46,12 @@ export function disturb(world: World): void {
       };
       world.after(random.int(0, 50), step);
       world.after(random.int(100, 600), () => cluster.spreadViews());
+      return;
+    }
+    case 'configure': {
+      const { core } = world;
+      const { settings, keySpace, slotMap } = core.router;
+      configure(core, { settings: core.settings, limits: core.limits, clusters: [{ settings, keySpace, slotMap }] });
       return;
     }
     case 'fail-over':
