@@ -237,6 +237,10 @@ describe('INFO proxy', () => {
     const text = String(await client.call('INFO', 'proxy'));
     const field = (name: string) => new RegExp(`^${name}:(.*)\\r$`, 'm').exec(text)?.[1];
     expect(text).toMatch(/^# Proxy\r\n/);
+    const page = readFileSync(PAGE, 'utf8');
+    const names = [...text.matchAll(/^(proxy_\w+):/gm)].map(([, name]) => name!);
+    expect(names.filter((name) => !page.includes(`\`${name}\``))).toEqual([]);
+    expect(names.length).toBeGreaterThan(10);
     expect(field('proxy_workers')).toBe('2');
     expect(Number(field('proxy_connected_clients'))).toBeGreaterThan(0);
     expect(Number(field('proxy_commands_processed'))).toBeGreaterThan(1000);
