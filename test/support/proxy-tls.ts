@@ -26,13 +26,14 @@ export interface TlsProxy {
 export async function startTlsProxy(
   authority: Authority,
   endpoints: string,
-  options: { listener?: object; more?: readonly object[]; workers?: number } = {},
+  options: { listener?: object; more?: readonly object[]; workers?: number; args?: readonly string[] } = {},
 ): Promise<TlsProxy> {
   const [tlsPort, mutualPort] = [await freePort(), await freePort()];
   const unixPath = path.join(authority.dir, 'proxy.sock');
   const tls_certificates = [files(authority.server)];
   const validation_context = { trusted_ca: { filename: authority.ca } };
   const proxy = await startProxy({
+    args: options.args ?? [],
     config: {
       workers: options.workers ?? 1,
       listeners: [

@@ -25,11 +25,17 @@ export class ListenAddresses {
 
   /**
    * Takes the addresses; ports are given back at once, for the workers to listen on.
+   * @param reserved the path of another socket of this process; empty when there is none
    * @param takeOver another proxy, which serves them now, is to be replaced
    * @throws ListenError when one is in use or no address of this host
    */
-  constructor(listener: ListenerConfig, takeOver = false) {
+  constructor(listener: ListenerConfig, reserved = '', takeOver = false) {
     for (const { address, tls_context: tls } of [listener, ...(listener.additional_addresses ?? [])]) {
+      if (address.path !== undefined && address.path === reserved) {
+        this.close();
+        const text = formatListenAddress(address);
+        throw new ListenError(`${text} is the control socket that goes with the pid file; choose another path`, false);
+      }
       try {
         this.places.push({ ...claim(address, takeOver), tls: tls !== undefined });
       } catch (error) {

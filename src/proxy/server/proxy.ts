@@ -14,6 +14,7 @@ import { LearnedCommands } from './learned.js';
 import { Logger } from './logger.js';
 import type { LogLevel } from './messages.js';
 import { OverloadManager } from './overload.js';
+import { Recording } from './recording/recording.js';
 import { outcomeOf, type ReloadOutcome, refusal, sayOutcome } from './reload.js';
 import { planReload } from './reload-plan.js';
 import { ServiceManager } from './sd-notify.js';
@@ -65,6 +66,7 @@ export class ProxyServer implements AdminState {
   readonly version = packageJson.version;
   readonly workers: Workers;
   readonly learned: LearnedCommands;
+  readonly recording: Recording;
   readonly overload: OverloadManager;
   /** What is served now: of a setting that needs a restart, the old value. */
   config: ProxyConfig;
@@ -90,11 +92,13 @@ export class ProxyServer implements AdminState {
     secrets: Secrets,
   ) {
     const { config } = source;
-    const logger = new Logger(config.log_level);
+    const logger = new Logger(config.log_level, config.log_format);
     this.config = config;
     this.secrets = secrets;
     this.logger = logger;
-    this.addresses = source.takeOver === null ? new ListenAddresses(config.listeners[0]) : null;
+    this.addresses = source.takeOver === null ? new ListenAddresses(config.listeners[0], this.controlPath) : null;
+    this.recording = new Recording(logger, this.version);
+    this.recording.configure(config, secrets);
     this.learned = new LearnedCommands(logger, (message) => this.workers.send(message));
     this.clusters = new Clusters({ logger, learned: this.learned, send: (message) => this.workers.send(message) });
     const places = this.clusters.places(config.clusters);
@@ -105,6 +109,7 @@ export class ProxyServer implements AdminState {
       statsBytes: statsBytes(CLUSTERS_MAX),
       logger,
       onRefresh: (cluster) => this.clusters.request(cluster),
+      onRecorded: (batch) => this.recording.take(batch),
       onHostsFailed: (cluster, hosts) => this.clusters.hostsFailed(cluster, hosts),
       history: () => this.history(),
       onHopeless: (reason) => this.stopping.reject(new Error(reason)),
@@ -122,6 +127,11 @@ export class ProxyServer implements AdminState {
       files: () => passwordFiles(this.config),
       apply: () => this.rereadPasswords(),
     });
+  }
+
+  private get controlPath(): string {
+    const { pidFile } = this.source;
+    return pidFile === '' ? '' : controlPath(pidFile);
   }
 
   get topologies(): readonly Discovery[] {
@@ -184,6 +194,7 @@ export class ProxyServer implements AdminState {
     const { pidFile, takeOver } = this.source;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.resolve(endBy(signal)));
     process.on('SIGHUP', () => void this.reload());
+    process.on('SIGUSR1', () => this.recording.reopen());
     process.stderr.on('error', () => {});
     try {
       // What takes over is ready before it gets its first client.
@@ -218,6 +229,7 @@ export class ProxyServer implements AdminState {
       this.tls.stop();
       this.passwords.stop();
       this.addresses?.close();
+      await this.recording.stop();
       this.admin?.stop();
       // With a successor, both are the successor's.
       if (!this.replaced) {
@@ -238,7 +250,7 @@ export class ProxyServer implements AdminState {
       }
       await Bun.sleep(READY_POLL_MS);
     }
-    this.addresses = new ListenAddresses(this.config.listeners[0], true);
+    this.addresses = new ListenAddresses(this.config.listeners[0], this.controlPath, true);
   }
 
   /** `forge proxy reload` and `upgrade` ask here. */
@@ -324,6 +336,8 @@ export class ProxyServer implements AdminState {
     this.config = config;
     this.secrets = secrets;
     this.logger.level = config.log_level;
+    this.logger.format = config.log_format;
+    this.recording.configure(config, secrets);
     this.overload.configure(config.overload);
     this.workers.configure(this.serving(config, secrets, places));
     this.clusters.take(config, secrets, places);

@@ -107,10 +107,13 @@ describe('a Unix socket', () => {
         listeners: [{ address: socket, cluster: 'main' }],
         clusters: [{ name: 'main', endpoints: cluster.addresses.split(',') }],
       });
-      const { code, stderr } = await runProxy(['--config', file]);
+      const { code, stderr } = await runProxy(['--config', file, '--pid-file', path.join(authority.dir, 'run.pid')]);
       expect(code).toBe(3);
       return stderr;
     };
+    expect(await refusal(`unix:${path.join(authority.dir, 'run.sock')}`)).toContain(
+      'is the control socket that goes with',
+    );
     expect(await refusal('unix:/nowhere/at/all.sock')).toContain('is its folder there, and may this user write to it?');
     const taken = path.join(authority.dir, 'file');
     writeFileSync(taken, 'precious');
