@@ -1,6 +1,7 @@
 import type { Bytes } from '../engine/bytes.js';
 import type { Core } from '../engine/core/core.js';
 import type { HostFailures, RefreshReason, Runtime, TransportEvents } from '../engine/core/runtime.js';
+import type { Recorded } from '../engine/trace/settings.js';
 import { connectPlain, connectTls, type UpstreamSide } from './connect.js';
 import type { ClusterStart, LogLevel } from './messages.js';
 import { post } from './post.js';
@@ -107,6 +108,10 @@ export class BunRuntime implements Runtime {
 
   tell(kind: string, payload: unknown): void {
     post({ type: 'ask', kind, payload });
+  }
+
+  recorded(batch: Recorded): void {
+    post({ type: 'recorded', batch });
   }
 
   log(level: LogLevel, message: string, fields?: Record<string, unknown>): void {

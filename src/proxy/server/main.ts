@@ -60,7 +60,7 @@ async function run(options: Options): Promise<number> {
     process.stdout.write(`${source}: the configuration is valid\n`);
     return EXIT.done;
   }
-  const takeOver = await TakeOver.find(process.env, new Logger(config.log_level));
+  const takeOver = await TakeOver.find(process.env, new Logger(config.log_level, config.log_format));
   await new ProxyServer({ ...options, reread, takeOver }, secrets).run();
   return EXIT.done;
 }

@@ -5,6 +5,7 @@ import type { NodeEntry } from '../engine/core/router.js';
 import type { HostFailures, RefreshReason } from '../engine/core/runtime.js';
 import type { ClusterSettings, WorkerSettings } from '../engine/core/settings.js';
 import type { HostTable } from '../engine/routing/host-table.js';
+import type { Recorded } from '../engine/trace/settings.js';
 import type { DrainTimes } from './draining.js';
 import type { ClientTls, ServerTls } from './tls/material.js';
 
@@ -162,6 +163,11 @@ export interface AnswersMessage {
   readonly answers: readonly unknown[];
 }
 
+/** The main thread has what the worker recorded; it may send more. */
+export interface RecordedTakenMessage {
+  readonly type: 'recorded-taken';
+}
+
 /** What becomes of one upstream cluster. */
 export type ClusterMessage = NodesMessage | MapMessage | TableMessage | ReadsMessage | HealthMessage;
 
@@ -174,7 +180,8 @@ export type ToWorker =
   | DrainMessage
   | ReportMessage
   | AskedMessage
-  | AnswersMessage;
+  | AnswersMessage
+  | RecordedTakenMessage;
 
 export type FromWorker =
   | { readonly type: 'loaded' }
@@ -182,6 +189,7 @@ export type FromWorker =
   | { readonly type: 'listen-failed'; readonly reason: string; readonly inUse: boolean }
   | { readonly type: 'refresh'; readonly cluster: number; readonly reason: RefreshReason }
   | { readonly type: 'hosts-failed'; readonly cluster: number; readonly hosts: readonly HostFailures[] }
+  | { readonly type: 'recorded'; readonly batch: Recorded }
   | { readonly type: 'accepts-nobody' }
   | { readonly type: 'drained' }
   | { readonly type: 'ask'; readonly id?: number; readonly kind: string; readonly payload: unknown }

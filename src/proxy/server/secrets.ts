@@ -16,6 +16,8 @@ export interface Secrets {
   downstreamPasswords: string[];
   /** The same of each user's. */
   userPasswords: string[][];
+  /** Of the requests to the collector of spans. */
+  tracingHeaders: Record<string, string>;
   /** Certificates, keys and CAs. */
   tls: TlsMaterial;
 }
@@ -46,6 +48,12 @@ export function resolveSecrets(config: ProxyConfig, source: string, environment 
       passwords.map(({ sha256: hash, ...from }, j) =>
         (hash ?? sha256(read(from, `listeners[0].users[${i}].passwords[${j}]`))).toLowerCase(),
       ),
+    ),
+    tracingHeaders: Object.fromEntries(
+      Object.entries(config.tracing?.headers ?? {}).map(([name, from]) => [
+        name,
+        read(from, `tracing.headers.${name}`),
+      ]),
     ),
     tls: readTls(config, { source, secret: read }),
   };

@@ -83,6 +83,9 @@ self.onmessage = ({ data: message }) => {
       runtime.answered(message.id, [...message.answers]);
       break;
     }
+    case 'recorded-taken':
+      core.recorder.taken();
+      break;
     case 'stop-accepting':
       stopAccepting();
       post({ type: 'accepts-nobody' });

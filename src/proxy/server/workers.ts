@@ -4,6 +4,7 @@ import { DEFAULT_WORKER_LIMITS, type Limits } from '../engine/core/limits.js';
 import type { HostFailures } from '../engine/core/runtime.js';
 import type { WorkerSettings } from '../engine/core/settings.js';
 import { Counter } from '../engine/stats.js';
+import type { Recorded } from '../engine/trace/settings.js';
 import { ListenError } from './addresses.js';
 import { DEATHS_MAX, DEATHS_WINDOW_MS, Deaths } from './deaths.js';
 import type { DrainTimes } from './draining.js';
@@ -51,6 +52,8 @@ export interface WorkersOptions {
   readonly logger: Logger;
   onRefresh(cluster: number): void;
   /** Hosts of a cluster have failed; for outlier detection. */
+  /** A worker has recorded commands. */
+  onRecorded(batch: Recorded): void;
   onHostsFailed(cluster: number, hosts: readonly HostFailures[]): void;
   /** What a worker that comes in place of another must be told beyond what it serves by. */
   history(): Iterable<ClusterMessage | CommandsMessage>;
@@ -211,6 +214,10 @@ export class Workers {
         break;
       case 'hosts-failed':
         this.options.onHostsFailed(message.cluster, message.hosts);
+        break;
+      case 'recorded':
+        this.options.onRecorded(message.batch);
+        this.workers[worker]?.postMessage({ type: 'recorded-taken' });
         break;
       case 'log':
         this.options.logger.log(message.level, message.message, message.fields);

@@ -136,6 +136,7 @@ export class Fanout {
     again.laneId = part.laneId;
     again.startedMs = part.startedMs;
     again.parent = parent;
+    if (parent.span !== null) again.span = parent.span.child(core.nowMs, 'redirected');
     again.firstGroup = group;
     again.order = part.order;
     this.remaining++;

@@ -40,6 +40,7 @@ export class Replies {
     const router = request.router ?? this.core.router;
     this.core.stats[Counter.upstream_rq_total + router.statsOffset]++;
     if (request.recovery !== null) this.core.retries.settled(request);
+    if (request.span !== null) request.span.answered(bytes, start, end, isError, this.core.nowMs);
     if (isError && request.entry !== null && request.parent === null)
       this.core.stats[commandStatAt(request.entry.id) + 1]++;
     const client = request.client;
@@ -137,6 +138,7 @@ export class Replies {
       return;
     }
     if (failed && parent.entry !== null) this.core.countError(parent.entry);
+    if (parent.span !== null) parent.span.merged(pieces, failed);
     if (client.head === parent) {
       if (!parent.silent) for (const piece of pieces) client.output.append(piece, 0, piece.length);
       client.advance();

@@ -1,5 +1,6 @@
 import type { Bytes } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
+import type { Span } from '../trace/span.js';
 import type { Client } from './client.js';
 import type { Fanout } from './fanout.js';
 import { protoOf } from './lane-id.js';
@@ -82,6 +83,9 @@ export class Request {
 
   /** The batch that it was sent again with. */
   recovery: Recovery | null = null;
+
+  /** What records its way; null nearly always. */
+  span: Span | null = null;
 
   /** The client does not want the reply (CLIENT REPLY OFF, SKIP). */
   silent = false;
@@ -167,6 +171,7 @@ export function releaseRequest(request: Request): void {
   request.held = 0;
   request.streaming = false;
   request.recovery = null;
+  request.span = null;
   request.fanout = null;
   request.task = null;
   request.parent = null;

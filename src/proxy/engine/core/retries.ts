@@ -58,6 +58,7 @@ export class Retries {
   /** Follows a redirection, or sends the command again a little later. False: the client gets the error. */
   follow(request: Request, redirect: Redirect, lane: Lane): boolean {
     const { router } = lane;
+    if (request.span !== null) request.span.redirected(redirect, lane.node.address, this.core.nowMs);
     const expired = this.core.nowMs - request.startedMs >= router.settings.opTimeoutMs;
     // A server outside of any cluster that speaks of slots is not what it is thought to be: that is for the client to see.
     if (redirect.type !== 'retry' && !router.keySpace.clustered) return false;
@@ -145,6 +146,7 @@ export class Retries {
       return;
     }
     router.count(Counter.upstream_rq_retry);
+    request.span?.event('connection lost', this.core.nowMs);
     this.again(request, 0, null, false);
   }
 

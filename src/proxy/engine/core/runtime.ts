@@ -1,4 +1,5 @@
 import type { Allocate, Bytes } from '../bytes.js';
+import type { Recorded } from '../trace/settings.js';
 import type { Sink } from './output.js';
 
 /** A connection as the engine sees it. The server binds it to a socket, a test to whatever it likes. */
@@ -46,6 +47,8 @@ export interface Runtime {
   ask(kind: string, payload: unknown, callback: (answers: unknown[]) => void): void;
   /** Tells all workers something, this one among them; nobody knows when it has arrived. */
   tell(kind: string, payload: unknown): void;
+  /** Takes what was recorded; `Recorder.taken` is called when it is ready for more. */
+  recorded?(batch: Recorded): void;
   log(level: 'debug' | 'info' | 'warn' | 'error', message: string, fields?: Record<string, unknown>): void;
 }
 

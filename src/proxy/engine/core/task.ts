@@ -26,6 +26,7 @@ export function beginTask(client: Client, entry: CommandEntry | null, task: Task
   parent.laneId = client.laneId;
   parent.startedMs = client.core.nowMs;
   parent.task = task;
+  if (entry !== null) parent.span = client.core.recorder.ofTask(client);
   client.push(parent);
   return parent;
 }
@@ -67,6 +68,7 @@ export function sendPart(parent: Request, part: Part): void {
   request.laneId = parent.laneId;
   request.startedMs = part.startedMs ?? parent.startedMs;
   request.parent = parent;
+  if (parent.span !== null) request.span = parent.span.child((request.router as Router).nowMs);
   request.pinned = part.pinned === true;
   request.asking = part.asking === true;
   request.replies = part.replies ?? 1;

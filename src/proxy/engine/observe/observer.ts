@@ -110,6 +110,7 @@ export class Observer {
   /** The reply of a client's command goes into its output. */
   answered(request: Request): void {
     const { entry } = request;
+    if (request.span !== null) this.core.recorder.answered(request);
     if (entry === null) return;
     const ms = this.core.nowMs - request.startedMs;
     if (entry === this.answeredEntry && ms === this.answeredMs) this.answeredTimes++;
@@ -141,6 +142,7 @@ export class Observer {
   /** A node has answered a command, in so many bytes. @param timesAt histogram of its cluster; below 0: none */
   replied(request: Request, bytes: number, timesAt: number): void {
     const ms = this.core.nowMs - request.sentMs;
+    if (request.span !== null) this.recorded(request, bytes, ms);
     if (timesAt === this.repliedAt && ms === this.repliedMs) this.repliedTimes++;
     else if (timesAt >= 0) {
       this.countReplied();
@@ -149,6 +151,10 @@ export class Observer {
       this.repliedTimes = 1;
     }
     if (bytes >= this.bigBytes) this.bigValues.note('reply', request, bytes);
+  }
+
+  private recorded(request: Request, bytes: number, ms: number): void {
+    request.span?.replied(this.core.readingLane?.node.address ?? '', bytes, this.core.nowMs, ms);
   }
 
   private countReplied(): void {

@@ -16,6 +16,10 @@ export interface Sampling {
    * other means.
    */
   sent?(client: Client, entry: CommandEntry, request: Request | null): void;
+  /** The same command has to wait for earlier ones; nothing has happened, and it may be chosen again or not. */
+  waits?(): void;
+  /** A chosen command that was refused before anybody served it, with the error. */
+  refused?(client: Client, name: string, frame: RequestFrame, error: Bytes | string): void;
 }
 
 /** With nobody to look, the next look is after so many commands. */
@@ -64,8 +68,16 @@ export class Sampler {
     if (served) {
       const request = client.newest === before ? null : client.newest;
       for (const sampling of chosen) sampling.sent?.(client, entry, request);
-    }
+    } else for (const sampling of chosen) sampling.waits?.();
     return served;
+  }
+
+  /** A command was refused: those see it whose chance says so. */
+  refused(client: Client, name: string, frame: RequestFrame, error: Bytes | string): void {
+    for (const { sampling } of this.samplings) {
+      if (sampling.refused !== undefined && this.random() * sampling.every < 1)
+        sampling.refused(client, name, frame, error);
+    }
   }
 
   /** Takes note of the commands that have passed. */

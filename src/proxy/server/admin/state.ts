@@ -4,6 +4,7 @@ import type { LearnedCommands } from '../learned.js';
 import type { LogLevel } from '../messages.js';
 import type { OverloadManager } from '../overload.js';
 import type { ReloadOutcome } from '../reload.js';
+import type { Statistic } from '../statistics.js';
 import type { Workers } from '../workers.js';
 import { Resets } from './resets.js';
 
@@ -22,6 +23,8 @@ export interface AdminState {
   /** 4294967295 without a certificate. */
   readonly daysUntilFirstCertificateExpires: number;
   readonly tlsUpdates: { readonly success: number; readonly rejected: number };
+  /** What became of the commands that were recorded. */
+  readonly recording: { statistics(): readonly Statistic[] };
   /** The process ends. */
   readonly draining: boolean;
   /** The port that clients connect to. */

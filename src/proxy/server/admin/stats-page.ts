@@ -104,6 +104,7 @@ function numbers(state: AdminState, operator: Operator): Statistic[] {
       labels: { envoy_redis_prefix: config.listeners[0].stat_prefix },
       type: 'gauge',
     },
+    ...state.recording.statistics(),
     server('worker_restarts', workers.deaths.total, 'counter'),
     server('memory_physical_size', process.memoryUsage.rss()),
     server('days_until_first_cert_expiring', state.daysUntilFirstCertificateExpires),

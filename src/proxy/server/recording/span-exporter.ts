@@ -1,0 +1,169 @@
+import type { TracingConfig } from '../../config/recording.js';
+import { keyValues } from '../../engine/trace/otlp.js';
+import type { Logger } from '../logger.js';
+
+/** Spans wait this long for others. */
+const BATCH_MS = 1000;
+/** Waits before a batch is sent again, from the first to the largest, doubling, with jitter. */
+const RETRY_MS = 500;
+const RETRY_MAX_MS = 30_000;
+/** A batch is sent so often at most. */
+const ATTEMPTS_MAX = 6;
+/** Bytes of one request at most, before the last span of it. */
+const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/** What OTLP says may be tried again. */
+const RETRIED: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+
+/** What goes out, by fetch(). */
+export type Post = (
+  url: string,
+  init: { method: 'POST'; headers: Record<string, string>; body: string; signal: AbortSignal },
+) => Promise<{ readonly status: number; readonly headers: Headers; text(): Promise<string> }>;
+
+/** Sends spans to a collector in batches, by OTLP/HTTP in JSON. Spans that it cannot get rid of are dropped and counted. */
+export class SpanExporter {
+  sent = 0;
+  dropped = 0;
+  /** Requests that failed; those that are tried again count each time. */
+  failures = 0;
+  private queue: string[] = [];
+  private config: TracingConfig | null = null;
+  private headers: Readonly<Record<string, string>> = {};
+  private timer: ReturnType<typeof setTimeout> | null = null;
+  private sending = false;
+  private stopped = false;
+  private complained = false;
+
+  constructor(
+    private readonly logger: Pick<Logger, 'warn' | 'info'>,
+    private readonly resource: Readonly<Record<string, string | number>>,
+    private readonly post: Post = fetch,
+  ) {}
+
+  configure(config: TracingConfig | undefined, headers: Readonly<Record<string, string>>): void {
+    this.config = config ?? null;
+    this.headers = headers;
+    if (config === undefined) {
+      this.dropped += this.queue.length;
+      this.queue = [];
+    }
+  }
+
+  /** @param lost spans that the worker had no room for */
+  take(spans: readonly string[], lost: number): void {
+    this.dropped += lost;
+    if (spans.length === 0) return;
+    const room = Math.max(0, (this.config?.max_queue ?? 0) - this.queue.length);
+    this.dropped += Math.max(0, spans.length - room);
+    for (const span of spans.slice(0, room)) this.queue.push(span);
+    if (this.queue.length >= (this.config?.max_batch ?? 0)) void this.send();
+    else this.wait(BATCH_MS);
+  }
+
+  private wait(ms: number): void {
+    this.timer ??= setTimeout(() => {
+      this.timer = null;
+      void this.send();
+    }, ms);
+    this.timer.unref?.();
+  }
+
+  /** Sends all there is, one batch after the other. */
+  private async send(): Promise<void> {
+    if (this.sending) return;
+    this.sending = true;
+    while (this.queue.length > 0 && this.config !== null && !this.stopped) await this.sendBatch(this.config);
+    this.sending = false;
+  }
+
+  private async sendBatch(config: TracingConfig): Promise<void> {
+    let count = 0;
+    let bytes = 0;
+    while (count < Math.min(this.queue.length, config.max_batch) && bytes < BATCH_BYTES_MAX)
+      bytes += (this.queue[count++] as string).length;
+    const spans = this.queue.splice(0, count);
+    const body = this.body(spans, config.service_name);
+    for (let attempt = 1; ; attempt++) {
+      const { outcome, reason, waitMs } = await this.attempt(config, body);
+      if (outcome === 'sent') {
+        this.sent += spans.length;
+        if (this.complained) this.logger.info('spans are exported again');
+        this.complained = false;
+        return;
+      }
+      this.failures++;
+      if (!this.complained) this.logger.warn('spans cannot be exported', { endpoint: config.otlp_endpoint, reason });
+      this.complained = true;
+      if (outcome === 'refused' || attempt >= ATTEMPTS_MAX || this.stopped || this.config === null) {
+        this.dropped += spans.length;
+        return;
+      }
+      const delay = Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** (attempt - 1)) * (0.5 + Math.random());
+      await new Promise<void>((resolve) => {
+        this.wake = resolve;
+        setTimeout(resolve, Math.max(waitMs, delay)).unref?.();
+      });
+    }
+  }
+
+  private wake: () => void = () => {};
+
+  private async attempt(
+    { otlp_endpoint: url, timeout }: TracingConfig,
+    body: string,
+  ): Promise<{ outcome: 'sent' | 'retry' | 'refused'; reason: string; waitMs: number }> {
+    try {
+      const response = await this.post(url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...this.headers },
+        body,
+        signal: AbortSignal.timeout(timeout),
+      });
+      // A connection is used again only when its answer has been read.
+      const answer = await response.text();
+      const { status } = response;
+      if (status >= 200 && status < 300) {
+        this.note(answer);
+        return { outcome: 'sent', reason: '', waitMs: 0 };
+      }
+      const seconds = Number(response.headers.get('retry-after') ?? 0);
+      const waitMs = Number.isFinite(seconds) ? Math.min(RETRY_MAX_MS, Math.max(0, seconds * 1000)) : 0;
+      return { outcome: RETRIED.has(status) ? 'retry' : 'refused', reason: `HTTP ${status}`, waitMs };
+    } catch (error) {
+      const { name, code } = error as Error & { code?: string };
+      return { outcome: 'retry', reason: code ?? name, waitMs: 0 };
+    }
+  }
+
+  /** A collector may have taken only some. */
+  private note(answer: string): void {
+    if (!answer.includes('rejectedSpans')) return;
+    try {
+      const { partialSuccess } = JSON.parse(answer) as { partialSuccess?: { rejectedSpans?: string | number } };
+      const rejected = Number(partialSuccess?.rejectedSpans ?? 0);
+      if (rejected > 0) {
+        this.dropped += rejected;
+        this.sent -= rejected;
+      }
+    } catch {
+      // It is for people then.
+    }
+  }
+
+  private body(spans: readonly string[], service: string): string {
+    const resource = { attributes: keyValues({ 'service.name': service, ...this.resource }) };
+    const scope = { name: 'forge-proxy', version: String(this.resource['service.version'] ?? '') };
+    return `{"resourceSpans":[{"resource":${JSON.stringify(resource)},"scopeSpans":[{"scope":${JSON.stringify(scope)},"spans":[${spans.join(',')}]}]}]}`;
+  }
+
+  /** Sends what there is once more, for as long as it may take. */
+  async stop(timeoutMs: number): Promise<void> {
+    if (this.timer !== null) clearTimeout(this.timer);
+    const end = performance.now() + timeoutMs;
+    void this.send();
+    while ((this.sending || this.queue.length > 0) && this.config !== null && performance.now() < end)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    this.stopped = true;
+    this.wake();
+  }
+}
