@@ -303,7 +303,7 @@ export class World implements Runtime, Witness {
     const user = `user${id % 3}`;
     this.cluster.users.set(id, user);
     this.core.identities.assign(client, this.core.identities.obtain(user, this.cluster.passwordOf(user)));
-    this.core.access.admit(client, user, null);
+    this.core.access.admit(client, user, null, () => {});
   }
 
   atRisk(token: string): boolean {
