@@ -28,7 +28,7 @@ afterAll(async () => {
 /** Listens as systemd does; gives what has come so far. */
 async function manager(): Promise<{ path: string; said: () => string[]; child: ChildProcess }> {
   const socket = path.join(directory, 'notify');
-  const words = [path.join(root, 'test/support/notify-socket.ts'), socket];
+  const words = [path.join(root, 'test/support/bun/notify-socket.ts'), socket];
   const child = spawn(path.join(root, 'node_modules/.bin/bun'), words, { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   child.stdout?.on('data', (chunk: Buffer) => {

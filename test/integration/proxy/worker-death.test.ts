@@ -20,7 +20,7 @@ beforeAll(async () => {
   cluster = await startCluster({ masters: 3, replicasPerMaster: 0 });
   directory = await mkdtemp(path.join(os.tmpdir(), 'forge-faulty-'));
   const program = path.join(directory, 'forge-proxy');
-  const words = [path.join(root, 'node_modules/.bin/bun'), path.join(root, 'test/support/faulty-proxy.ts')];
+  const words = [path.join(root, 'node_modules/.bin/bun'), path.join(root, 'test/support/bun/faulty-proxy.ts')];
   await writeFile(program, `#!/bin/sh\nexec ${words.join(' ')} "$@"\n`);
   await chmod(program, 0o755);
   process.env['FORGE_PROXY_BIN'] = program;

@@ -2,10 +2,10 @@
  * The proxy from its sources, with workers that can be made to fail: run by Bun with the executable's arguments. SIGUSR2
  * ends worker 0 in the middle of whatever it does.
  */
-import { Logger } from '../../src/proxy/server/logger.js';
-import { type Options, readOptions } from '../../src/proxy/server/options.js';
-import { ProxyServer } from '../../src/proxy/server/proxy.js';
-import { resolveSecrets } from '../../src/proxy/server/secrets.js';
+import { Logger } from '../../../src/proxy/server/logger.js';
+import { type Options, readOptions } from '../../../src/proxy/server/options.js';
+import { ProxyServer } from '../../../src/proxy/server/proxy.js';
+import { resolveSecrets } from '../../../src/proxy/server/secrets.js';
 
 const options = readOptions(process.argv.slice(2), process.env) as Options;
 const secrets = resolveSecrets(options.config, options.source);
