@@ -62,7 +62,7 @@ function documented(): Map<string, string> {
     const heading = /^## (.*)$/.exec(line)?.[1];
     if (heading !== undefined) {
       prefix = heading.startsWith('The process') ? 'server.' : heading.startsWith('Commands:') ? 'command.' : null;
-      if (/^(Clients|Upstream clusters|TLS):/.test(heading)) prefix = '';
+      if (/^(Clients|Upstream clusters|TLS):|^Overload/.test(heading)) prefix = '';
     }
     const row = /^\| `([\w.]+)` \| (counter|gauge|histogram) \| [^|]* \| [^|]+ \|$/.exec(line);
     if (row !== null && prefix !== null) types.set(`${prefix}${row[1]}`, row[2]!);

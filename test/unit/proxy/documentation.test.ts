@@ -41,7 +41,7 @@ describe('docs/statistics.md', () => {
   it('describes every statistic with its type and its unit', () => {
     const missing = shown.filter(({ name, type }) => {
       const kind = kindOf(name).replace(/^command\./, '');
-      const unit = /bytes/.test(kind) ? 'bytes' : '';
+      const unit = /_bytes_total$/.test(kind) ? 'bytes' : '';
       return !statistics.includes(`\n| \`${kind}\` | ${type} | ${unit} |`);
     });
     expect(missing.map(({ name }) => name)).toEqual([]);

@@ -20,11 +20,26 @@ const HELP: Readonly<Record<string, string>> = {
   downstream_cx_tx_bytes_total: 'sent to clients|bytes',
   downstream_cx_overflow_close: 'clients disconnected because replies for them take too much memory',
   downstream_cx_slow_close: 'clients disconnected because they do not take their replies',
+  downstream_cx_output_buffer_close:
+    'clients disconnected because more is unsent to them than their output buffer may hold',
+  downstream_cx_overflow: 'connections refused because there were as many as are allowed in all',
+  downstream_cx_address_overflow: 'connections refused because there were as many from one address as are allowed',
+  downstream_cx_user_overflow: 'logins refused because the user had as many connections as are allowed',
+  downstream_cx_rate_limited: 'connections refused because they came faster than is allowed',
+  downstream_cx_overload_reject: 'connections refused because the proxy was overloaded',
+  downstream_cx_idle_timeout: 'clients disconnected after idle_timeout',
+  downstream_cx_auth_timeout: 'clients disconnected because they did not log in within auth_timeout',
   downstream_cx_monitor_close: 'clients in MONITOR disconnected because they do not take what they are shown',
   downstream_monitor_dropped: 'lines of MONITOR that were not shown, because too much waited already',
   downstream_rq_active: 'commands of clients that are on their way',
   downstream_rq_total: 'commands of clients',
   downstream_rq_too_large: 'large commands refused by a bound',
+  downstream_rq_timeout: 'clients disconnected in the middle of a command that they did not finish in time',
+  downstream_rq_pipeline_full:
+    'times that a client was not read for a while because as many of its commands were on their way as are allowed',
+  downstream_rq_rate_limited: 'times that a limit of commands per second held a user up',
+  downstream_rq_bytes_rate_limited: 'times that a limit of bytes per second held a user up',
+  downstream_rq_overload_reject: 'commands refused because the proxy was overloaded',
   downstream_rq_slow: 'commands that took longer than slowlog_log_slower_than',
   downstream_rq_time: 'from the arrival of a command until its reply is in the output to its client|time',
   downstream_auth_failure: 'failed logins',
@@ -54,6 +69,21 @@ const HELP: Readonly<Record<string, string>> = {
   'command.success': 'of them, those with a reply that is no error',
   'command.error': 'of them, those with an error, of a node or of the proxy',
   'command.latency': 'downstream_rq_time of one command|time',
+  'command.error_fault': 'of them, those answered with an error on purpose',
+  'command.delay_fault': 'of them, those delayed on purpose',
+  faults_active: 'faults that are injected on purpose: how many are configured',
+  // Overload.
+  'overload.envoy.overload_actions.stop_accepting_connections.active': '1 while new connections are refused',
+  'overload.envoy.overload_actions.stop_accepting_requests.active': '1 while new commands are refused',
+  'overload.envoy.resource_monitors.fixed_heap.pressure': 'memory, as a share of its bound|percent',
+  'overload.event_loop_lag.pressure': 'lateness of the workers, as a share of its bound|percent',
+  // What is recorded.
+  'server.log_lines_dropped': 'lines of the log that were dropped because nobody took them',
+  'access_log.logs_written': 'lines of the access log that were written',
+  'access_log.logs_dropped': 'lines of the access log that were dropped',
+  'tracing.opentelemetry.spans_sent': 'spans that the collector took',
+  'tracing.opentelemetry.spans_dropped': 'spans that were dropped',
+  'tracing.opentelemetry.export_failure': 'attempts to send spans that failed',
   // Upstream clusters.
   membership_total: 'nodes that the topology lists',
   membership_healthy: 'of them, those that are taken for healthy',
@@ -119,7 +149,7 @@ const HELP: Readonly<Record<string, string>> = {
 /** The part of a statistic's name that says what it is: without prefix, command and cluster. */
 export function kindOf(name: string): string {
   const [side, ...rest] = name.split('.');
-  if (side === 'server') return name;
+  if (!['redis', 'cluster', 'listener'].includes(side)) return name;
   const words = rest.join('.');
   const command = /\.command\.(?:.*)\.(total|success|error|latency|delay_fault|error_fault)$/.exec(`.${words}`);
   if (side === 'redis' && command !== null) return `command.${command[1]}`;
