@@ -126,7 +126,7 @@ export class Admission {
   unfinished(client: Client, just: boolean): void {
     if (just) client.begunMs = this.core.nowMs;
     client.watch ??= new Watch(client);
-    if (client.watch.dueMs === Number.POSITIVE_INFINITY) client.watch.arm();
+    client.watch.armBy(client.begunMs + this.core.limits.clientRequestMs);
   }
 
   /**

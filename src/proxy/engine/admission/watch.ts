@@ -29,6 +29,11 @@ export class Watch implements Scheduled {
     core.deadlines.add(this, Math.min(this.loginDueMs(), this.requestDueMs(), this.idleDueMs()));
   }
 
+  /** Comes back at that time at the latest. */
+  armBy(dueMs: number): void {
+    if (dueMs < this.dueMs) this.client.core.deadlines.add(this, dueMs);
+  }
+
   due(): void {
     const { client } = this;
     const { core } = client;
