@@ -21,7 +21,13 @@ let client: RawClient;
 /** Settings of the proxy under test: everything is on, so that every statistic is there. */
 const config = () => ({
   workers: 2,
-  listeners: [{ cluster: 'main', stat_prefix: 'front' }],
+  listeners: [
+    {
+      cluster: 'main',
+      stat_prefix: 'front',
+      faults: [{ fault_type: 'ERROR', fault_enabled: 100, commands: ['GETDEL'] }],
+    },
+  ],
   statistics: { slowlog_log_slower_than: 40_000, hot_key_window: '10s' },
   clusters: [
     {
@@ -41,6 +47,7 @@ beforeAll(async () => {
     ...Array.from({ length: 500 }, (_, i) => ['SET', `key:${i}`, i]),
     ...Array.from({ length: 500 }, (_, i) => ['GET', `key:${i}`]),
     ['LPUSH', 'key:1', 'x'],
+    ['GETDEL', 'key:1'],
     ['CONFIG', 'GET', 'maxmemory'],
   ]);
 });
