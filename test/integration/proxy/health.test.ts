@@ -23,24 +23,24 @@ afterEach(async () => {
   cluster = proxy = client = undefined;
 });
 
+const sharded = (settings: Record<string, unknown>, workers = 2) => ({
+  workers,
+  listeners: [{ cluster: 'main' }],
+  clusters: [
+    {
+      name: 'main',
+      type: 'sharded',
+      endpoints: servers.map(({ address }) => address),
+      connect_timeout: '300ms',
+      settings: { op_timeout: `${OP_TIMEOUT_MS}ms` },
+      ...settings,
+    },
+  ],
+});
+
 async function startSharded(settings: Record<string, unknown>, workers = 2): Promise<RunningProxy> {
   servers = await startServers(3);
-  return startProxy({
-    config: {
-      workers,
-      listeners: [{ cluster: 'main' }],
-      clusters: [
-        {
-          name: 'main',
-          type: 'sharded',
-          endpoints: servers.map(({ address }) => address),
-          connect_timeout: '300ms',
-          settings: { op_timeout: `${OP_TIMEOUT_MS}ms` },
-          ...settings,
-        },
-      ],
-    },
-  });
+  return startProxy({ config: sharded(settings, workers) });
 }
 
 interface Host {
@@ -184,6 +184,39 @@ describe('active health checks of sharded hosts', () => {
     await lost!.kill('SIGCONT');
     await poll('it has its keys again', WAIT_MS, async () => ((await hosts()).get(lost!.address)?.slots ?? 0) > 0);
     for (const [key, server] of keys) if (server === lost) expect(await client.call('GET', key)).toBe(key);
+  });
+
+  it('a reload changes all of it while a host is out, and forgets nothing', async () => {
+    proxy = await startSharded({ health_checks: [CHECKS] });
+    client = await RawClient.connect({ port: proxy.port });
+    const keys = await spread();
+    const [lost] = servers;
+    const lostKey = [...keys].find(([, server]) => server === lost)![0];
+    await lost!.kill('SIGSTOP');
+    await poll('the host is out', WAIT_MS, async () => /failed_active_hc/.test(await flags(lost!)));
+    const attempts = async () => (await proxy!.stats('attempt'))['cluster.main.health_check.attempt']!;
+    const before = await attempts();
+    // It stays out, and its keys move on.
+    const slower = { ...CHECKS, interval: '200ms' };
+    await proxy.configure(sharded({ health_checks: [slower], unhealthy_hosts: 'REHASH' }));
+    expect((await proxy.reload()).outcome).toBe('applied');
+    await poll('its keys move on', WAIT_MS, async () => (await client!.ask('GET', lostKey)) === null);
+    expect(await attempts()).toBeGreaterThanOrEqual(before);
+    await proxy.configure(sharded({ health_checks: [slower] }));
+    expect((await proxy.reload()).outcome).toBe('applied');
+    await poll(
+      'its keys fail fast again',
+      WAIT_MS,
+      async () => message(await client!.ask('GET', lostKey)) === 'no upstream host',
+    );
+    // Nothing looks after it any more: what is for it waits.
+    await proxy.configure(sharded({}));
+    expect((await proxy.reload()).outcome).toBe('applied');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const waiting = client.ask('GET', lostKey);
+    await lost!.kill('SIGCONT');
+    expect(await waiting).toBe(lostKey);
+    expect(await proxy.stats('health_check')).toEqual({});
   });
 
   it('when all hosts are gone, REHASH leaves the table, and everything fails fast', async () => {

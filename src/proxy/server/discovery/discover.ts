@@ -75,8 +75,13 @@ export function discover(options: DiscoverOptions): Discovery {
     // What the workers were told of replicas by the old settings is told anew.
     if (reads === null) send({ type: 'reads', cluster: index, lagging: [], local: [] });
     else reads.changed();
-    if (health === null) send({ type: 'health', cluster: index, out: [], silent: [], silentMs: 0 });
-    else health.changed();
+    if (health === null) {
+      send({ type: 'health', cluster: index, out: [], silent: [], silentMs: 0 });
+      discovery.exclude?.(new Set());
+    } else {
+      health.inherit(options.before.health ?? null);
+      health.changed();
+    }
   }
   discovery.health = health;
   if (health !== null) {

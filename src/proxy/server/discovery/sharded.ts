@@ -113,6 +113,7 @@ export class Sharded implements Discovery {
     this.tableEntries = before.tableEntries;
     this.slots.set(before.slots);
     this.facts = before.facts;
+    this.excluded = before.excluded;
     this.base = { readMs: before.readMs, refreshes: before.refreshes, failures: before.failures };
     this.otherTable = JSON.stringify(before.sharding) !== JSON.stringify(this.sharding);
   }

@@ -2,7 +2,7 @@ import { type ClusterConfig, formatAddress } from '../../config/schema.js';
 import type { NodeEntry } from '../../engine/core/router.js';
 import type { HostFailures } from '../../engine/core/runtime.js';
 import type { Logger } from '../logger.js';
-import { type Checked, HostCheck } from './host-check.js';
+import { type Checked, HostCheck, type Verdict } from './host-check.js';
 import { Outliers } from './outliers.js';
 
 /** A statistic below `cluster.<name>.`. */
@@ -49,6 +49,8 @@ export class ClusterHealth {
   private readonly outliers: Outliers | null;
   private timer: ReturnType<typeof setInterval> | null = null;
   private told = '';
+  /** Verdicts that were made under other settings, until the hosts have checks of their own here. */
+  private readonly inherited = new Map<string, Verdict>();
   private readonly noted = new Map<string, string>();
   private stopped = false;
 
@@ -63,6 +65,14 @@ export class ClusterHealth {
     if (this.timer !== null) clearInterval(this.timer);
     for (const check of this.checks.values()) check.stop();
     this.checks.clear();
+  }
+
+  /** Goes on from what was known under other settings: a host that was not well is so until the next verdict. */
+  inherit(before: ClusterHealth | null): void {
+    if (before === null) return;
+    Object.assign(this.counts, before.counts);
+    if (before.outliers !== null) this.outliers?.inherit(before.outliers);
+    for (const [address, { verdict }] of before.checks) if (verdict.unhealthy) this.inherited.set(address, verdict);
   }
 
   /** The nodes have changed: the workers do not know of the new ones how they are. */
@@ -89,6 +99,12 @@ export class ClusterHealth {
           now: () => performance.now(),
         });
         this.checks.set(address, check);
+        const verdict = this.inherited.get(address);
+        if (verdict !== undefined) {
+          const { unhealthy, silent, lastFailure } = verdict;
+          Object.assign(check.verdict, { unhealthy, silent, lastFailure });
+          this.inherited.delete(address);
+        }
       }
     }
     this.outliers?.keep(addresses);
@@ -155,7 +171,7 @@ export class ClusterHealth {
     const text = JSON.stringify([out, silent]);
     if (text === this.told) return;
     this.told = text;
-    if (cluster.type === 'sharded' && cluster.unhealthy_hosts === 'REHASH') this.options.exclude(excluded);
+    if (cluster.type === 'sharded') this.options.exclude(cluster.unhealthy_hosts === 'REHASH' ? excluded : new Set());
     this.options.tell(out, silent, cluster.health_checks[0]?.timeout ?? 0);
   }
 

@@ -87,6 +87,12 @@ export class Outliers {
     return true;
   }
 
+  /** Goes on from what was seen under other settings. */
+  inherit(before: Outliers): void {
+    Object.assign(this.counts, before.counts);
+    for (const [address, outlier] of before.outliers) this.outliers.set(address, { ...outlier });
+  }
+
   /** Forgets hosts that are gone. */
   keep(addresses: ReadonlySet<string>): void {
     for (const address of this.outliers.keys()) if (!addresses.has(address)) this.outliers.delete(address);
