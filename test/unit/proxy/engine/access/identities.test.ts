@@ -1,4 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { OPEN_ACCESS } from '../../../../../src/proxy/engine/access/settings.js';
+import { configure } from '../../../../../src/proxy/engine/core/configure.js';
+import type { WorkerSettings } from '../../../../../src/proxy/engine/core/settings.js';
 import { FakeCore } from '../support/fake-core.js';
 import { encodeCommandText } from '../support/resp.js';
 
@@ -226,5 +229,50 @@ describe('a command that the proxy serves itself', () => {
     expect(hers.socket.take()).toBe(text('PING'));
     fake.answer('node0:7000', '+PONG\r\n');
     expect(alice.socket.take()).toBe('+PONG\r\n+PONG\r\n');
+  });
+});
+
+describe('a reload', () => {
+  const reload = (fake: FakeCore, settings: Partial<WorkerSettings>) => {
+    const { core } = fake;
+    const { settings: cluster, keySpace, slotMap } = core.router;
+    configure(core, {
+      settings: { ...core.settings, ...settings },
+      limits: core.limits,
+      clusters: [{ settings: cluster, keySpace, slotMap }],
+    });
+    fake.turn();
+  };
+
+  it('to pass-through disconnects who was let in without it, and lets nobody in', () => {
+    const fake = new FakeCore(1);
+    fake.turn();
+    const open = fake.client();
+    open.say(say('GET', 'key'));
+    fake.answer('node0:7000', '$-1\r\n');
+    expect(open.socket.take()).toBe('$-1\r\n');
+    reload(fake, {
+      upstreamAuth: { checkIntervalMs: 1000, usersMax: 10 },
+      access: { users: [], defaultUser: 'default', failureDelayMs: 0 },
+    });
+    expect(open.socket.terminated).toBe(true);
+    const client = fake.client();
+    expect(client.say(say('GET', 'key'))).toBe('-NOAUTH Authentication required.\r\n');
+  });
+
+  it('away from it leaves clients the rights that they have until they log in anew', () => {
+    const fake = passThrough();
+    const alice = logIn(fake, 'alice');
+    reload(fake, { upstreamAuth: null, access: OPEN_ACCESS });
+    expect(alice.socket.terminated).toBe(false);
+    alice.say(say('GET', 'key'));
+    const hers = fake.upstream('node0:7000');
+    expect(hers.socket.take()).toBe(text('AUTH', 'alice', 'secret'));
+    fake.answer('node0:7000', '+OK\r\n');
+    fake.answer('node0:7000', '$-1\r\n');
+    expect(alice.socket.take()).toBe('$-1\r\n');
+    expect(alice.say(say('AUTH', 'default', 'x'))).toBe('+OK\r\n');
+    expect(alice.client.identity).toBe(null);
+    expect(alice.client.laneId).toBe(0);
   });
 });
