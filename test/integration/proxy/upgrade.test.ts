@@ -172,6 +172,35 @@ describe('forge proxy upgrade', () => {
     for (const client of [resting, subscriber, blocked, late, other, fresh]) client.close();
   });
 
+  it('brings what a reload may not change, on every address; a reload that is refused says why', async () => {
+    const socket = path.join(directory, 'redis.sock');
+    const config = (workers: number) => ({
+      workers,
+      listeners: [{ cluster: 'main', additional_addresses: [{ address: `unix:${socket}` }] }],
+      clusters: [{ name: 'main', endpoints: [cluster.nodes[0]!.address] }],
+    });
+    proxy = await startProxy({ config: config(1), args: ['--pid-file', pidFile] });
+    await proxy.configure('workers: many');
+    await expect(reloadProxy({ pidFile, dryRun: false })).rejects.toMatchObject({
+      kind: 'configuration',
+      message: expect.stringMatching(/proxy\.yaml:1:10: workers: /),
+    });
+    await expect(upgrade()).rejects.toMatchObject({ kind: 'refused' });
+    await proxy.configure(config(2));
+    expect((await reloadProxy({ pidFile, dryRun: false })).restart).toEqual(['workers: 1 → 2']);
+    const overPath = new Redis({ path: socket });
+    expect(await overPath.set('over', 'a path')).toBe('OK');
+    const old = proxy.pid;
+    await upgrade();
+    await ends(old);
+    expect((await proxy.stats('server.concurrency'))['server.concurrency']).toBe(2);
+    expect(await overPath.get('over')).toBe('a path');
+    overPath.disconnect();
+    const fresh = new Redis({ path: socket });
+    expect(await fresh.get('over')).toBe('a path');
+    fresh.disconnect();
+  });
+
   it('leaves the old one alone when the new one does not get ready', async () => {
     const { port, pid } = await start(1);
     await expect(upgrade({ binary: '/bin/false' })).rejects.toMatchObject({ kind: 'refused' });
