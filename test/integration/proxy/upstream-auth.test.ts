@@ -272,6 +272,29 @@ describe('commands run with the rights of their own user', () => {
       expect([...found].filter((key) => /^a:[xyz]$/.test(key)).sort()).toEqual(['a:x', 'a:y', 'a:z']);
     }));
 
+  it('in RESP3, and where reads go to replicas', async () => {
+    const other = await startProxy({
+      config: { listeners: [listener()], clusters: clusters(cluster, { read_policy: 'REPLICA' }) },
+    });
+    try {
+      const bob = await RawClient.connect({ port: other.port });
+      expect(await said(bob, 'HELLO', '3', 'AUTH', 'bob', passwordOf('bob'))).toBeInstanceOf(Map);
+      expect(await said(bob, 'ACL', 'WHOAMI')).toBe('bob');
+      expect(await said(bob, 'SET', 'b:replica', 'x')).toBe('OK');
+      await poll('the replica has it', 5000, async () => (await said(bob, 'GET', 'b:replica')) === 'x');
+      await poll('all replicas are known', 10_000, async () => {
+        for (let i = 0; i < 12; i++) if ((await said(bob, 'GET', `b:${i}`)) === 'no upstream host') return false;
+        return true;
+      });
+      expect(await said(bob, 'GET', 'c:1')).toMatch(/^NOPERM/);
+      expect(await said(bob, 'SET', 'a:1', 'x')).toMatch(/^NOPERM/);
+      expect(await said(bob, 'MGET', 'b:replica', 'a:none', 'b:none')).toEqual(['x', null, null]);
+      bob.close();
+    } finally {
+      await other.stop();
+    }
+  });
+
   it('a watch does not survive a login as somebody else', () =>
     withUser('alice', async (client) => {
       expect(await said(client, 'WATCH', 'a:x')).toBe('OK');
