@@ -1,6 +1,7 @@
 /** One Envoy cluster → one of ours. */
 import { isPrime, MAGLEV_TABLE_SIZE_MAX, RING_SIZE_MAX } from '../../config/cluster.js';
 import type { Fields } from './fields.js';
+import { readHealth } from './health.js';
 import {
   type SecretText,
   secret,
@@ -48,9 +49,6 @@ const LOST: Readonly<Record<string, string>> = {
   transport_socket: 'not carried over: connections to the nodes are NOT encrypted',
   tls_context: 'not carried over: connections to the nodes are NOT encrypted',
   transport_socket_matches: 'not carried over: connections to the nodes are NOT encrypted',
-  health_checks: 'not carried over: the proxy has no active health checks of this kind',
-  outlier_detection: 'not carried over: no host is ejected by its failures',
-  circuit_breakers: 'not carried over: the bounds of the proxy hold (docs/proxy.md)',
 };
 
 /**
@@ -82,6 +80,7 @@ export function readCluster(of: Fields, name: string, variables: Variables, sing
   Object.assign(cluster, readLogin(of, name, variables, single));
   cluster.connect_timeout = of.duration('connect_timeout', 10, CONNECT_MS_MAX) ?? CONNECT_TIMEOUT;
   if (refresh !== undefined) readRefresh(refresh, cluster);
+  Object.assign(cluster, readHealth(of, cluster.type === 'sharded'));
   for (const [field, message] of Object.entries(LOST)) of.lose(field, message);
   return without(cluster);
 }

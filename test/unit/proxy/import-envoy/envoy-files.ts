@@ -138,7 +138,19 @@ static_resources:
     health_checks:
     - timeout: 1s
       interval: 5s
-      custom_health_check: { name: envoy.health_checkers.redis }
+      unhealthy_threshold: 3
+      healthy_threshold: { value: 1 }
+      custom_health_check:
+        name: envoy.health_checkers.redis
+        typed_config: { "@type": type.googleapis.com/envoy.extensions.health_checkers.redis.v3.Redis, key: drain }
+    - timeout: 1s
+      interval: 5s
+      tcp_health_check: {}
+    outlier_detection: { consecutive_5xx: 7, interval: 4s, max_ejection_percent: { value: 25 } }
+    circuit_breakers:
+      thresholds:
+      - { max_connections: 100, max_retries: { value: 5 } }
+      - { priority: HIGH, max_connections: 10 }
   - name: copy
     connect_timeout: 0.5s
     type: STATIC

@@ -127,6 +127,17 @@ describe('an imported Envoy configuration', () => {
       cluster_refresh_rate: '10s',
       cluster_refresh_timeout: '4s',
       redirect_refresh_interval: '10ms',
+      health_checks: [
+        {
+          timeout: '1s',
+          interval: '5s',
+          unhealthy_threshold: 3,
+          healthy_threshold: 1,
+          redis_health_check: { key: 'drain' },
+        },
+      ],
+      outlier_detection: { consecutive_local_origin_failure: 7, interval: '4s', max_ejection_percent: 25 },
+      circuit_breakers: { thresholds: [{ max_connections: 100, max_retries: 5 }] },
       settings: {
         op_timeout: '250ms',
         read_policy: 'LOCAL_ZONE_AFFINITY',
@@ -155,7 +166,9 @@ describe('an imported Envoy configuration', () => {
       ['.faults', 'injection'],
       ['filter_chains[0].transport_socket', 'clients are NOT encrypted'],
       ['clusters[0].transport_socket', 'nodes are NOT encrypted'],
-      ['clusters[0].health_checks', 'no active health checks'],
+      ['clusters[0].health_checks[1]', 'one check of Redis'],
+      ['clusters[0].circuit_breakers.thresholds[0]', 'for each worker'],
+      ['clusters[0].circuit_breakers.thresholds[1]', 'no priorities'],
       ['routes[1].key_formatter', '%DOWNSTREAM_REMOTE_ADDRESS%'],
       ['read_command_policy', 'not carried over'],
       ['runtime_fraction.runtime_key', 'default value'],
