@@ -79,6 +79,12 @@ export class Output {
     this.runEnd = end;
   }
 
+  /** The last `length` bytes, when they can be looked at: they were appended just now, in one piece. */
+  last(length: number): Bytes | null {
+    if (this.run === null || length === 0 || this.runEnd - this.runStart < length) return null;
+    return this.run.subarray(this.runEnd - length, this.runEnd) as Bytes;
+  }
+
   /** Takes over `buffer[0, end)`; the buffer goes back to `pool` once it is written. */
   adopt(buffer: Bytes, end: number, pool: BufferPool): void {
     if (this.run !== null) this.commitRun();

@@ -21,7 +21,7 @@ export function accessLine(span: CommandSpan, format: 'json' | 'text', epochMs: 
     ['duration_us', Math.round((span.endedMs - span.startedMs) * 1000)],
     ['upstream_us', Math.round(span.upstreamMs * 1000)],
     ['upstream_requests', span.children.length + span.childrenDropped],
-    ['result', span.abandoned ? 'client_gone' : error === '' ? 'ok' : 'error'],
+    ['result', resultOf(span)],
   );
   if (error !== '') fields.push(['error', error]);
   if (trace !== '') fields.push(['trace_id', trace]);
@@ -33,4 +33,10 @@ export function accessLine(span: CommandSpan, format: 'json' | 'text', epochMs: 
     line += ` ${name}=${BARE.test(text) ? text : `"${escaped(text)}"`}`;
   }
   return `${line}\n`;
+}
+
+function resultOf({ abandoned, deferred, error }: CommandSpan): string {
+  if (abandoned) return 'client_gone';
+  if (error !== '') return 'error';
+  return deferred ? 'deferred' : 'ok';
 }

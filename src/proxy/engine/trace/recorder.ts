@@ -1,4 +1,5 @@
 import type { Bytes } from '../bytes.js';
+import { Muted } from '../clients/details.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from '../core/client.js';
 import type { Core } from '../core/core.js';
@@ -102,7 +103,10 @@ export class Recorder {
     if (request === null || request.client !== client) {
       // Answered at once, with what is in the output now.
       span.responseBytes = Math.max(0, client.output.bytes - this.outputBytes);
-      if (this.core.stats[commandStatAt(entry.id) + 1] > this.errors) span.error = 'ERR';
+      const reply = client.output.last(span.responseBytes);
+      if (reply !== null) span.answered(reply, 0, reply.length, false, this.core.nowMs);
+      else if (this.core.stats[commandStatAt(entry.id) + 1] > this.errors) span.error = 'ERR';
+      span.deferred = span.responseBytes === 0 && client.muted === Muted.none;
       this.end(span);
       return;
     }

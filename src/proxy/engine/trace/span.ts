@@ -99,6 +99,8 @@ export class CommandSpan implements Span {
   error = '';
   /** The client left before it was answered. */
   abandoned = false;
+  /** It is answered later, out of its client's order: a login that is being checked, a subscription. */
+  deferred = false;
   readonly children: UpstreamSpan[] = [];
   /** Upstream requests beyond `CHILDREN_MAX`. */
   childrenDropped = 0;
