@@ -124,9 +124,9 @@ describe('commands that a node refuses for now', () => {
     expect(fake.upstream('node1:7000').socket.take()).toBe(command('APPEND', 'foo', '2'));
   });
 
-  it('end with a failure when the op_timeout is over', () => {
+  it('end when the op_timeout is over with what the node says; a slot that moves is a failure', () => {
     for (const [error, reply] of [
-      ['LOADING x', '-upstream failure\r\n'],
+      ['LOADING x', '-LOADING x\r\n'],
       ['TRYAGAIN x', '-upstream failure\r\n'],
     ]) {
       const fake = two({}, { opTimeoutMs: 500 });
