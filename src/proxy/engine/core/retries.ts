@@ -10,6 +10,8 @@ import type { Router } from './router.js';
 /** First wait before a command that was turned away (TRYAGAIN, LOADING, …) is sent again; it doubles. */
 const RETRY_DELAY_MS = 20;
 const RETRY_DELAY_MAX_MS = 250;
+/** One is not sent again when less than this is left of its time: the answer would come too late. */
+const LAST_TRY_MS = 60;
 /** A command that is redirected more often than this waits in between: the nodes disagree for the moment. */
 const QUICK_REDIRECTS = 4;
 
@@ -77,7 +79,7 @@ export class Retries {
       const waitMs = lane.readonly && request.attempts <= QUICK_REDIRECTS ? 0 : this.delayMs(request);
       // There is no time for another answer: the client is told this one.
       const leftMs = router.settings.opTimeoutMs - (this.core.nowMs - request.startedMs);
-      if (waitMs >= leftMs && redirect.reason !== 'tryagain') return false;
+      if (waitMs + LAST_TRY_MS >= leftMs && redirect.reason !== 'tryagain') return false;
       // What may not be sent again is answered with what the node says.
       const said = redirect.reason !== 'tryagain';
       if (said && request.recovery === null && !router.health.breakers.admitsRetry()) return false;
