@@ -25,6 +25,7 @@ export const URGE_MS = 2;
 const URGED_MAX = 256;
 /** Who has asked nothing for so long since a command that is answered has begun to do something else. */
 const PAUSE_MS = 2;
+const PAUSE_MAX_MS = 50;
 
 /** Lets the clients of a worker go that accepts no others. */
 export class Draining {
@@ -64,8 +65,14 @@ export class Draining {
     for (const client of this.urged.splice(-URGED_MAX)) {
       if (client.closed || client.head !== null || client.output.bytes > 0 || client.carry !== null) continue;
       if (this.listens(client)) this.end(client);
-      else if (client.mode === null && core.nowMs - client.lastActiveMs >= PAUSE_MS) this.end(client);
+      else if (client.mode === null && this.hasJustPaused(client)) this.end(client);
     }
+  }
+
+  /** Its pause is not nearly over: who has been silent for longer may ask again at any moment. */
+  private hasJustPaused(client: Client): boolean {
+    const silentMs = this.core.nowMs - client.lastActiveMs;
+    return silentMs >= PAUSE_MS && silentMs <= PAUSE_MAX_MS;
   }
 
   private finish(client: Client, paused: boolean): void {

@@ -21,7 +21,7 @@ const RETURN = 0x06;
 /** `st` of a listening socket in /proc/net/tcp. */
 const LISTENING = '0A';
 
-/** The sockets that listen on a port: our own by their descriptors, and how many others there are. */
+/** The sockets that listen on one address: our own by their descriptors, and how many others there are. */
 interface Group {
   readonly own: readonly number[];
   readonly others: number;
@@ -57,20 +57,15 @@ export class Steering {
   /** The kernel spreads connections over all sockets again. */
   release(): void {
     const nothing = new Int32Array(1);
-    for (const port of this.ports) {
-      const [fd] = group(port).own;
-      if (fd !== undefined) this.libc?.setsockopt(fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, ptr(nothing), 4);
+    for (const { own } of groups(this.ports)) {
+      this.libc?.setsockopt(own[0] as number, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, ptr(nothing), 4);
     }
   }
 
   private each(program: (group: Group) => Instruction[]): boolean {
-    let steered = true;
-    for (const port of this.ports) {
-      const sockets = group(port);
-      const [fd] = sockets.own;
-      if (fd === undefined || !this.attach(fd, program(sockets))) steered = false;
-    }
-    return steered;
+    const all = groups(this.ports);
+    const steered = all.map((each) => this.attach(each.own[0] as number, program(each)));
+    return all.length > 0 && steered.every(Boolean);
   }
 
   private attach(fd: number, program: readonly Instruction[]): boolean {
@@ -87,22 +82,26 @@ export class Steering {
   }
 }
 
-/** Who listens on a port. Two addresses with one port count as one group; a proxy has its ports on one address each. */
-function group(port: number): Group {
-  const inodes = new Set<string>();
-  const ending = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+/** Who listens on which address of these ports, as far as we do, too. */
+function groups(ports: readonly number[]): Group[] {
+  const endings = ports.map((port) => `:${port.toString(16).toUpperCase().padStart(4, '0')}`);
+  const addresses = new Map<string, string>();
   for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
     for (const line of read(table).split('\n').slice(1)) {
       const columns = line.trim().split(/\s+/);
-      if (columns[3] === LISTENING && columns[1]?.endsWith(ending)) inodes.add(columns[9] as string);
+      const [, address = '', , state] = columns;
+      if (state !== LISTENING || !endings.some((ending) => address.endsWith(ending))) continue;
+      addresses.set(columns[9] as string, address);
     }
   }
-  const own: number[] = [];
+  const own = new Map<string, number[]>();
   for (const fd of descriptors()) {
     const inode = /^socket:\[(\d+)\]$/.exec(link(`/proc/self/fd/${fd}`))?.[1];
-    if (inode !== undefined && inodes.has(inode)) own.push(Number(fd));
+    const address = inode === undefined ? undefined : addresses.get(inode);
+    if (address !== undefined) own.set(address, [...(own.get(address) ?? []), Number(fd)]);
   }
-  return { own, others: inodes.size - own.length };
+  const total = (address: string) => [...addresses.values()].filter((each) => each === address).length;
+  return [...own].map(([address, fds]) => ({ own: fds, others: total(address) - fds.length }));
 }
 
 function read(file: string): string {

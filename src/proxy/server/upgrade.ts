@@ -11,7 +11,7 @@ const SETTLE_MS = 500;
 /** The last of them, after the new process has been given a place that stays. */
 const LAST_MS = 50;
 /** Clients of the old process that say nothing for so long are resting. */
-const IDLE_MS = 200;
+const IDLE_MS = 1000;
 const DRAIN_S = 30;
 const SHUTDOWN_S = 60;
 const SECONDS_MAX = 86_400;

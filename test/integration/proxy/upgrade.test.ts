@@ -140,8 +140,8 @@ describe('forge proxy upgrade', () => {
     expect(connections).toBeGreaterThan(500);
     expect(seen.flatMap(({ wrong }) => wrong)).toEqual([]);
     const errors = seen.flatMap(({ errors }) => errors);
-    // Who is never idle may meet the end of its connection with a command; that one is not done, and it is told.
-    expect(errors.filter((error) => !/^node[02]\/.*(closed unexpectedly|ECONNRESET)/.test(error))).toEqual([]);
+    // A command may meet the end of its connection on the way: it is not done, and the client is told so.
+    expect(errors.filter((error) => !/^node\d\/.*
     expect(errors.length).toBeLessThanOrEqual(4);
     expect(Math.min(...seen.map(({ rounds }) => rounds))).toBeGreaterThan(5);
     expect((await inspectProxy(pidFile)).pid).toBe(two.pid);
@@ -174,12 +174,15 @@ describe('forge proxy upgrade', () => {
 
   it('brings what a reload may not change, on every address; a reload that is refused says why', async () => {
     const socket = path.join(directory, 'redis.sock');
+    const port = await freePort();
     const config = (workers: number) => ({
       workers,
-      listeners: [{ cluster: 'main', additional_addresses: [{ address: `unix:${socket}` }] }],
+      listeners: [
+        { cluster: 'main', additional_addresses: [{ address: `unix:${socket}` }, { address: `127.0.0.2:${port}` }] },
+      ],
       clusters: [{ name: 'main', endpoints: [cluster.nodes[0]!.address] }],
     });
-    proxy = await startProxy({ config: config(1), args: ['--pid-file', pidFile] });
+    proxy = await startProxy({ port, config: config(1), args: ['--pid-file', pidFile] });
     await proxy.configure('workers: many');
     await expect(reloadProxy({ pidFile, dryRun: false })).rejects.toMatchObject({
       kind: 'configuration',
@@ -196,6 +199,10 @@ describe('forge proxy upgrade', () => {
     expect((await proxy.stats('server.concurrency'))['server.concurrency']).toBe(2);
     expect(await overPath.get('over')).toBe('a path');
     overPath.disconnect();
+    const second = await RawClient.connect({ host: '127.0.0.2', port });
+    expect(await second.call('GET', 'over')).toBe('a path');
+    second.close();
+    expect(proxy.stderr()).not.toContain('cannot be steered');
     const fresh = new Redis({ path: socket });
     expect(await fresh.get('over')).toBe('a path');
     fresh.disconnect();

@@ -45,7 +45,7 @@ describe('the plan of a reload', () => {
         .replace(':9901', ':9902'),
     );
     expect(live).toEqual([]);
-    expect(restart.sort()).toEqual([
+    expect([...restart].sort()).toEqual([
       'admin.address: 127.0.0.1:9901 → 127.0.0.1:9902',
       'listeners[0].address: 127.0.0.1:6379 → 127.0.0.1:7000',
       'workers: 2 → 4',
