@@ -78,8 +78,9 @@ export class Retries {
       // What a replica turns away, another node can take at once.
       const waitMs = lane.readonly && request.attempts <= QUICK_REDIRECTS ? 0 : this.delayMs(request);
       // There is no time for another answer: the client is told this one.
-      const leftMs = router.settings.opTimeoutMs - (this.core.nowMs - request.startedMs);
-      if (waitMs + LAST_TRY_MS >= leftMs && redirect.reason !== 'tryagain') return false;
+      const { opTimeoutMs } = router.settings;
+      const leftMs = opTimeoutMs - (this.core.nowMs - request.startedMs);
+      if (waitMs + Math.min(LAST_TRY_MS, opTimeoutMs / 4) >= leftMs && redirect.reason !== 'tryagain') return false;
       // What may not be sent again is answered with what the node says.
       const said = redirect.reason !== 'tryagain';
       if (said && request.recovery === null && !router.health.breakers.admitsRetry()) return false;
