@@ -216,6 +216,10 @@ class SecureSide {
         client.details.certificateName = acceptor.certificateName(socket);
         socket.data = client;
       },
+      data: (socket: Socket, bytes: Buffer) => {
+        // Of who was not let in, nothing is read.
+        if (socket.data !== undefined) common.data(socket, bytes);
+      },
       close: (socket: Socket) => {
         if (acceptor.finish(socket)) this.count('connection_error', socket, 'closed by the client');
         common.close(socket);
