@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -5,6 +6,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { freePort } from '../../support/ports.js';
@@ -440,19 +442,17 @@ describe('5,000 clients that send a byte a second', () => {
       for (const socket of sockets) if (socket.writable) socket.write(bytes[sent % bytes.length]!);
       sent++;
     }, 1000);
+    // Another process measures: this one is busy with its writes.
+    const benchmark = ['-p', String(proxy!.port), '-c', '1', '-n', '10000', '-t', 'ping_mbulk', '--csv', '-e'];
+    const { stdout } = await promisify(execFile)('redis-benchmark', benchmark, { timeout: 30_000 });
+    const [names, values] = stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.replaceAll('"', '').split(','));
+    const p99Ms = Number(values![names!.indexOf('p99_latency_ms')]);
+    expect(p99Ms).toBeGreaterThan(0);
+    expect(p99Ms).toBeLessThan(20);
     const client = await connect();
-    const times: number[] = [];
-    const until = performance.now() + 4000;
-    while (performance.now() < until) {
-      const started = performance.now();
-      await client.call('PING');
-      times.push(performance.now() - started);
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
-    times.sort((a, b) => a - b);
-    // The test's own writes are in it: 5,000 in one turn of its event loop.
-    expect(times[Math.floor(times.length * 0.5)]!).toBeLessThan(5);
-    expect(times[Math.floor(times.length * 0.95)]!).toBeLessThan(50);
     await poll('they are ended', 15_000, async () => (await counter('downstream_cx_active')) <= 1);
     clearInterval(timer);
     expect(await counter('downstream_rq_timeout')).toBe(5000);
