@@ -1,4 +1,4 @@
-import { escaped } from '../engine/trace/escaped.js';
+import { jsonLine, textLine } from './log-lines.js';
 import type { LogLevel } from './messages.js';
 import type { LineSink } from './recording/line-sink.js';
 import { standardError } from './recording/standard-error.js';
@@ -7,14 +7,7 @@ const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
 export type LogFormat = 'text' | 'json';
 
-/** Characters of one value and of one message; the rest is cut. */
-const VALUE_CHARACTERS_MAX = 2048;
-const MESSAGE_CHARACTERS_MAX = 4096;
 const FIELDS_MAX = 32;
-/** Values that are written bare in a line of text. */
-const BARE = /^[\w.:@/[\]-]+$/;
-/** What a line has of its own: a field of that name gets another one. */
-const OWN: ReadonlySet<string> = new Set(['time', 'level', 'message']);
 
 /** One line per event on standard error: time, level, message, fields. What cannot be written is dropped and counted. */
 export class Logger {
@@ -53,31 +46,4 @@ export class Logger {
   error(message: string, fields?: Record<string, unknown>): void {
     this.log('error', message, fields);
   }
-}
-
-type Fields = readonly (readonly [string, unknown])[];
-
-/** `2026-01-31T12:00:00.000Z info message key=value key="a value"` */
-export function textLine(time: string, level: LogLevel, message: string, fields: Fields): string {
-  // A message is the proxy's own; only what would break the line is escaped.
-  let line = `${time} ${level} ${escaped(cut(message, MESSAGE_CHARACTERS_MAX)).replaceAll('\\"', '"')}`;
-  for (const [key, value] of fields) {
-    const text = cut(String(value), VALUE_CHARACTERS_MAX);
-    line += ` ${key}=${BARE.test(text) ? text : `"${escaped(text)}"`}`;
-  }
-  return `${line}\n`;
-}
-
-/** One JSON object: `time` (RFC 3339, milliseconds), `level`, `message`, and the fields beside them. */
-export function jsonLine(time: string, level: LogLevel, message: string, fields: Fields): string {
-  const object: Record<string, unknown> = { time, level, message: cut(message, MESSAGE_CHARACTERS_MAX) };
-  for (const [key, value] of fields) {
-    const plain = typeof value === 'number' || typeof value === 'boolean';
-    object[OWN.has(key) ? `${key}_` : key] = plain ? value : cut(String(value), VALUE_CHARACTERS_MAX);
-  }
-  return `${JSON.stringify(object)}\n`;
-}
-
-function cut(text: string, most: number): string {
-  return text.length <= most ? text : `${text.slice(0, most)}... (${text.length - most} more)`;
 }

@@ -49,7 +49,7 @@ export class LineSink {
     this.waiting.push(bytes);
     this.counts.push(count);
     this.waitingBytes += bytes.length;
-    if (this.timer === null) this.flush();
+    if (this.timer === null || this.waiting.length === 1) this.flush();
   }
 
   /** Writes what it can. */

@@ -89,6 +89,7 @@ describe('a configuration', () => {
         big_value_bytes: 1_048_576,
       },
       log_level: 'info',
+      log_format: 'text',
     } satisfies ProxyConfig);
   });
 

@@ -163,7 +163,7 @@ describe('an imported Envoy configuration', () => {
     const { yaml, notes } = importEnvoy(CLUSTER, 'envoy.yaml');
     const lost = [
       ['filters[0]', 'only redis_proxy'],
-      ['.faults', 'injection'],
+      ['.faults', 'rehearsals'],
       ['filter_chains[0].transport_socket', 'clients are NOT encrypted'],
       ['clusters[0].transport_socket', 'nodes are NOT encrypted'],
       ['clusters[0].health_checks[1]', 'one check of Redis'],

@@ -103,7 +103,7 @@ describe('a DELAY fault', () => {
   it('delays all of a pipeline together, in its order', () => {
     const { client, fake } = start(fault({ type: 'DELAY', delayMs: 100, commands: ['get'] }));
     client.say(GET.repeat(50) + encode('INCR', 'n'));
-    fake.answer(NODE, Array.from({ length: 50 }, (_, i) => `:${i}\r\n`).join('') + ':50\r\n');
+    fake.answer(NODE, `${Array.from({ length: 50 }, (_, i) => `:${i}\r\n`).join('')}:50\r\n`);
     fake.pass(80);
     expect(client.socket.take()).toBe('');
     fake.pass(80);
