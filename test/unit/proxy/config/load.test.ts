@@ -49,6 +49,7 @@ describe('a configuration', () => {
           auth_failure_delay: 250,
           admin_commands: [],
           faults: [],
+          limits: { max_pipeline_depth: 16_384, idle_timeout: 0, auth_timeout: 10_000, request_timeout: 60_000 },
           pubsub_output_buffer_limit: 33_554_432,
           monitor_output_buffer_limit: 33_554_432,
         },
