@@ -206,7 +206,7 @@ describe('a worker that ends', () => {
     // The source under Bun, with a worker that can be made to end.
     const directory = await mkdtemp(path.join(os.tmpdir(), 'forge-faulty-'));
     const program = path.join(directory, 'forge-proxy');
-    const words = [path.join(root, 'node_modules/.bin/bun'), path.join(root, 'test/support/faulty-proxy.ts')];
+    const words = [path.join(root, 'node_modules/.bin/bun'), path.join(root, 'test/support/bun/faulty-proxy.ts')];
     await writeFile(program, `#!/bin/sh\nexec ${words.join(' ')} "$@"\n`);
     await chmod(program, 0o755);
     vi.stubEnv('FORGE_PROXY_BIN', program);
@@ -500,21 +500,27 @@ describe('overload', () => {
     await writer.call('MULTI');
     await new Promise((resolve) => setTimeout(resolve, 200));
     const rss = proxy!.rssBytes();
-    const bytes = (share: number) => ({
-      overload: { max_resident_bytes: Math.floor(rss / share), refresh_interval: '50ms' },
+    // About half of what may be; the thresholds move.
+    const thresholds = (connections: number, requests: number) => ({
+      overload: {
+        max_resident_bytes: rss * 2,
+        refresh_interval: '50ms',
+        stop_accepting_connections_threshold: connections,
+        stop_accepting_requests_threshold: requests,
+      },
     });
     const active = async (action: string) => Object.values(await proxy!.stats(`stop_accepting_${action}\\.active`))[0];
 
-    await reload({ overload: { ...bytes(0.93).overload, stop_accepting_requests_threshold: 100 } });
+    await reload(thresholds(20, 95));
     await poll('connections are refused', 3000, async () => (await active('connections')) === 1);
     expect(await refused()).toBe('-ERR proxy is overloaded, try again\r\n');
     expect(await counter('downstream_cx_overload_reject')).toBe(1);
     expect(await active('requests')).toBe(0);
     expect(await client.ask('SET', 'r', 'w')).toBe('OK');
 
-    await reload(bytes(1.2));
+    await reload(thresholds(20, 25));
     await poll('commands are refused', 3000, async () => (await active('requests')) === 1);
-    await poll('the workers know', 1000, async () => (await client.ask('SET', 'r', 'x')) instanceof ErrorReply);
+    await poll('the workers know', 1000, async () => (await client.ask('SET', 'other', 'x')) instanceof ErrorReply);
     const reply = (await client.ask('SET', 'r', 'x')) as ErrorReply;
     expect(reply.message).toBe('ERR proxy is overloaded, try again');
     // Small reads are served, and what was on its way.
@@ -525,7 +531,7 @@ describe('overload', () => {
     expect((await waiting.raw(1))[0]!.toString()).toContain('item');
     expect(await counter('downstream_rq_overload_reject')).toBeGreaterThanOrEqual(3);
 
-    await reload(bytes(0.3));
+    await reload(thresholds(95, 98));
     await poll('it is over', 3000, async () => (await active('connections')) === 0 && (await active('requests')) === 0);
     await poll('the workers know', 1000, async () => (await client.ask('SET', 'r', 'y')) === 'OK');
     await (await connect()).call('PING');
