@@ -5,6 +5,7 @@ import { Recent } from './admin/recent.js';
 import { clusters, configDump, listeners, memory, ready, serverInfo } from './admin/server-pages.js';
 import { type AdminState, Operator } from './admin/state.js';
 import { histograms, resetCounters, stats } from './admin/stats-page.js';
+import { refusedVisitor } from './admin/visitors.js';
 import type { LogLevel } from './messages.js';
 
 export type { AdminState } from './admin/state.js';
@@ -29,7 +30,10 @@ export function startAdmin(host: string, port: number, state: AdminState): { por
     reusePort: true,
     idleTimeout: IDLE_SECONDS,
     maxRequestBodySize: BODY_BYTES_MAX,
-    fetch: (request) => pages.answer(request),
+    fetch: (request) => {
+      const refusal = refusedVisitor(request.method, request.headers, host);
+      return refusal === null ? pages.answer(request) : text(`${refusal}\n`, 403);
+    },
     error: (error) => text(`${error.message}\n`, 500),
   });
   return {
@@ -95,7 +99,8 @@ class Pages {
   }
 
   async answer({ method, url: address }: Request): Promise<Response> {
-    const url = new URL(address, 'http://admin'); // HTTP/1.0 comes without a host
+    const url = URL.parse(address, 'http://admin'); // HTTP/1.0 comes without a host
+    if (url === null) return text('no address of a page\n', 400);
     const page = this.shown[url.pathname];
     const changing = this.changing[url.pathname];
     const reads = method === 'GET' || method === 'HEAD';

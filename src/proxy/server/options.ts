@@ -1,8 +1,8 @@
-import { readFileSync, statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { CONFIG_BYTES_MAX, ConfigError, parseConfig } from '../config/load.js';
 import { type ProxyConfig, proxyConfig } from '../config/schema.js';
 import { checkFaults } from './faults.js';
+import { readText } from './read-file.js';
 import { checkUsers } from './users.js';
 
 /** What the command line asks for. */
@@ -140,8 +140,9 @@ const FLAG_OF: Readonly<Record<string, string>> = {
 function readFile(file: string): string {
   const wrong = (message: string) => new ConfigError(file, [{ path: '', message, line: 0, column: 0 }]);
   try {
-    if (statSync(file).size > CONFIG_BYTES_MAX) throw wrong('the file is too large for a configuration');
-    return readFileSync(file, 'utf8');
+    const text = readText(file, CONFIG_BYTES_MAX);
+    if (text === null) throw wrong('the file is too large for a configuration');
+    return text;
   } catch (error) {
     if (error instanceof ConfigError) throw error;
     throw wrong(`cannot read the file: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}`);

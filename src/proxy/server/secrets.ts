@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { ConfigError } from '../config/load.js';
 import type { ProxyConfig, SecretSource } from '../config/schema.js';
+import { readText } from './read-file.js';
 import type { TlsMaterial } from './tls/material.js';
 import { readTls } from './tls/read.js';
 
@@ -75,14 +75,14 @@ function resolve(from: SecretSource, path: string, source: string, environment: 
     if (value === undefined || value === '') throw wrong(`the environment variable ${from.environment} is not set`);
     return value;
   }
-  let text: string;
+  let text: string | null;
   try {
-    text = readFileSync(from.filename as string, 'utf8');
+    text = readText(from.filename as string, SECRET_BYTES_MAX);
   } catch (error) {
     throw wrong(`cannot read ${from.filename}: ${(error as NodeJS.ErrnoException).code ?? 'unreadable'}`);
   }
+  if (text === null) throw wrong(`${from.filename} is too long for a password`);
   const value = text.replace(/\r?\n$/, '');
   if (value === '') throw wrong(`${from.filename} is empty`);
-  if (value.length > SECRET_BYTES_MAX) throw wrong(`${from.filename} is too long for a password`);
   return value;
 }

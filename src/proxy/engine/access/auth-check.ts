@@ -9,6 +9,8 @@ export type Verdict = string | null;
 
 /** When no node can be asked, they are tried again after this time. */
 const RETRY_MS = 100;
+/** Logins that wait for it; further ones are told at once that they cannot be checked. */
+const WAITING_MAX = 4096;
 
 interface Waiting {
   readonly dueMs: number;
@@ -76,7 +78,8 @@ export class AuthCheck {
         });
         return;
       }
-      if (refusal !== null || this.core.nowMs + RETRY_MS >= deadlineMs) done(refusal);
+      const full = this.waiting.length >= WAITING_MAX;
+      if (refusal !== null || full || this.core.nowMs + RETRY_MS >= deadlineMs) done(refusal);
       else {
         const go = () => this.anywhere(router, auth, deadlineMs, done);
         this.waiting.push({ dueMs: this.core.nowMs + RETRY_MS, go });

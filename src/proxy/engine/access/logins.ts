@@ -42,7 +42,7 @@ export class Logins {
     const attempt = () => {
       if (client.closed) return;
       const untilMs = Math.min(this.attempts.heldUntilMs(key), lastMs);
-      if (untilMs > core.nowMs) this.later(untilMs, attempt);
+      if (untilMs > core.nowMs) this.later(client, untilMs, attempt);
       else {
         core.access.authenticator.login(client, username, password, (error) => {
           if (error === WRONG_PASSWORD) this.failed(client, username, key, finish);
@@ -57,8 +57,17 @@ export class Logins {
     if (!finished) client.setHold(Hold.login);
   }
 
-  private later(dueMs: number, due: () => void): void {
-    this.core.deadlines.add({ dueMs: Number.POSITIVE_INFINITY, due }, dueMs);
+  /** Of a client that leaves meanwhile nothing is kept: its password may be long, and there may be many of its kind. */
+  private later(client: Client, dueMs: number, then: () => void): void {
+    const { deadlines } = this.core;
+    const due = () => {
+      client.belongings.delete(forget);
+      then();
+    };
+    const scheduled = { dueMs: Number.POSITIVE_INFINITY, due };
+    const forget = () => deadlines.remove(scheduled);
+    client.belongings.add(forget);
+    deadlines.add(scheduled, dueMs);
   }
 
   private failed(client: Client, username: string | null, key: string, finish: (error: string) => void): void {
@@ -71,7 +80,7 @@ export class Logins {
     }
     const untilMs = this.attempts.failed(key, access.settings.failureDelayMs, core.nowMs);
     if (untilMs <= core.nowMs) finish(WRONG_PASSWORD);
-    else this.later(untilMs, () => finish(WRONG_PASSWORD));
+    else this.later(client, untilMs, () => finish(WRONG_PASSWORD));
   }
 
   /** Users that do not exist are one: nobody fills the table with names. */

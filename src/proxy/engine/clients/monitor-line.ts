@@ -35,11 +35,15 @@ export function secretArguments(name: string, bytes: Bytes, frame: RequestFrame)
   if (name === 'auth') return from(1, frame.count);
   if (name !== 'hello' && name !== 'migrate') return null;
   const is = (i: number, word: string) => equalsIgnoreCase(bytes, frame.starts[i], frame.ends[i], word);
+  // A name may be the same word, and an option be there twice: behind every such word may be a secret.
+  let secret: Set<number> | null = null;
   for (let i = name === 'hello' ? 2 : 6; i < frame.count; i++) {
-    if (is(i, 'auth2') || (name === 'hello' && is(i, 'auth'))) return from(i + 1, Math.min(i + 3, frame.count));
-    if (is(i, 'auth')) return from(i + 1, Math.min(i + 2, frame.count));
+    const words = is(i, 'auth2') || (name === 'hello' && is(i, 'auth')) ? 2 : is(i, 'auth') ? 1 : 0;
+    if (words === 0) continue;
+    secret ??= new Set();
+    for (let j = i + 1; j <= Math.min(i + words, frame.count - 1); j++) secret.add(j);
   }
-  return null;
+  return secret;
 }
 
 function from(first: number, end: number): Set<number> {

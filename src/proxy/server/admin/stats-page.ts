@@ -1,6 +1,7 @@
 import { collect, collectTimes, type Statistic, type TimeStatistic } from '../statistics.js';
 import { asJson, asPrometheus, asText, type TimesShown } from './formats.js';
 import { text } from './http.js';
+import { Pattern } from './pattern.js';
 import type { Recent } from './recent.js';
 import { type AdminState, type Operator, readiness } from './state.js';
 
@@ -22,14 +23,14 @@ export function stats(
   recent: Recent,
   format = url.searchParams.get('format') ?? 'text',
 ): Response {
-  let filter: RegExp | null = null;
+  let filter: Pattern | null = null;
   const expression = url.searchParams.get('filter');
   if (expression !== null) {
     if (expression.length > FILTER_LENGTH_MAX) return text('the filter is too long\n', 400);
     try {
-      filter = new RegExp(expression);
-    } catch {
-      return text('the filter is not a regular expression\n', 400);
+      filter = new Pattern(expression);
+    } catch (error) {
+      return text(`the filter cannot be used: ${(error as Error).message}\n`, 400);
     }
   }
   const types = TYPES[url.searchParams.get('type') ?? 'All'];

@@ -1,8 +1,8 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
 import { ConfigError } from '../../config/load.js';
 import type { ProxyConfig, SecretSource } from '../../config/schema.js';
 import type { CertificateConfig, DownstreamTlsConfig, TlsParams, UpstreamTlsConfig } from '../../config/tls.js';
+import { readText } from '../read-file.js';
 import { clientContext, serverContext } from './context.js';
 import type { Certificate, ClientTls, ServerTls, TlsMaterial, TlsVersion } from './material.js';
 
@@ -197,11 +197,10 @@ class TlsReader {
   private file(file: string, place: string): string {
     const known = this.texts.get(file);
     if (known !== undefined) return known;
-    let text: string;
+    let text: string | null;
     try {
-      const { size } = statSync(file);
-      if (size > FILE_BYTES_MAX) return this.wrong(place, `${file} is too large for a PEM file`);
-      text = readFileSync(file, 'utf8');
+      text = readText(file, FILE_BYTES_MAX);
+      if (text === null) return this.wrong(place, `${file} is too large for a PEM file`);
     } catch (error) {
       if (error instanceof ConfigError) throw error;
       return this.wrong(place, unreadable(file, (error as NodeJS.ErrnoException).code));

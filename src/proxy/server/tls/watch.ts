@@ -59,8 +59,8 @@ export class TlsWatch {
     const { logger } = this.options;
     try {
       this.options.apply();
-      // The files may be others after a reload.
-      this.applied = await this.look();
+      // As they were before they were read: what has changed since is read at the next look.
+      this.applied = seen;
       this.refused = '';
       this.updates++;
       this.warnedMs = Number.NEGATIVE_INFINITY;

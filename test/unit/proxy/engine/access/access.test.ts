@@ -326,6 +326,20 @@ describe('a failed login', () => {
     expect(ms).toBeGreaterThanOrEqual(DELAY_MS);
   });
 
+  it('keeps nothing of clients that leave meanwhile', () => {
+    const fake = proxy();
+    const { steps } = fake.core.deadlines as unknown as { steps: ReadonlyMap<number, ReadonlySet<unknown>> };
+    const scheduled = () => [...steps.values()].reduce((sum, each) => sum + each.size, 0);
+    const before = scheduled();
+    const clients = [guessed(fake), guessed(fake), guessed(fake)];
+    expect(scheduled()).toBeGreaterThan(before);
+    for (const { client } of clients) {
+      fake.core.left(client);
+      expect(client.belongings.size).toBe(0);
+    }
+    expect(scheduled()).toBe(before);
+  });
+
   it('holds nobody who logs in as another user', () => {
     const fake = proxy();
     guessed(fake);

@@ -29,6 +29,14 @@ describe('a line of MONITOR', () => {
     expect(line('MIGRATE', 'h', '1', 'k', '0', '5', 'COPY', 'AUTH2', 'u', 'pw', 'KEYS', 'a')).toContain(
       '"AUTH2" "(redacted)" "(redacted)" "KEYS" "a"',
     );
+    // Words that look like the option, and options that are there twice.
+    for (const words of [
+      ['HELLO', '3', 'SETNAME', 'auth', 'AUTH', 'u', 'pw'],
+      ['HELLO', '3', 'AUTH', 'u', 'x', 'AUTH', 'u', 'pw'],
+      ['MIGRATE', 'h', '1', '', '0', '5', 'AUTH', 'x', 'AUTH2', 'u', 'pw', 'KEYS', 'a'],
+      ['MIGRATE', 'h', '1', '', '0', '5', 'AUTH', 'auth2', 'AUTH', 'pw', 'KEYS', 'a'],
+    ])
+      expect(line(...words)).not.toContain('pw');
   });
 
   it('cuts what nobody would read', () => {
