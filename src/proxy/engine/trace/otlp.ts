@@ -1,182 +1,100 @@
+import { attribute, nodeAttributes, operationAttributes, quoted } from './fragments.js';
 import { type CommandSpan, errorClass, type SpanEvent, type UpstreamSpan } from './span.js';
 
-/** Numbers of OTLP: https://github.com/open-telemetry/opentelemetry-proto (trace.proto). */
-const KIND_SERVER = 2;
-const KIND_CLIENT = 3;
+/** Of OTLP (https://github.com/open-telemetry/opentelemetry-proto, trace.proto): the span was sampled; its kinds. */
+const SERVER = '"flags":1,"kind":2,';
+const CLIENT = '"flags":1,"kind":3,';
 const STATUS_ERROR = 2;
-/** The span was sampled (W3C trace context); the parent, when there is one, is in this process. */
-const FLAGS_SAMPLED = 1;
 
-/** Trace and span identifiers, in hexadecimal; never all zero. */
-export class Ids {
-  private readonly traces = new WeakMap<CommandSpan, { readonly trace: string; readonly span: string }>();
-
-  /** @param random in [0, 1) */
-  constructor(private readonly random: () => number) {}
-
-  /** The same ones each time. */
-  of(span: CommandSpan): { readonly trace: string; readonly span: string } {
-    let ids = this.traces.get(span);
-    if (ids === undefined) {
-      ids = { trace: this.next(4), span: this.next(2) };
-      this.traces.set(span, ids);
-    }
-    return ids;
-  }
-
-  private next(words: number): string {
-    let text = '';
-    for (let i = 0; i < words; i++)
-      text += Math.floor(this.random() * 2 ** 32)
-        .toString(16)
-        .padStart(8, '0');
-    return /[1-9a-f]/.test(text) ? text : `${text.slice(1)}1`;
-  }
-}
-
-type Value = string | number;
+/** A digit 1, and seven more below it. */
+const EIGHT_DIGITS = 2 ** 28;
+const TRACE_DIGITS = 32;
+const SPAN_DIGITS = 16;
 
 /**
- * A command as spans in OTLP's JSON: one for the command, and one for each of its upstream requests. Names are those of
- * OpenTelemetry's semantic conventions for databases and Redis.
+ * Identifiers in hexadecimal. What is the same in all of a worker's is drawn once; of a trace, the last 14 digits are
+ * random each time, as whoever samples by them expects.
  */
-export function otlpSpans(
-  span: CommandSpan,
-  { trace, span: id }: { readonly trace: string; readonly span: string },
-  epochMs: number,
-): string[] {
-  const operation = span.command.toUpperCase().replace('|', ' ');
-  const spans = [
-    one({
-      trace,
-      id,
-      parent: '',
-      name: operation,
-      kind: KIND_SERVER,
-      from: span.startedMs,
-      to: span.endedMs,
-      epochMs,
-      error: span.abandoned ? 'client_gone' : span.error,
-      events: [],
-      attributes: {
-        'db.system.name': 'redis',
-        'db.operation.name': operation,
-        ...peer('client', span.address),
-        ...place('server', span.localAddress),
-        'enduser.id': span.user,
-        'redisforge.client.id': span.clientId,
-        'redisforge.request.size': span.requestBytes,
-        'redisforge.response.size': span.responseBytes,
-        ...(span.childrenDropped > 0 ? { 'redisforge.upstream.dropped': span.childrenDropped } : {}),
-      },
-    }),
-  ];
-  span.children.forEach((child, index) => {
-    spans.push(upstream(child, index, span, { trace, span: id }, operation, epochMs));
-  });
-  return spans;
+export class Ids {
+  private readonly tracePrefix: string;
+  private readonly spanPrefix: string;
+  private spans = 0;
+
+  /** @param random in [0, 1) */
+  constructor(private readonly random: () => number) {
+    const draw = (digits: number) =>
+      Array.from({ length: digits }, () => Math.floor(random() * 16).toString(16)).join('');
+    this.tracePrefix = draw(TRACE_DIGITS - 15);
+    this.spanPrefix = draw(SPAN_DIGITS - 8);
+  }
+
+  trace(): string {
+    return this.tracePrefix + this.eight() + this.eight().slice(1);
+  }
+
+  /** Unique in the worker for 268 million spans, which is more than one trace can have. */
+  span(): string {
+    this.spans = (this.spans + 1) % EIGHT_DIGITS;
+    return this.spanPrefix + (EIGHT_DIGITS + this.spans).toString(16);
+  }
+
+  private eight(): string {
+    return (EIGHT_DIGITS + Math.floor(this.random() * EIGHT_DIGITS)).toString(16);
+  }
 }
 
-function upstream(
-  child: UpstreamSpan,
-  index: number,
-  span: CommandSpan,
-  ids: { readonly trace: string; readonly span: string },
-  operation: string,
-  epochMs: number,
-): string {
-  // Half of the parent's identifier and a number are as good as chance: they are unique in the trace.
-  const id = ids.span.slice(0, 8) + (0x1000_0000 + index).toString(16);
-  return one({
-    trace: ids.trace,
-    id,
-    parent: ids.span,
-    name: operation,
-    kind: KIND_CLIENT,
-    from: child.startedMs,
+/**
+ * A command as spans in OTLP's JSON, one behind the other with commas: one for the command, and one for each of its
+ * upstream requests. Names are those of OpenTelemetry's semantic conventions for databases and Redis.
+ */
+export function otlpSpans(span: CommandSpan, ids: Ids, epochMs: number): string {
+  const { trace, children } = span;
+  const id = ids.span();
+  const operation = operationAttributes(span.command);
+  const error = span.abandoned ? 'client_gone' : span.error;
+  let text =
+    `{"traceId":"${trace}","spanId":"${id}",${SERVER}` +
+    `"startTimeUnixNano":"${nanoseconds(epochMs + span.startedMs)}","endTimeUnixNano":"${nanoseconds(epochMs + span.endedMs)}",` +
+    `${operation},${span.who.attributes},` +
+    `{"key":"redisforge.request.size","value":{"intValue":"${span.requestBytes}"}},` +
+    `{"key":"redisforge.response.size","value":{"intValue":"${span.responseBytes}"}}`;
+  if (span.childrenDropped > 0) text += `,${attribute('redisforge.upstream.dropped', span.childrenDropped)}`;
+  text += error === '' ? ']}' : failure(error);
+  for (const child of children) {
     // What was not answered ends with its command.
-    to: child.endedMs === 0 ? span.endedMs : child.endedMs,
-    epochMs,
-    error: child.endedMs === 0 ? 'unanswered' : child.error,
-    events: child.events,
-    attributes: {
-      'db.system.name': 'redis',
-      'db.operation.name': operation,
-      ...place('server', child.host),
-      ...peer('network', child.host),
-      'redisforge.response.size': child.bytes,
-    },
-  });
+    const answered = child.endedMs !== 0;
+    text +=
+      `,{"traceId":"${trace}","spanId":"${ids.span()}","parentSpanId":"${id}",${CLIENT}` +
+      `"startTimeUnixNano":"${nanoseconds(epochMs + child.startedMs)}",` +
+      `"endTimeUnixNano":"${nanoseconds(epochMs + (answered ? child.endedMs : span.endedMs))}",${eventsOf(child, epochMs)}` +
+      `${operation},{"key":"redisforge.response.size","value":{"intValue":"${child.bytes}"}}`;
+    if (child.host !== '') text += `,${nodeAttributes(child.host)}`;
+    const wrong = answered ? child.error : 'unanswered';
+    text += wrong === '' ? ']}' : failure(wrong);
+  }
+  return text;
 }
 
-interface SpanText {
-  readonly trace: string;
-  readonly id: string;
-  readonly parent: string;
-  readonly name: string;
-  readonly kind: number;
-  readonly from: number;
-  readonly to: number;
-  readonly epochMs: number;
-  readonly error: string;
-  readonly events: readonly SpanEvent[];
-  readonly attributes: Readonly<Record<string, Value>>;
-}
-
-function one({ trace, id, parent, name, kind, from, to, epochMs, error, events, attributes }: SpanText): string {
-  const kindOfError = error === '' ? '' : errorClass(error);
-  const failed: Record<string, Value> = error === '' ? {} : { 'error.type': kindOfError };
+/** The last attributes of a span, and its status. */
+function failure(error: string): string {
+  const kind = errorClass(error);
   // Only what Redis's servers say has a code.
-  const coded: Record<string, Value> = /^[A-Z]/.test(kindOfError) ? { 'db.response.status_code': kindOfError } : {};
-  return JSON.stringify({
-    traceId: trace,
-    spanId: id,
-    ...(parent === '' ? {} : { parentSpanId: parent }),
-    flags: FLAGS_SAMPLED,
-    name,
-    kind,
-    startTimeUnixNano: nanoseconds(epochMs + from),
-    endTimeUnixNano: nanoseconds(epochMs + to),
-    attributes: keyValues({ ...attributes, ...failed, ...coded }),
-    ...(events.length === 0
-      ? {}
-      : {
-          events: events.map((event) => ({
-            timeUnixNano: nanoseconds(epochMs + event.atMs),
-            name: event.name,
-            attributes: keyValues(event.attributes),
-          })),
-        }),
-    ...(error === '' ? {} : { status: { code: STATUS_ERROR, message: error } }),
-  });
+  const code = /^[A-Z]/.test(kind) ? `,${attribute('db.response.status_code', kind)}` : '';
+  return `,${attribute('error.type', kind)}${code}],"status":{"code":${STATUS_ERROR},"message":${quoted(error)}}}`;
 }
 
-/** OTLP's list of attributes; whole numbers are decimal strings there. */
-export function keyValues(attributes: Readonly<Record<string, Value>>) {
-  return Object.entries(attributes).map(([key, value]) => ({
-    key,
-    value: typeof value === 'number' ? { intValue: String(value) } : { stringValue: value },
-  }));
+function eventsOf({ events }: UpstreamSpan, epochMs: number): string {
+  if (events.length === 0) return '';
+  const one = ({ name, atMs, attributes }: SpanEvent) =>
+    `{"timeUnixNano":"${nanoseconds(epochMs + atMs)}","name":${quoted(name)},"attributes":[${Object.entries(attributes)
+      .map(([key, value]) => attribute(key, value))
+      .join(',')}]}`;
+  return `"events":[${events.map(one).join(',')}],`;
 }
 
 /** Milliseconds since 1970 as nanoseconds, decimal. */
 export function nanoseconds(ms: number): string {
   const whole = Math.floor(ms);
-  const micros = Math.floor((ms - whole) * 1000);
-  return `${whole}${String(micros).padStart(3, '0')}000`;
-}
-
-/** `host:port` as `<side>.address` and `<side>.port`. */
-function place(side: string, address: string): Record<string, Value> {
-  const colon = address.lastIndexOf(':');
-  if (address === '') return {};
-  const port = Number(address.slice(colon + 1));
-  if (colon < 0 || !Number.isInteger(port)) return { [`${side}.address`]: address };
-  return { [`${side}.address`]: address.slice(0, colon).replace(/^\[|\]$/g, ''), [`${side}.port`]: port };
-}
-
-/** The other end of the connection: of a client by both of its names. */
-function peer(of: 'client' | 'network', address: string): Record<string, Value> {
-  const network = place('network.peer', address);
-  return of === 'client' ? { ...place('client', address), ...network } : network;
+  // 1 in front keeps the zeros of the three digits.
+  return `${whole}${String(1000 + Math.floor((ms - whole) * 1000)).slice(1)}000`;
 }

@@ -10,6 +10,7 @@ import type { RequestFrame } from '../resp/request-framer.js';
 import { findKeys, KEYS } from '../routing/keys.js';
 import { commandStatAt } from '../stats.js';
 import { accessLine } from './access-line.js';
+import { Whos } from './fragments.js';
 import { Ids, otlpSpans } from './otlp.js';
 import type { Recorded, TraceSettings } from './settings.js';
 import { CommandSpan, errorText } from './span.js';
@@ -36,6 +37,9 @@ export class Recorder {
   private droppedSpans = 0;
   /** The main thread has not said yet that it has taken what it was given. */
   private given = false;
+  private spanCounts: number[] = [];
+  private spanTotal = 0;
+  private readonly whos = new Whos();
   private readonly ids: Ids;
   /** Milliseconds since 1970 less the runtime's. */
   private epochMs: number;
@@ -79,8 +83,7 @@ export class Recorder {
   // ---------------------------------------------------------------- one command
 
   private begin(client: Client, name: string, frame: RequestFrame): CommandSpan {
-    const { address, details, id, user } = client;
-    return new CommandSpan(this.core.nowMs, name, requestSize(frame), address, details.localAddress, id, user);
+    return new CommandSpan(this.core.nowMs, name, requestSize(frame), this.whos.of(client));
   }
 
   private came(client: Client, entry: CommandEntry, bytes: Bytes, frame: RequestFrame): CommandSpan {
@@ -154,9 +157,14 @@ export class Recorder {
     if (span.endedMs !== 0) return;
     span.endedMs = core.nowMs;
     if (span.traced) {
-      const ids = this.ids.of(span);
-      if (this.spans.length + span.children.length >= SPANS_MAX) this.droppedSpans += 1 + span.children.length;
-      else for (const each of otlpSpans(span, ids, epochMs)) this.spans.push(each);
+      const count = 1 + span.children.length;
+      if (this.spanTotal + count > SPANS_MAX) this.droppedSpans += count;
+      else {
+        span.trace = this.ids.trace();
+        this.spans.push(otlpSpans(span, this.ids, epochMs));
+        this.spanCounts.push(count);
+        this.spanTotal += count;
+      }
     }
     const log = settings?.accessLog;
     if (!span.logged || !log) return;
@@ -167,7 +175,7 @@ export class Recorder {
       if (!failed && !slow) return;
     }
     if (this.lines.length >= LINES_MAX) this.droppedLines++;
-    else this.lines.push(accessLine(span, log.format, epochMs, span.traced ? this.ids.of(span).trace : ''));
+    else this.lines.push(accessLine(span, log.format, epochMs));
   }
 
   /** Called with every tick: gives the main thread what there is, when it has taken the last. */
@@ -177,13 +185,22 @@ export class Recorder {
     // Date.now() knows whole milliseconds only: what is recorded keeps its own order.
     if (Math.abs(epochMs - this.epochMs) > CLOCK_STEP_MS) this.epochMs = epochMs;
     if (this.given || core.runtime.recorded === undefined) return;
-    const { lines, spans, droppedLines, droppedSpans } = this;
+    const { lines, spans, spanCounts, droppedLines, droppedSpans } = this;
     if (lines.length === 0 && spans.length === 0 && droppedLines === 0 && droppedSpans === 0) return;
     this.given = true;
     this.lines = [];
     this.spans = [];
+    this.spanCounts = [];
+    this.spanTotal = 0;
     this.droppedLines = this.droppedSpans = 0;
-    const batch: Recorded = { lines, spans, droppedLines, droppedSpans };
+    const batch: Recorded = {
+      lines: lines.join(''),
+      lineCount: lines.length,
+      spans: spans.join('\n'),
+      spanCounts,
+      droppedLines,
+      droppedSpans,
+    };
     core.runtime.recorded(batch);
   }
 

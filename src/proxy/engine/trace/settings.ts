@@ -23,10 +23,14 @@ export interface TraceSettings {
   readonly tracing: TracingSettings | null;
 }
 
-/** What a worker has recorded: lines of the access log, each with its end, and spans in OTLP's JSON. */
+/** What a worker has recorded. */
 export interface Recorded {
-  readonly lines: readonly string[];
-  readonly spans: readonly string[];
+  /** Lines of the access log, each with its end. */
+  readonly lines: string;
+  readonly lineCount: number;
+  /** Spans in OTLP's JSON: those of one command on a line, with commas between them, and how many they are. */
+  readonly spans: string;
+  readonly spanCounts: readonly number[];
   /** What there was no room for. */
   readonly droppedLines: number;
   readonly droppedSpans: number;

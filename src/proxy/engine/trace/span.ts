@@ -1,7 +1,9 @@
 import { type Bytes, latin1 } from '../bytes.js';
 import type { Redirect } from '../core/redirect.js';
+import type { Who } from './fragments.js';
 
 const MINUS = 45;
+const NONE: readonly SpanEvent[] = [];
 
 /** Events of one upstream request that are kept. */
 const EVENTS_MAX = 32;
@@ -40,7 +42,8 @@ export class UpstreamSpan implements Span {
   bytes = 0;
   /** Empty when there was none. */
   error = '';
-  readonly events: SpanEvent[] = [];
+  /** Few have any. */
+  events: readonly SpanEvent[] = NONE;
 
   /** @param startedMs when it was first given to a connection, or came to wait for one */
   constructor(
@@ -75,7 +78,7 @@ export class UpstreamSpan implements Span {
   }
 
   private add(event: SpanEvent): void {
-    if (this.events.length < EVENTS_MAX) this.events.push(event);
+    if (this.events.length < EVENTS_MAX) this.events = [...this.events, event];
   }
 
   child(): null {
@@ -88,6 +91,8 @@ export class CommandSpan implements Span {
   /** Who wants it. */
   logged = false;
   traced = false;
+  /** Its identifier when it is traced: 32 hexadecimal digits. */
+  trace = '';
   /** Empty when it is not wanted, or there is none. */
   key = '';
   endedMs = 0;
@@ -111,10 +116,7 @@ export class CommandSpan implements Span {
     readonly startedMs: number,
     readonly command: string,
     readonly requestBytes: number,
-    readonly address: string,
-    readonly localAddress: string,
-    readonly clientId: number,
-    readonly user: string,
+    readonly who: Who,
   ) {}
 
   ownRequest(nowMs: number): void {

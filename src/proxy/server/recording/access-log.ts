@@ -78,19 +78,19 @@ export class AccessLog {
     });
   }
 
-  /** @param lost lines that the worker had no room for */
-  take(lines: readonly string[], lost: number): void {
+  /** @param count how many lines there are; @param lost lines that the worker had no room for */
+  take(lines: string, count: number, lost: number): void {
     this.droppedBefore += lost;
-    if (lines.length === 0) return;
+    if (count === 0) return;
     if (this.sink === null && performance.now() - this.triedMs >= REOPEN_MS) this.reopen();
     if (this.sink === null) {
-      this.droppedBefore += lines.length;
+      this.droppedBefore += count;
       return;
     }
     const { sink } = this;
     const before = sink.written;
-    sink.write(lines.join(''), lines.length);
-    if (this.shared) this.sharedWritten += lines.length;
+    sink.write(lines, count);
+    if (this.shared) this.sharedWritten += count;
     else if (sink.written > before) this.complained = false;
   }
 

@@ -40,9 +40,9 @@ export class Recording {
     this.logger.info('the access log was opened again');
   }
 
-  take({ lines, spans, droppedLines, droppedSpans }: Recorded): void {
-    this.accessLog.take(lines, droppedLines);
-    this.exporter.take(spans, droppedSpans);
+  take({ lines, lineCount, spans, spanCounts, droppedLines, droppedSpans }: Recorded): void {
+    this.accessLog.take(lines, lineCount, droppedLines);
+    this.exporter.take(spans === '' ? [] : spans.split('\n'), spanCounts, droppedSpans);
   }
 
   statistics(): Statistic[] {

@@ -1,5 +1,5 @@
 import type { TracingConfig } from '../../config/recording.js';
-import { keyValues } from '../../engine/trace/otlp.js';
+import { attributes } from '../../engine/trace/fragments.js';
 import type { Logger } from '../logger.js';
 
 /** Spans wait this long for others. */
@@ -11,14 +11,16 @@ const RETRY_MAX_MS = 30_000;
 const ATTEMPTS_MAX = 6;
 /** Bytes of one request at most, before the last span of it. */
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/** Of an answer; what is longer is nothing that OTLP knows, and is not read. */
+const ANSWER_BYTES_MAX = 64 * 1024;
 /** What OTLP says may be tried again. */
 const RETRIED: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 /** What goes out, by fetch(). */
 export type Post = (
   url: string,
-  init: { method: 'POST'; headers: Record<string, string>; body: string; signal: AbortSignal },
-) => Promise<{ readonly status: number; readonly headers: Headers; text(): Promise<string> }>;
+  init: { method: 'POST'; headers: Record<string, string>; body: string; signal: AbortSignal; redirect: 'manual' },
+) => Promise<Response>;
 
 /** Sends spans to a collector in batches, by OTLP/HTTP in JSON. Spans that it cannot get rid of are dropped and counted. */
 export class SpanExporter {
@@ -26,7 +28,9 @@ export class SpanExporter {
   dropped = 0;
   /** Requests that failed; those that are tried again count each time. */
   failures = 0;
-  private queue: string[] = [];
+  /** Those of one command each, and how many they are. */
+  private queue: { readonly text: string; readonly count: number }[] = [];
+  private queued = 0;
   private config: TracingConfig | null = null;
   private headers: Readonly<Record<string, string>> = {};
   private timer: ReturnType<typeof setTimeout> | null = null;
@@ -44,19 +48,30 @@ export class SpanExporter {
     this.config = config ?? null;
     this.headers = headers;
     if (config === undefined) {
-      this.dropped += this.queue.length;
+      this.dropped += this.queued;
       this.queue = [];
+      this.queued = 0;
     }
   }
 
-  /** @param lost spans that the worker had no room for */
-  take(spans: readonly string[], lost: number): void {
+  /**
+   * @param spans those of one command each
+   * @param counts how many each of them has
+   * @param lost spans that the worker had no room for
+   */
+  take(spans: readonly string[], counts: readonly number[], lost: number): void {
     this.dropped += lost;
     if (spans.length === 0) return;
-    const room = Math.max(0, (this.config?.max_queue ?? 0) - this.queue.length);
-    this.dropped += Math.max(0, spans.length - room);
-    for (const span of spans.slice(0, room)) this.queue.push(span);
-    if (this.queue.length >= (this.config?.max_batch ?? 0)) void this.send();
+    const room = this.config?.max_queue ?? 0;
+    for (const [index, text] of spans.entries()) {
+      const count = counts[index] as number;
+      if (this.queued + count > room) this.dropped += count;
+      else {
+        this.queue.push({ text, count });
+        this.queued += count;
+      }
+    }
+    if (this.queued >= (this.config?.max_batch ?? 0)) void this.send();
     else this.wait(BATCH_MS);
   }
 
@@ -77,16 +92,23 @@ export class SpanExporter {
   }
 
   private async sendBatch(config: TracingConfig): Promise<void> {
-    let count = 0;
+    let commands = 0;
+    let spans = 0;
     let bytes = 0;
-    while (count < Math.min(this.queue.length, config.max_batch) && bytes < BATCH_BYTES_MAX)
-      bytes += (this.queue[count++] as string).length;
-    const spans = this.queue.splice(0, count);
-    const body = this.body(spans, config.service_name);
+    for (const { text, count } of this.queue) {
+      // At least one command, whatever it takes.
+      if (commands > 0 && (spans + count > config.max_batch || bytes + text.length > BATCH_BYTES_MAX)) break;
+      commands++;
+      spans += count;
+      bytes += text.length;
+    }
+    this.queued -= spans;
+    const texts = this.queue.splice(0, commands).map(({ text }) => text);
+    const body = this.body(texts, config.service_name);
     for (let attempt = 1; ; attempt++) {
       const { outcome, reason, waitMs } = await this.attempt(config, body);
       if (outcome === 'sent') {
-        this.sent += spans.length;
+        this.sent += spans;
         if (this.complained) this.logger.info('spans are exported again');
         this.complained = false;
         return;
@@ -95,7 +117,7 @@ export class SpanExporter {
       if (!this.complained) this.logger.warn('spans cannot be exported', { endpoint: config.otlp_endpoint, reason });
       this.complained = true;
       if (outcome === 'refused' || attempt >= ATTEMPTS_MAX || this.stopped || this.config === null) {
-        this.dropped += spans.length;
+        this.dropped += spans;
         return;
       }
       const delay = Math.min(RETRY_MAX_MS, RETRY_MS * 2 ** (attempt - 1)) * (0.5 + Math.random());
@@ -118,9 +140,10 @@ export class SpanExporter {
         headers: { 'content-type': 'application/json', ...this.headers },
         body,
         signal: AbortSignal.timeout(timeout),
+        // The headers hold secrets: they are for this collector, and nobody else.
+        redirect: 'manual',
       });
-      // A connection is used again only when its answer has been read.
-      const answer = await response.text();
+      const answer = await beginning(response);
       const { status } = response;
       if (status >= 200 && status < 300) {
         this.note(answer);
@@ -151,9 +174,9 @@ export class SpanExporter {
   }
 
   private body(spans: readonly string[], service: string): string {
-    const resource = { attributes: keyValues({ 'service.name': service, ...this.resource }) };
+    const resource = attributes({ 'service.name': service, ...this.resource });
     const scope = { name: 'forge-proxy', version: String(this.resource['service.version'] ?? '') };
-    return `{"resourceSpans":[{"resource":${JSON.stringify(resource)},"scopeSpans":[{"scope":${JSON.stringify(scope)},"spans":[${spans.join(',')}]}]}]}`;
+    return `{"resourceSpans":[{"resource":{"attributes":[${resource}]},"scopeSpans":[{"scope":${JSON.stringify(scope)},"spans":[${spans.join(',')}]}]}]}`;
   }
 
   /** Sends what there is once more, for as long as it may take. */
@@ -165,5 +188,23 @@ export class SpanExporter {
       await new Promise((resolve) => setTimeout(resolve, 10));
     this.stopped = true;
     this.wake();
+  }
+}
+
+/** The text of an answer. A connection is used again only when its answer has been read; one that is too long is left. */
+async function beginning({ body }: Response): Promise<string> {
+  if (body === null) return '';
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let text = '';
+  for (let length = 0; ; ) {
+    const { done, value } = await reader.read();
+    if (done) return text;
+    length += value.length;
+    if (length > ANSWER_BYTES_MAX) {
+      await reader.cancel();
+      return '';
+    }
+    text += decoder.decode(value, { stream: true });
   }
 }

@@ -27,10 +27,18 @@ function start(trace: TraceSettings | null = ALL, nodes = 1, limits = {}) {
       fake.core.recorder.tick();
       fake.core.recorder.taken();
       const batches = fake.batches.splice(0);
-      const spans = batches.flatMap((batch) => batch.spans).join(',');
+      const spans = batches
+        .map((batch) => batch.spans.replaceAll('\n', ','))
+        .filter((text) => text !== '')
+        .join(',');
       const resource = '{"attributes":[{"key":"service.name","value":{"stringValue":"s"}}]}';
       return {
-        entries: batches.flatMap(({ lines }) => lines.map((line) => JSON.parse(line) as Record<string, unknown>)),
+        entries: batches.flatMap(({ lines }) =>
+          lines
+            .split('\n')
+            .filter((line) => line !== '')
+            .map((line) => JSON.parse(line) as Record<string, unknown>),
+        ),
         spans: readSpans(`{"resourceSpans":[{"resource":${resource},"scopeSpans":[{"spans":[${spans}]}]}]}`),
         dropped: batches.reduce((sum, { droppedLines }) => sum + droppedLines, 0),
       };
