@@ -187,6 +187,28 @@ describe('the access log', () => {
     }
   });
 
+  it('goes elsewhere with a reload, which also turns it off; the counts go on', async () => {
+    const [first, second] = [path.join(dir, 'first.log'), path.join(dir, 'second.log')] as [string, string];
+    const { proxy, client } = await proxyWith({ access_log: { path: first } });
+    await client.call('GET', 'a');
+    await poll('it is written', WAIT_MS, async () => entries(first).length === 1);
+    for (const [count, settings] of [
+      [2, { access_log: { path: second } }],
+      [2, {}],
+      [3, { access_log: { path: second, format: 'text' } }],
+    ] as const) {
+      await proxy.configure(base(settings));
+      expect((await proxy.reload()).outcome).toBe('applied');
+      await client.call('GET', 'a');
+      await poll('it is counted', WAIT_MS, async () => {
+        return (await proxy.stats('logs_written'))['access_log.logs_written'] === count;
+      });
+    }
+    expect(entries(first)).toHaveLength(1);
+    expect(lines(second)).toHaveLength(2);
+    expect(lines(second)[1]).toMatch(/^\S+Z client=\S+ client_id=\d+ user=default command=get /);
+  });
+
   it('on a full disk harms nobody, says so once, and counts', async () => {
     const { proxy, client } = await proxyWith({ access_log: { path: '/dev/full' } });
     await many(client, 5000, 'GET', 'a');

@@ -16,6 +16,8 @@ export class AccessLog {
   /** Lines of sinks before this one, and those without any. */
   private writtenBefore = 0;
   private droppedBefore = 0;
+  /** Lines given to standard error, which has others, too; what it drops counts there. */
+  private sharedWritten = 0;
   private complained = false;
 
   constructor(private readonly logger: Logger) {}
@@ -27,8 +29,6 @@ export class AccessLog {
   get dropped(): number {
     return this.droppedBefore + (this.shared ? 0 : (this.sink?.dropped ?? 0));
   }
-
-  private sharedWritten = 0;
 
   private get shared(): boolean {
     return this.path === 'stderr';
@@ -95,13 +95,12 @@ export class AccessLog {
   }
 
   close(): void {
-    this.writtenBefore = this.written;
-    this.droppedBefore = this.dropped;
     if (this.sink !== null && !this.shared) {
       this.sink.close();
       closeLog(this.sink.replace(-1));
-      this.writtenBefore += 0;
     }
+    this.writtenBefore = this.written;
+    this.droppedBefore = this.dropped;
     this.sharedWritten = 0;
     this.sink = null;
     this.path = '';
