@@ -6,11 +6,10 @@ import type { Transport } from '../engine/core/runtime.js';
 import { Counter } from '../engine/stats.js';
 import { countLarge, LARGE_CHUNK_BYTES } from './collector.js';
 import { KEEPALIVE_MS } from './connect.js';
-import type { LogLevel, WorkerAddress } from './messages.js';
+import type { WorkerAddress } from './messages.js';
 import { faultText, post } from './post.js';
 import { type Refusal, TlsAcceptor, type TlsSocket } from './tls/acceptor.js';
 import type { ServerTls } from './tls/material.js';
-import { SparingLog } from './tls/sparing-log.js';
 
 /** The first byte of everything that a TLS client says first, and of no command. */
 const TLS_HANDSHAKE_RECORD = 0x16;
@@ -35,9 +34,6 @@ const REFUSED = {
   fail_verify_no_cert: Counter.downstream_ssl_fail_verify_no_cert,
   fail_verify_error: Counter.downstream_ssl_fail_verify_error,
 } as const satisfies Record<Refusal, number>;
-
-const say = (level: LogLevel, message: string, fields: Record<string, unknown>) =>
-  post({ type: 'log', level, message, fields });
 
 /**
  * Accepts clients for `core`.
@@ -137,7 +133,6 @@ function clientHandlers(core: Core) {
 
 function plainHandlers(core: Core, address: WorkerAddress): Handlers {
   const common = clientHandlers(core);
-  const log = new SparingLog(say, 'warn');
   return {
     ...common,
     open(socket: Socket) {
@@ -155,7 +150,7 @@ function plainHandlers(core: Core, address: WorkerAddress): Handlers {
       if (bytes[0] === TLS_HANDSHAKE_RECORD && isFirst(socket.data as Client)) {
         const client = socket.data as Client;
         core.count(Counter.downstream_cx_tls_on_plain_port);
-        log.note(core.nowMs, 'a client speaks TLS on a port that does not; it was closed. Give it the TLS port', {
+        core.logs.note('warn', 'a client speaks TLS on a port that does not; it was closed. Give it the TLS port', {
           client: client.address,
         });
         socket.terminate();
@@ -176,8 +171,6 @@ function isFirst(client: Client): boolean {
 class SecureSide {
   /** Of connections in their handshakes, where they are counted. */
   private readonly places = new Map<Socket, number>();
-  private readonly log = new SparingLog(say, 'warn');
-
   constructor(
     private readonly core: Core,
     private readonly address: WorkerAddress,
@@ -245,12 +238,12 @@ class SecureSide {
   }
 
   private count(why: Refusal, socket: Socket, reason: string): void {
-    const { core, address, log } = this;
+    const { core, address } = this;
     core.count(REFUSED[why]);
     const place = this.places.get(socket);
     if (this.places.delete(socket)) core.admission.release(place ?? NO_PLACE);
     const client = address.path ?? `${socket.remoteAddress}:${socket.remotePort}`;
-    log.note(core.nowMs, 'a TLS handshake with a client failed', { client, reason: explain(reason) });
+    core.logs.note('warn', 'a TLS handshake with a client failed', { client, reason: explain(reason) });
   }
 }
 
