@@ -75,12 +75,12 @@ export function otlpSpans(span: CommandSpan, ids: Ids, epochMs: number): string 
   return text;
 }
 
-/** The last attributes of a span, and its status. */
+/** The last attributes of a span, and its status. An error's whole text may show what a client has said, so only its class is told. */
 function failure(error: string): string {
   const kind = errorClass(error);
   // Only what Redis's servers say has a code.
   const code = /^[A-Z]/.test(kind) ? `,${attribute('db.response.status_code', kind)}` : '';
-  return `,${attribute('error.type', kind)}${code}],"status":{"code":${STATUS_ERROR},"message":${quoted(error)}}}`;
+  return `,${attribute('error.type', kind)}${code}],"status":{"code":${STATUS_ERROR}}}`;
 }
 
 function eventsOf({ events }: UpstreamSpan, epochMs: number): string {

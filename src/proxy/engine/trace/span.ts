@@ -10,7 +10,7 @@ const EVENTS_MAX = 32;
 /** Upstream requests of one command that are kept; more are only counted. */
 export const CHILDREN_MAX = 128;
 /** Characters of an error that are kept. */
-const ERROR_CHARACTERS_MAX = 256;
+const ERROR_CHARACTERS_MAX = 64;
 
 /** Something that happened to a request on its way. */
 export interface SpanEvent {

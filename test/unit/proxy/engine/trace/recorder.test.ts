@@ -129,6 +129,20 @@ describe('a recorded command', () => {
   });
 });
 
+describe('what a node says of an error', () => {
+  it('is not told beyond its code: it may show what a client has said', () => {
+    const { fake, client, take } = start();
+    client.say(encode('EVAL', 'nonsense', '0'));
+    fake.answer('node0:7000', '-ERR Error compiling script near secret\r\n');
+    expect(client.socket.take()).toContain('secret');
+    const { batches } = fake;
+    fake.core.recorder.tick();
+    expect(JSON.stringify(batches)).toContain('eval');
+    expect(JSON.stringify(batches)).not.toContain('secret');
+    expect(take().entries).toMatchObject([{ command: 'eval', error: 'ERR' }]);
+  });
+});
+
 describe('without settings', () => {
   it('nobody is sampled, and a reload changes that', () => {
     const { fake, client, take } = start(null);
