@@ -418,6 +418,21 @@ describe('replies that are not read', () => {
   });
 });
 
+describe('messages that are not read', () => {
+  it('end the subscriber when more than soft_bytes wait for soft_seconds', async () => {
+    await start({ limits: { pubsub_output_buffer: { soft_bytes: MIB, soft_seconds: 1 } } });
+    const slow = await connect();
+    await slow.call('SUBSCRIBE', 'news');
+    slow.socket.pause();
+    const publisher = await connect();
+    const started = performance.now();
+    for (let i = 0; i < 20; i++) await publisher.call('PUBLISH', 'news', Buffer.alloc(MIB, 'n'));
+    await poll('it is disconnected', 5000, async () => (await counter('downstream_pubsub_slow_close')) === 1);
+    expect(performance.now() - started).toBeGreaterThan(900);
+    expect(await publisher.call('PUBSUB', 'NUMSUB', 'news')).toEqual(['news', 0]);
+  });
+});
+
 describe('5,000 clients that send a byte a second', () => {
   it('do not slow another one, and are ended', async () => {
     await start({ limits: { request_timeout: '5s' } });

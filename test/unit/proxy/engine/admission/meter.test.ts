@@ -103,6 +103,22 @@ describe('commands of a user', () => {
   });
 });
 
+describe('connections of a user that needs no login', () => {
+  it('are refused with an error and closed, and come in when another leaves', () => {
+    const fake = new FakeCore(0, { admission: perUser({ maxConnections: 1 }) });
+    const first = fake.client();
+    expect(say(first, 'PING')).toBe('+PONG\r\n');
+    const second = fake.client();
+    fake.turn();
+    expect(second.socket.take()).toBe("-ERR max number of clients of user 'default' reached\r\n");
+    expect(second.socket.ended).toBe(true);
+    fake.core.left(second.client);
+    expect(fake.counter('downstream_cx_user_overflow')).toBe(1);
+    fake.core.left(first.client);
+    expect(say(fake.client(), 'PING')).toBe('+PONG\r\n');
+  });
+});
+
 describe('bytes of a user', () => {
   it('of replies are a debt that must be paid first', () => {
     const fake = new FakeCore(1, { admission: perUser({ bytesPerSecond: 10_000 }) });
