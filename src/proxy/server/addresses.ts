@@ -16,7 +16,7 @@ export class ListenError extends Error {
 interface Place {
   readonly address: ListenAddress;
   readonly tls: boolean;
-  readonly socket: UnixSocket | null;
+  socket: UnixSocket | null;
 }
 
 /** Where clients connect: the listener's own address, then the additional ones. */
@@ -56,10 +56,29 @@ export class ListenAddresses {
   }
 
   /** For one worker: it closes the descriptors that are among them. */
-  forWorker(): WorkerAddress[] {
-    return this.places.map(({ address: { host, port, path }, socket }) =>
-      path === undefined || socket === null ? { host, port } : { host, port, path, fd: socket.share() },
-    );
+  forWorker(): WorkerAddress[];
+  /** @param wanted which of them; null stands for the others */
+  forWorker(wanted: (index: number) => boolean): (WorkerAddress | null)[];
+  forWorker(wanted: (index: number) => boolean = () => true): (WorkerAddress | null)[] {
+    return this.places.map(({ address: { host, port, path }, socket }, index) => {
+      if (!wanted(index)) return null;
+      return path === undefined || socket === null ? { host, port } : { host, port, path, fd: socket.share() };
+    });
+  }
+
+  /**
+   * Takes the paths back that a process has taken that is gone.
+   * @returns of each address, whether the workers have to listen anew
+   * @throws UnixSocketError
+   */
+  reclaim(): boolean[] {
+    return this.places.map((place) => {
+      if (place.socket === null || place.socket.serves) return false;
+      const socket = UnixSocket.open(place.address);
+      place.socket.close();
+      place.socket = socket;
+      return true;
+    });
   }
 
   /** What the log says: the words `listening on` and the address, the listener's own first. */

@@ -124,6 +124,13 @@ export interface StopAcceptingMessage {
   readonly type: 'stop-accepting';
 }
 
+/** Accept clients again, or anew, on these addresses; the others (null) stay as they are. */
+export interface AcceptMessage {
+  readonly type: 'accept';
+  readonly addresses: readonly (WorkerAddress | null)[];
+  readonly tls: ListenerTls;
+}
+
 /** Accept nobody, finish what is on its way, let the clients go. Answered with `drained` when all have left. */
 export interface DrainMessage {
   readonly type: 'drain';
@@ -177,6 +184,7 @@ export type ToWorker =
   | ClusterMessage
   | CommandsMessage
   | StopAcceptingMessage
+  | AcceptMessage
   | DrainMessage
   | ReportMessage
   | AskedMessage

@@ -6,6 +6,7 @@ import { CLUSTERS_MAX, formatAddress, type ProxyConfig } from '../config/schema.
 import { ListenAddresses, listenError, probe } from './addresses.js';
 import { type AdminState, startAdmin } from './admin.js';
 import { Clusters, type Place } from './clusters.js';
+import { collectInMain } from './collector.js';
 import { ControlSocket, removePidFile } from './control.js';
 import type { Discovery } from './discovery/discovery.js';
 import { AT_ONCE, type DrainTimes } from './draining.js';
@@ -23,12 +24,10 @@ import { resolveSecrets, type Secrets, secretReader } from './secrets.js';
 import { statsBytes } from './statistics.js';
 import { readTls } from './tls/read.js';
 import { TlsWatch } from './tls/watch.js';
-import { drainTimes, READY_MS, startSuccessor, type TakeOver } from './upgrade.js';
+import { drainTimes, READY_MS, Succession, startSuccessor, type TakeOver } from './upgrade.js';
 import { warnOfScripts } from './users.js';
 import { clusterStarts, listenerTls, workerLimits, workerSettings } from './worker-settings.js';
 import { type Serving, Workers } from './workers.js';
-
-const COLLECT_AFTER_START_MS = 1000;
 
 /** How long clients may take to finish when the process is told to end. */
 const DRAIN_TIMEOUT_MS = 5000;
@@ -78,6 +77,7 @@ export class ProxyServer implements AdminState {
   private readonly yielded = Promise.withResolvers<void>();
   private readonly manager = new ServiceManager();
   private replaced = false;
+  private readonly succession = new Succession();
   private control: ControlSocket | null = null;
   /** Null until the proxy that this one replaces may be replaced. */
   private addresses: ListenAddresses | null;
@@ -214,8 +214,7 @@ export class ProxyServer implements AdminState {
       // Who reads this may count on all of it.
       for (const line of this.addresses?.lines() ?? []) logger.info(line);
       manager.ready(`serving clients, ${workers.count} workers`);
-      // What the start has left behind is given back once, when the cluster has been read.
-      setTimeout(() => Bun.gc(true), COLLECT_AFTER_START_MS).unref();
+      collectInMain();
       const { why, times, timeoutMs } = await stopping.promise;
       logger.info(`${why}: draining`);
       manager.stopping('draining');
@@ -260,8 +259,7 @@ export class ProxyServer implements AdminState {
       this.control = ControlSocket.open(path, {
         state: () => ({ pid: process.pid, workers: this.workers.count, version: this.version }),
         reload: ({ dry_run }) => this.reload(dry_run === true),
-        upgrade: ({ program, times }) =>
-          startSuccessor(String(program || process.execPath), path, String(times ?? ''), this.yielded.promise),
+        upgrade: ({ program, times }) => this.upgrade(String(program || process.execPath), path, String(times ?? '')),
         yield: ({ pid }) => this.yield(Number(pid)),
         drain: ({ times }) => this.leave(String(times ?? '')),
       });
@@ -270,19 +268,48 @@ export class ProxyServer implements AdminState {
     }
   }
 
+  private upgrade(program: string, path: string, times: string): Promise<object> {
+    return this.succession.attempt(async () => {
+      try {
+        return await startSuccessor(program, path, times, this.yielded.promise);
+      } catch (error) {
+        this.resume(false);
+        throw error;
+      }
+    });
+  }
+
   /** Another process accepts the clients from here on. */
   private async yield(successor: number): Promise<object> {
+    this.succession.admit(successor);
     this.logger.info(`process ${successor} takes over: no more clients are accepted`);
-    this.manager.succeeded(successor);
     this.admin?.stop();
     this.admin = null;
     await this.workers.stopAccepting();
+    void this.succession.fails(() => this.replaced).then((failed) => failed && this.resume(true));
     return { pid: process.pid };
+  }
+
+  /** Goes on as before: what was to take over is gone. @param closed nobody is accepted any more */
+  private resume(closed: boolean): void {
+    const { addresses, logger } = this;
+    if (this.replaced || this.draining || addresses === null) return;
+    try {
+      const anew = addresses.reclaim();
+      if (closed || anew.includes(true)) {
+        this.workers.accept(() => addresses.forWorker((index) => closed || anew[index] === true));
+        logger.warn('what was to take over is gone; clients are accepted again');
+      }
+      if (closed) this.startAdmin();
+    } catch (error) {
+      logger.error(`not all is served again as before: ${(error as Error).message}`);
+    }
   }
 
   private leave(text: string): object {
     const times = drainTimes(text);
     this.replaced = true;
+    if (this.succession.pid !== 0) this.manager.succeeded(this.succession.pid);
     this.yielded.resolve();
     const stop = { why: 'replaced', times, timeoutMs: times.shutdownMs + DRAIN_TIMEOUT_MS };
     // Who waits for an answer gets it first.

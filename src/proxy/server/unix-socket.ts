@@ -73,10 +73,15 @@ export class UnixSocket {
     return this.library.fcntl(this.fd, F_DUPFD_CLOEXEC, 0);
   }
 
+  /** Whether connections to the path come to this one. */
+  get serves(): boolean {
+    return statSync(this.path, { throwIfNoEntry: false })?.ino === this.inode;
+  }
+
   /** Takes the path away, unless it is another process's by now. */
   close(): void {
     this.library.close(this.fd);
-    if (statSync(this.path, { throwIfNoEntry: false })?.ino === this.inode) rmSync(this.path, { force: true });
+    if (this.serves) rmSync(this.path, { force: true });
   }
 }
 

@@ -31,6 +31,57 @@ export function drainTimes(text: string | undefined): DrainTimes {
   return { idleMs: IDLE_MS, drainMs, shutdownMs: Math.max(drainMs, seconds(shutdown, SHUTDOWN_S) * 1000) };
 }
 
+/** How long a process that was let in may take until it asks the old one to drain. */
+const TAKING_MS = 15_000;
+const LOOK_MS = 100;
+
+/** What the old process knows of the one that is to replace it: there is one at a time, and it may die at any moment. */
+export class Succession {
+  pid = 0;
+  /** A program was started to take over. */
+  private starting = false;
+
+  /** Runs one attempt. @throws Error when there is another one */
+  async attempt<Result>(run: () => Promise<Result>): Promise<Result> {
+    if (this.starting || isAlive(this.pid)) throw new Error('another upgrade is under way');
+    this.starting = true;
+    try {
+      return await run();
+    } finally {
+      this.starting = false;
+    }
+  }
+
+  /** A process asks for the listeners. @throws Error when another one has them */
+  admit(pid: number): void {
+    if (pid !== this.pid && isAlive(this.pid)) throw new Error(`process ${this.pid} takes over already`);
+    this.pid = pid;
+  }
+
+  /** Resolves with true when it died, or fell silent, before it had taken over; false once it has. */
+  async fails(done: () => boolean): Promise<boolean> {
+    const end = performance.now() + TAKING_MS;
+    while (!done()) {
+      if (!isAlive(this.pid) || performance.now() > end) {
+        this.pid = 0;
+        return true;
+      }
+      await Bun.sleep(LOOK_MS);
+    }
+    return false;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  if (!(pid > 0)) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
 /** The side of the new process. */
 export class TakeOver {
   private constructor(

@@ -5,15 +5,14 @@ import { SlotMap } from '../engine/core/slot-map.js';
 import { HostKeySpace, NoHosts } from '../engine/routing/host-table.js';
 import { ClusterKeySpace } from '../engine/sharding/key-space.js';
 import { BunRuntime } from './bun-runtime.js';
-import { collectWhenIdle } from './collector.js';
+import { collectWhenIdle, noteEvents, startCollecting } from './collector.js';
 import { Draining, URGE_MS } from './draining.js';
 import { type Listening, listen } from './listeners.js';
-import type { ClusterStart, LaneReport, ToWorker, WorkerStart } from './messages.js';
+import type { AcceptMessage, ClusterStart, LaneReport, ToWorker, WorkerStart } from './messages.js';
 import { post } from './post.js';
 
 /** How often the engine looks after time. */
 const TICK_MS = 20;
-const COLLECT_AFTER_START_MS = 1000;
 declare const self: { onmessage: ((event: { data: ToWorker }) => void) | null };
 
 let core: Core;
@@ -90,6 +89,9 @@ self.onmessage = ({ data: message }) => {
       stopAccepting();
       post({ type: 'accepts-nobody' });
       break;
+    case 'accept':
+      acceptAgain(message);
+      break;
     case 'drain':
       stopAccepting();
       draining = new Draining(core, message.times);
@@ -121,7 +123,9 @@ function start(options: WorkerStart): void {
     post({ type: 'listen-failed', reason: message, inUse: code === 'EADDRINUSE' });
     return;
   }
+  startCollecting(core.nowMs);
   setInterval(() => {
+    noteEvents(core.nowMs);
     core.tick();
     runtime.sendRefreshRequests();
     for (const each of listening) each.tick();
@@ -132,10 +136,6 @@ function start(options: WorkerStart): void {
       post({ type: 'drained' });
     }
   }, TICK_MS);
-  // What the start has left behind is given back once; later, the collector knows best.
-  setTimeout(() => {
-    if (core.clients.size === 0) Bun.gc(true);
-  }, COLLECT_AFTER_START_MS);
 }
 
 function cluster({ number, serial, settings, sharded, slotMap }: ClusterStart): Cluster {
@@ -162,6 +162,24 @@ function reportLanes(): LaneReport[] {
     }
   }
   return reports;
+}
+
+/** What was to take over is gone. */
+function acceptAgain({ addresses, tls }: AcceptMessage): void {
+  if (draining !== null) return;
+  accepting = true;
+  for (const [i, address] of addresses.entries()) {
+    if (address === null) continue;
+    const before = listening[i];
+    before?.stop();
+    try {
+      listening[i] = listen(core, address, tls.downstream[i] ?? null, tls.handshakeTimeoutMs);
+      // It may have clients in their handshakes.
+      if (before !== undefined) listening.push(before);
+    } catch (error) {
+      runtime.log('error', `cannot listen again: ${(error as Error).message}`, { port: address.port });
+    }
+  }
 }
 
 /** Clients that are there stay. */

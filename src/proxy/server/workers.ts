@@ -23,6 +23,7 @@ import type {
   WorkerStart,
 } from './messages.js';
 import { WorkerRelay } from './relay.js';
+import { sharedMemory } from './shared-memory.js';
 import { resetGauges } from './statistics.js';
 
 /** A worker answers a question about its state within this time, or is left out. */
@@ -82,9 +83,9 @@ export class Workers {
 
   constructor(private readonly options: WorkersOptions) {
     this.serving = options.serving;
-    this.ledgerMemory = new SharedArrayBuffer(ledgerBytes(options.count));
+    this.ledgerMemory = sharedMemory(ledgerBytes(options.count));
     this.ledger = new Ledger(this.ledgerMemory, options.count);
-    this.stats = Array.from({ length: options.count }, () => new SharedArrayBuffer(options.statsBytes));
+    this.stats = Array.from({ length: options.count }, () => sharedMemory(options.statsBytes));
   }
 
   get count(): number {
@@ -291,6 +292,14 @@ export class Workers {
       });
       this.broadcast({ type: 'stop-accepting' });
     });
+  }
+
+  /** Has them accept clients again. @param addresses those of one worker; null: it goes on as it is there */
+  accept(addresses: () => readonly (WorkerAddress | null)[]): void {
+    this.onClosed = null;
+    this.closed.clear();
+    const { tls } = this.serving;
+    for (const worker of this.workers) worker?.postMessage({ type: 'accept', addresses: addresses(), tls });
   }
 
   private closedBy(worker: number): void {

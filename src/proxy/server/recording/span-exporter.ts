@@ -1,6 +1,5 @@
 import type { TracingConfig } from '../../config/recording.js';
 import { attributes } from '../../engine/trace/fragments.js';
-import type { Logger } from '../logger.js';
 
 /** Spans wait this long for others. */
 const BATCH_MS = 1000;
@@ -22,6 +21,12 @@ export type Post = (
   init: { method: 'POST'; headers: Record<string, string>; body: string; signal: AbortSignal; redirect: 'manual' },
 ) => Promise<Response>;
 
+/** Who is told of failures. */
+export interface Complaints {
+  warn(message: string, fields?: Record<string, unknown>): void;
+  info(message: string): void;
+}
+
 /** Sends spans to a collector in batches, by OTLP/HTTP in JSON. Spans that it cannot get rid of are dropped and counted. */
 export class SpanExporter {
   sent = 0;
@@ -39,7 +44,7 @@ export class SpanExporter {
   private complained = false;
 
   constructor(
-    private readonly logger: Pick<Logger, 'warn' | 'info'>,
+    private readonly logger: Complaints,
     private readonly resource: Readonly<Record<string, string | number>>,
     private readonly post: Post = fetch,
   ) {}
