@@ -20,6 +20,8 @@ export async function buildProxy() {
     'build',
     '--compile',
     '--minify',
+    // What both threads need is there once, which saves resident memory.
+    '--splitting',
     '--sourcemap=none',
     path.join(ROOT, 'src/proxy/server/main.ts'),
     path.join(ROOT, 'src/proxy/server/worker.ts'),
