@@ -10,6 +10,11 @@ import { WRONG_PASSWORD } from './authenticator.js';
 
 /** A login waits for others of its kind to fail for at most this time. */
 const WAIT_MAX_MS = 10_000;
+/** Bytes of the passwords of logins that wait so, per worker: any number of passwords of people, few of 16 KiB. */
+const WAITING_BYTES_MAX = 4 * 1024 * 1024;
+/** What a client may have said behind a login that is held because of failures; one that says more is let go. */
+const BEHIND_BYTES_MAX = 64 * 1024;
+const TOO_MANY = 'ERR too many logins wait for others that have failed; try again later';
 /** Failed logins that are logged, per worker; all are counted. */
 const LOGGED_PER_SECOND = 10;
 const LOGGED_BURST = 50;
@@ -19,6 +24,7 @@ const SHOWN_CHARACTERS_MAX = 64;
 export class Logins {
   private readonly attempts = new Attempts();
   private readonly logged: TokenBucket;
+  private waitingBytes = 0;
 
   constructor(private readonly core: Core) {
     this.logged = new TokenBucket(LOGGED_PER_SECOND, LOGGED_BURST, core.nowMs);
@@ -28,8 +34,10 @@ export class Logins {
    * Tries a login. `then` is called once, within the call or later, with `''` or the error to answer with; never when the
    * client has left. Nothing of the client's is read meanwhile.
    */
-  begin(client: Client, username: string | null, password: Bytes, then: (error: string) => void): void {
+  begin(client: Client, username: string | null, given: Bytes, then: (error: string) => void): void {
     const { core } = this;
+    // Forgotten as soon as it is known to be wrong: there may be thousands that wait to hear that.
+    let password: Bytes | null = given;
     const key = this.keyOf(client, username);
     let finished = false;
     const finish = (error: string) => {
@@ -40,13 +48,19 @@ export class Logins {
     };
     const lastMs = core.nowMs + WAIT_MAX_MS;
     const attempt = () => {
-      if (client.closed) return;
+      if (client.closed || password === null) return;
       const untilMs = Math.min(this.attempts.heldUntilMs(key), lastMs);
-      if (untilMs > core.nowMs) this.later(client, untilMs, attempt);
-      else {
+      if (untilMs > core.nowMs) {
+        if (this.waitingBytes + password.length > WAITING_BYTES_MAX) {
+          core.count(Counter.downstream_auth_failure);
+          finish(TOO_MANY);
+        } else this.later(client, untilMs, password.length, attempt);
+      } else {
         core.access.authenticator.login(client, username, password, (error) => {
-          if (error === WRONG_PASSWORD) this.failed(client, username, key, finish);
-          else {
+          if (error === WRONG_PASSWORD) {
+            password = null;
+            this.failed(client, username, key, finish);
+          } else {
             if (error === '') this.attempts.succeeded(key);
             finish(error);
           }
@@ -58,16 +72,29 @@ export class Logins {
   }
 
   /** Of a client that leaves meanwhile nothing is kept: its password may be long, and there may be many of its kind. */
-  private later(client: Client, dueMs: number, then: () => void): void {
-    const { deadlines } = this.core;
+  private later(client: Client, dueMs: number, bytes: number, then: () => void): void {
+    const { deadlines, runtime } = this.core;
     const due = () => {
       client.belongings.delete(forget);
+      this.waitingBytes -= bytes;
       then();
     };
     const scheduled = { dueMs: Number.POSITIVE_INFINITY, due };
-    const forget = () => deadlines.remove(scheduled);
+    const forget = () => {
+      deadlines.remove(scheduled);
+      this.waitingBytes -= bytes;
+    };
+    this.waitingBytes += bytes;
     client.belongings.add(forget);
     deadlines.add(scheduled, dueMs);
+    // What came with the login is kept when this event is over.
+    runtime.defer(() => this.letGo(client));
+  }
+
+  private letGo(client: Client): void {
+    if (client.closed || (client.hold & Hold.login) === 0 || (client.carry?.length ?? 0) <= BEHIND_BYTES_MAX) return;
+    client.transport.terminate();
+    this.core.left(client);
   }
 
   private failed(client: Client, username: string | null, key: string, finish: (error: string) => void): void {
@@ -80,7 +107,7 @@ export class Logins {
     }
     const untilMs = this.attempts.failed(key, access.settings.failureDelayMs, core.nowMs);
     if (untilMs <= core.nowMs) finish(WRONG_PASSWORD);
-    else this.later(client, untilMs, () => finish(WRONG_PASSWORD));
+    else this.later(client, untilMs, 0, () => finish(WRONG_PASSWORD));
   }
 
   /** Users that do not exist are one: nobody fills the table with names. */

@@ -340,6 +340,23 @@ describe('a failed login', () => {
     expect(scheduled()).toBe(before);
   });
 
+  it('has bounds for what those cost that wait: their passwords, and what they have said behind', () => {
+    const fake = proxy();
+    guessed(fake);
+    const long = Array.from({ length: 400 }, () => fake.client());
+    const answers = long.map(({ say }) => say(command('AUTH', 'app', 'x'.repeat(16_000))));
+    expect(answers.filter((text) => text === '').length).toBe(262);
+    expect(answers.at(-1)).toMatch(/^-ERR too many logins wait/);
+    for (const { client } of long) fake.core.left(client);
+    // Nothing of theirs is left.
+    const next = fake.client();
+    expect(next.say(command('AUTH', 'app', 'x'.repeat(16_000)))).toBe('');
+    const talker = fake.client();
+    talker.say(command('AUTH', 'app', 'wrong') + command('PING').repeat(5000));
+    fake.turn();
+    expect(talker.client.closed).toBe(true);
+  });
+
   it('holds nobody who logs in as another user', () => {
     const fake = proxy();
     guessed(fake);
