@@ -3,7 +3,7 @@ import { nearest } from '../config/nearest.js';
 import type { ProxyConfig } from '../config/schema.js';
 import { COMMANDS } from '../engine/commands/table.generated.js';
 import type { FaultSettings } from '../engine/faults/settings.js';
-import type { Logger } from './logger.js';
+import type { WarningLog } from './log-lines.js';
 
 /** What the workers are told about commands that are to fail or to wait. */
 export function faultsOf({ listeners: [{ faults }] }: ProxyConfig): FaultSettings[] {
@@ -35,10 +35,10 @@ export function checkFaults({ listeners }: ProxyConfig): FurtherProblem[] {
 }
 
 /** Nobody should wonder why commands fail. */
-export function warnOfFaults({ listeners: [{ faults }] }: ProxyConfig, logger: Logger): void {
+export function warnOfFaults({ listeners: [{ faults }] }: ProxyConfig, log: WarningLog): void {
   for (const { fault_type: type, fault_enabled: percent, delay = 0, commands } of faults) {
     if (percent === 0) continue;
-    logger.warn('faults are injected on purpose: listeners[0].faults', {
+    log.warn('faults are injected on purpose: listeners[0].faults', {
       fault_type: type,
       percent,
       delay_ms: delay,

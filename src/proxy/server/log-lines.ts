@@ -9,6 +9,11 @@ const BARE = /^[\w.:@/[\]-]+$/;
 /** What a line has of its own: a field of that name gets another one. */
 const OWN: ReadonlySet<string> = new Set(['time', 'level', 'message']);
 
+/** As much of the log as is needed by those who only warn. */
+export interface WarningLog {
+  warn(message: string, fields?: Record<string, unknown>): void;
+}
+
 type Fields = readonly (readonly [string, unknown])[];
 
 /** `2026-01-31T12:00:00.000Z info message key=value key="a value"` */

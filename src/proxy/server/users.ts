@@ -8,7 +8,7 @@ import { User } from '../engine/access/user.js';
 import { Catalog } from '../engine/commands/catalog.js';
 import { OWN_COMMANDS } from '../engine/commands/own.js';
 import { COMMANDS } from '../engine/commands/table.generated.js';
-import type { Logger } from './logger.js';
+import type { WarningLog } from './log-lines.js';
 import type { Secrets } from './secrets.js';
 
 /** Users that one warning names. */
@@ -49,12 +49,12 @@ function ruleProblem({ word, message, known, prefix }: RuleError): string {
 }
 
 /** Says which users may do more by scripts than their rules allow. */
-export function warnOfScripts({ listeners: [{ users }] }: ProxyConfig, logger: Logger): void {
+export function warnOfScripts({ listeners: [{ users }] }: ProxyConfig, log: WarningLog): void {
   if (users.length === 0) return;
   const catalog = new Catalog([...COMMANDS, ...OWN_COMMANDS]);
   const escaping = users.filter((user) => new User(plain(user, []), catalog).escapes).map(({ name }) => name);
   if (escaping.length === 0) return;
-  logger.log('warn', SCRIPTS_ESCAPE, { users: escaping.slice(0, WARNED_MAX).join(' '), count: escaping.length });
+  log.warn(SCRIPTS_ESCAPE, { users: escaping.slice(0, WARNED_MAX).join(' '), count: escaping.length });
 }
 
 function plain(user: UserConfig, passwords: readonly string[]): UserSettings {
