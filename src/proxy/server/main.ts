@@ -54,6 +54,8 @@ function complain(error: unknown): number {
 }
 
 async function run(options: Options): Promise<number> {
+  // What runs from here on may run for long; before, the executable compiles less (scripts/build/proxy.js).
+  Bun.unsafe.setJITPolicy(1);
   const { config, source, check } = options;
   const secrets = resolveSecrets(config, source);
   if (check) {
