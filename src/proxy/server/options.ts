@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { CONFIG_BYTES_MAX, ConfigError, parseConfig } from '../config/load.js';
 import { type ProxyConfig, proxyConfig } from '../config/schema.js';
 import { checkFaults } from './faults.js';
-import { readText } from './read-file.js';
+import { readText, reasonOf } from './read-file.js';
 import { checkUsers } from './users.js';
 
 /** What the command line asks for. */
@@ -145,6 +145,6 @@ function readFile(file: string): string {
     return text;
   } catch (error) {
     if (error instanceof ConfigError) throw error;
-    throw wrong(`cannot read the file: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}`);
+    throw wrong(`cannot read the file: ${reasonOf(error)}`);
   }
 }

@@ -32,6 +32,12 @@ export function readText(file: string, bytesMax: number): string | null {
   }
 }
 
+/** Why a file was not read, for people. */
+export function reasonOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === 'EINVAL' ? message : (code ?? message);
+}
+
 function failure(code: string, message: string): Error {
   return Object.assign(new Error(message), { code });
 }

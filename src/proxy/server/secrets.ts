@@ -1,6 +1,6 @@
 import { ConfigError } from '../config/load.js';
 import type { ProxyConfig, SecretSource } from '../config/schema.js';
-import { readText } from './read-file.js';
+import { readText, reasonOf } from './read-file.js';
 import type { TlsMaterial } from './tls/material.js';
 import { readTls } from './tls/read.js';
 
@@ -79,7 +79,7 @@ function resolve(from: SecretSource, path: string, source: string, environment: 
   try {
     text = readText(from.filename as string, SECRET_BYTES_MAX);
   } catch (error) {
-    throw wrong(`cannot read ${from.filename}: ${(error as NodeJS.ErrnoException).code ?? 'unreadable'}`);
+    throw wrong(`cannot read ${from.filename}: ${reasonOf(error)}`);
   }
   if (text === null) throw wrong(`${from.filename} is too long for a password`);
   const value = text.replace(/\r?\n$/, '');

@@ -158,8 +158,9 @@ export class SpanExporter {
       const waitMs = Number.isFinite(seconds) ? Math.min(RETRY_MAX_MS, Math.max(0, seconds * 1000)) : 0;
       return { outcome: RETRIED.has(status) ? 'retry' : 'refused', reason: `HTTP ${status}`, waitMs };
     } catch (error) {
-      const { name, code } = error as Error & { code?: string };
-      return { outcome: 'retry', reason: code ?? name, waitMs: 0 };
+      const { name, code } = error as Error & { code?: string | number };
+      // A time that is over has a number there.
+      return { outcome: 'retry', reason: typeof code === 'string' ? code : name, waitMs: 0 };
     }
   }
 

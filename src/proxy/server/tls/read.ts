@@ -2,7 +2,7 @@ import type { KeyObject, X509Certificate } from 'node:crypto';
 import { ConfigError } from '../../config/load.js';
 import type { ProxyConfig, SecretSource } from '../../config/schema.js';
 import type { CertificateConfig, DownstreamTlsConfig, TlsParams, UpstreamTlsConfig } from '../../config/tls.js';
-import { readText } from '../read-file.js';
+import { readText, reasonOf } from '../read-file.js';
 import { clientContext, serverContext } from './context.js';
 import type { Certificate, ClientTls, ServerTls, TlsMaterial, TlsVersion } from './material.js';
 
@@ -203,7 +203,7 @@ class TlsReader {
       if (text === null) return this.wrong(place, `${file} is too large for a PEM file`);
     } catch (error) {
       if (error instanceof ConfigError) throw error;
-      return this.wrong(place, unreadable(file, (error as NodeJS.ErrnoException).code));
+      return this.wrong(place, unreadable(file, reasonOf(error)));
     }
     this.texts.set(file, text);
     return text;
@@ -227,11 +227,11 @@ class TlsReader {
   }
 }
 
-function unreadable(file: string, code: string | undefined): string {
+function unreadable(file: string, code: string): string {
   if (code === 'ENOENT') return `there is no file ${file}; give the right path`;
   if (code === 'EACCES') return `${file} may not be read by the user that runs the proxy; give it the right to`;
   if (code === 'EISDIR') return `${file} is a folder; give a file`;
-  return `cannot read ${file}: ${code ?? 'unreadable'}`;
+  return `cannot read ${file}: ${code}`;
 }
 
 function subject(certificate: X509Certificate): string {

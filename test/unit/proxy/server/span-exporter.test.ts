@@ -53,6 +53,18 @@ describe('a collector of spans', () => {
     expect([exporter.sent, exporter.failures]).toEqual([1, 0]);
   });
 
+  it('that does not answer is given up in time, and the log says why', async () => {
+    const said: unknown[] = [];
+    const exporter = new SpanExporter({ warn: (_, fields) => said.push(fields?.['reason']), info() {} }, {});
+    const url = await serve((_, response) => void response.writeHead(200).write('x'));
+    const config = { otlp_endpoint: url, service_name: 's', timeout: 200, max_queue: 10, max_batch: 1 };
+    exporter.configure(config as unknown as TracingConfig, {});
+    exporter.take(['{}'], [1], 0);
+    await poll('it is given up', 3000, () => exporter.failures === 1);
+    expect(said).toEqual(['TimeoutError']);
+    exporter.configure(undefined, {});
+  });
+
   it('does not send the secrets of its requests elsewhere', async () => {
     const elsewhere: http.IncomingHttpHeaders[] = [];
     const other = await serve((request, response) => {
