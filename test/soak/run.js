@@ -7,6 +7,7 @@
 //     --workers N                    threads of the proxy (1)
 //     --reload-seconds N             between two reloads (20)
 //     --json FILE                    the figures
+// FORGE_PROXY_BIN names another executable.
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -55,7 +56,7 @@ function readArguments() {
 
 async function main() {
   const options = readArguments();
-  const proxy = path.join(ROOT, 'bin', 'forge-proxy');
+  const proxy = process.env.FORGE_PROXY_BIN ?? path.join(ROOT, 'bin', 'forge-proxy');
   if (!existsSync(proxy)) throw new Error('bin/forge-proxy is not built: node scripts/build.js --proxy');
   const folder = mkdtempSync(path.join(os.tmpdir(), 'forge-soak-'));
   cleanUps.add(() => rmSync(folder, { recursive: true, force: true }));
@@ -74,7 +75,11 @@ async function soak({ minutes, workers, reloadSeconds }, proxy, folder) {
   const [port, admin] = [await freePort(), await freePort()];
   const file = path.join(folder, 'proxy.yaml');
   let edition = 0;
-  const write = () => writeFileSync(file, configuration({ nodes, port, admin, workers, edition: edition++ }));
+  const write = () =>
+    writeFileSync(
+      file,
+      configuration({ nodes, port, admin, workers, accessLog: path.join(folder, 'access.log'), edition: edition++ }),
+    );
   write();
   const child = start(proxy, ['--config', file], {
     stdio: ['ignore', 'ignore', openSync(path.join(folder, 'proxy.log'), 'a')],

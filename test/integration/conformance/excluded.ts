@@ -25,12 +25,8 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   'client|import-source': 'belongs to a node that takes in data from another',
   'script|debug': 'stops a server for a debugger',
   'acl|deluser': "is about the servers' users, who are not the proxy's",
-  'acl|dryrun': "is about the servers' users, who are not the proxy's",
-  'acl|getuser': "is about the servers' users, who are not the proxy's",
-  'acl|list': "is about the servers' users, who are not the proxy's",
   'acl|load': "is about the servers' users, who are not the proxy's",
   'acl|log': "is about the servers' users, who are not the proxy's",
   'acl|save': "is about the servers' users, who are not the proxy's",
   'acl|setuser': "is about the servers' users, who are not the proxy's",
-  'acl|users': "is about the servers' users, who are not the proxy's",
 };

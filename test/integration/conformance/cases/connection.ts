@@ -183,6 +183,14 @@ export const SERVER = script(
   @shape ACL GENPASS
   @shape ACL GENPASS 8
   ACL GENPASS x
+  ACL USERS
+  @shape ACL LIST
+  ACL GETUSER nobody
+  ACL DRYRUN nobody GET k
+  ACL DRYRUN default GET k
+  ACL DRYRUN default NOSUCH k
+  ACL DRYRUN default GET
+  ACL DRYRUN default
   ACL HELP
   PUBSUB HELP
   PUBSUB CHANNELS none*
