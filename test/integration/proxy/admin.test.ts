@@ -1,3 +1,4 @@
+import http from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RunningProxy, startProxy } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
@@ -229,4 +230,29 @@ describe('INFO through the proxy', () => {
     const text = String(await client.call(...args));
     return Object.fromEntries([...text.matchAll(/^# (\w+)\r$/gm)].map(([, name]) => [name, true]));
   }
+});
+
+describe('who must not be answered', () => {
+  const asked = (path: string, method: string, headers: Record<string, string>) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const request = http.request({ port: proxy.adminPort, path, method, headers }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      });
+      request.once('error', reject);
+      request.end();
+    });
+
+  it('is a web page, and a name that anybody may give to this machine', async () => {
+    expect(await asked('/quitquitquit', 'POST', { origin: 'http://evil.example' })).toBe(403);
+    expect(await asked('/config_dump', 'GET', { host: 'evil.example' })).toBe(403);
+    expect(await asked('/healthcheck/ok', 'POST', { host: `localhost:${proxy.adminPort}` })).toBe(200);
+    expect(await body('/ready')).toBe('LIVE\n');
+  });
+
+  it('cannot keep the proxy busy with a filter', async () => {
+    const { status } = await proxy.page(`/stats?filter=${encodeURIComponent('(\\w+\\w+)+!')}`);
+    expect(status).toBe(200);
+    expect((await proxy.page(`/stats?filter=${encodeURIComponent('(a)\\1')}`)).status).toBe(400);
+  });
 });
