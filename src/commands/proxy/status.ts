@@ -21,7 +21,7 @@ Exit code 0: it serves; 4: it is down; 9: it runs but does not serve.`;
   static override flags = {
     ...pidFileFlag,
     admin: Flags.string({
-      description: `Its admin address; default from --config, else ${DEFAULT_ADMIN}.`,
+      description: `Its admin address; default from --config, else what the process says, else ${DEFAULT_ADMIN}.`,
       helpValue: 'HOST:PORT',
     }),
     config: fileFlag({ char: 'c', description: 'Its configuration, to learn the admin address.' }),
@@ -32,7 +32,8 @@ Exit code 0: it serves; 4: it is down; 9: it runs but does not serve.`;
     const standard = defaultPidFile(forgeHome());
     const pidFile = flags['pid-file'] ?? (existsSync(standard) ? standard : undefined);
     const admin = await adminAddress(flags.admin, flags.config);
-    const report = await proxyStatus({ pidFile, admin, signal: this.signal });
+    const guessed = flags.admin === undefined && flags.config === undefined;
+    const report = await proxyStatus({ pidFile, admin, guessed, signal: this.signal });
     for (const line of lines(report)) this.output.data(line);
     process.exitCode = {
       up: EXIT_CODES.done,

@@ -2,6 +2,7 @@
 import { ForgeError } from '../../errors.js';
 import type { InstancePhase } from '../../runtime/runtime.js';
 import { type AdminAddress, adminJson, readiness } from './admin.js';
+import { askProxy } from './control-socket.js';
 import { inspectProxy } from './instance.js';
 
 /** The figures that a status shows, by the ends of their names; all others are on the admin page. */
@@ -34,13 +35,35 @@ export interface ProxyStatusReport {
 
 export interface ProxyStatusOptions {
   pidFile?: string;
+  /** Where nobody said which: `admin` is a guess, and the proxy itself is asked first. */
+  guessed?: boolean;
   admin: AdminAddress;
   signal?: AbortSignal;
 }
 
+const STATE_TIMEOUT_MS = 2_000;
+
+/** The admin address as the proxy itself tells it; undefined when it does not. */
+async function toldAddress(pidFile: string, signal?: AbortSignal): Promise<AdminAddress | undefined> {
+  try {
+    const answer = await askProxy(pidFile, 'state', {}, STATE_TIMEOUT_MS, signal);
+    return (answer?.['admin'] as AdminAddress | null | undefined) ?? undefined;
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof ForgeError) return undefined;
+    throw error;
+  }
+}
+
 /** Never throws for a proxy that is down: that is what it tells. */
-export async function proxyStatus({ pidFile, admin, signal }: ProxyStatusOptions): Promise<ProxyStatusReport> {
+export async function proxyStatus({
+  pidFile,
+  guessed = false,
+  admin: given,
+  signal,
+}: ProxyStatusOptions): Promise<ProxyStatusReport> {
   const instance = pidFile === undefined ? undefined : await inspectProxy(pidFile);
+  const admin = (guessed && pidFile !== undefined ? await toldAddress(pidFile, signal) : undefined) ?? given;
   const report: ProxyStatusReport = {
     pidFile: pidFile ?? null,
     phase: instance?.phase ?? null,

@@ -257,7 +257,10 @@ export class ProxyServer implements AdminState {
     const path = controlPath(pidFile);
     try {
       this.control = ControlSocket.open(path, {
-        state: () => ({ pid: process.pid, workers: this.workers.count, version: this.version }),
+        state: () => ({
+          ...{ pid: process.pid, workers: this.workers.count, version: this.version },
+          admin: this.admin === null ? null : { host: this.config.admin?.address.host, port: this.admin.port },
+        }),
         reload: ({ dry_run }) => this.reload(dry_run === true),
         upgrade: ({ program, times }) => this.upgrade(String(program || process.execPath), path, String(times ?? '')),
         yield: ({ pid }) => this.yield(Number(pid)),

@@ -95,6 +95,13 @@ describe('a detached proxy', () => {
     expect(await client.mget('a', 'b')).toEqual(['1', '2']);
     client.disconnect();
     expect(await status()).toMatchObject({ pid: started.pid, supervised: true, fault: null, ready: 'LIVE' });
+    // Where its admin page is, the process tells when nobody says it.
+    const elsewhere = { host: '127.0.0.1', port: await freePort() };
+    expect(await proxyStatus({ pidFile, admin: elsewhere, guessed: true })).toMatchObject({
+      health: 'up',
+      admin: { port: adminPort },
+    });
+    expect(await proxyStatus({ pidFile, admin: elsewhere })).toMatchObject({ health: 'not ready' });
     expect(await stopProxy(pidFile)).toBe('ended');
     expect(await identifyProcess(started.pid)).toBeUndefined();
     expect(await status()).toMatchObject({ health: 'down', pid: null });

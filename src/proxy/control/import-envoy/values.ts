@@ -18,7 +18,10 @@ export function address(of: Fields, name: string): string | undefined {
 
 /** The same for a message that is itself an Address. */
 export function socketAddress(outer: Fields): string | undefined {
-  outer.lose('pipe', 'not carried over: clients may connect over Unix sockets, see docs/tls.md; nodes are reached by TCP only');
+  outer.lose(
+    'pipe',
+    'not carried over: clients may connect over Unix sockets, see docs/tls.md; nodes are reached by TCP only',
+  );
   outer.lose('envoy_internal_address', 'not carried over: internal listeners are not supported');
   const socket = outer.message('socket_address');
   outer.rest();
