@@ -20,7 +20,7 @@ export function configuration({ nodes, port, admin, workers, accessLog, edition 
           {
             name: USERNAME,
             passwords: [{ inline: PASSWORD }],
-            rules: 'on +@all -debug ~soak:* &soak:*',
+            rules: 'on +@all -debug ~soak:* &*',
             limits: { commands_per_second: 1_000_000 + edition, max_connections: 10_000 },
           },
         ],
