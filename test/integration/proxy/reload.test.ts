@@ -127,7 +127,7 @@ describe('a reload', () => {
     const refused = await proxy.reload();
     expect(refused.outcome).toBe('refused');
     expect(refused.error).toMatch(/proxy\.yaml:2:\d+: .*did you mean 'address'/);
-    expect(proxy.stderr()).toContain('reload refused: ');
+    await poll('the log says it too', 5000, () => proxy.stderr().includes('reload refused: '));
     await proxy.configure({
       ...config,
       clusters: [main({ auth_password: { filename: '/nowhere/password' } })],

@@ -62,7 +62,8 @@ it('is replaced, with the same number and counters that go on; after too many de
     'redis.egress_redis.downstream_pubsub_subscriptions_active': 0,
   });
   expect(await others[0]!.call('PUBSUB', 'NUMSUB', 'news')).toEqual(['news', 0]);
-  expect(running.stderr()).toContain('worker 0 ended; its clients were disconnected, another one takes its place');
+  const said = 'worker 0 ended; its clients were disconnected, another one takes its place';
+  await poll('the log says it', 5000, () => running.stderr().includes(said));
 
   // The new one knows the topology, and gives nobody an id that another had.
   const fresh = await Promise.all(Array.from({ length: 20 }, () => RawClient.connect({ port: running.port })));
