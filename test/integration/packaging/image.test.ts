@@ -61,17 +61,17 @@ it('runs as an ordinary user', () => {
 
 it(
   'serves on a read-only file system without any capability, says that it is healthy, drains and ends',
-  async () => {
+  async (context) => {
     if (docker === null) {
-      // Where containers cannot be run at all, the program itself still runs as the image would run it.
-      expect(spawnSync(proxyExecutable(), ['--version'], { env: {} }).status).toBe(0);
+      if (process.env['CI']) throw new Error('no Docker runs here and none could be installed and started');
+      context.skip('no Docker runs here, and starting one takes root');
       return;
     }
     const image = `forge-proxy:${process.pid}`;
-    const context = path.join(directory, 'context');
-    mkdirSync(context);
-    cpSync(proxyExecutable(), path.join(context, 'forge-proxy'));
-    docker.run('build', '-q', '-f', dockerfile, '--build-arg', `BASE=${baseImage(docker)}`, '-t', image, context);
+    const files = path.join(directory, 'context');
+    mkdirSync(files);
+    cpSync(proxyExecutable(), path.join(files, 'forge-proxy'));
+    docker.run('build', '-q', '-f', dockerfile, '--build-arg', `BASE=${baseImage(docker)}`, '-t', image, files);
     made.push(['rmi', '-f', image]);
     const [port, adminPort] = [await freePort(), await freePort()];
     const config = path.join(directory, 'proxy.yaml');

@@ -156,20 +156,18 @@ describe('forge proxy upgrade', () => {
     await subscriber.call('SUBSCRIBE', 'news');
     const nothing = blocked.ask('BLPOP', 'nothing', '0');
     const something = late.ask('BLPOP', 'something', '0');
-    const other = await RawClient.connect({ port });
     await upgrade({ drainS: 2, shutdownS: 3 });
     await resting.untilClosed();
     // The old process still serves those who wait there.
-    expect(await other.ask('PUBLISH', 'news', 'late').catch(() => null)).toBeDefined();
     const fresh = await RawClient.connect({ port });
     await fresh.call('PUBLISH', 'news', 'hello');
     await fresh.call('RPUSH', 'something', 'x');
-    expect(String((await subscriber.raw(1))[0])).toMatch(/late|hello/);
+    expect(String((await subscriber.raw(1))[0])).toContain('hello');
     expect(await something).toEqual(['something', 'x']);
     expect(await nothing).toBeNull();
     await Promise.all([subscriber.untilClosed(), blocked.untilClosed()]);
     await ends((proxy as RunningProxy).pid);
-    for (const client of [resting, subscriber, blocked, late, other, fresh]) client.close();
+    for (const client of [resting, subscriber, blocked, late, fresh]) client.close();
   });
 
   it('brings what a reload may not change, on every address; a reload that is refused says why', async () => {
