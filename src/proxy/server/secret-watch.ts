@@ -1,9 +1,9 @@
-import { stat } from 'node:fs/promises';
 import type { ProxyConfig, SecretSource } from '../config/schema.js';
+import { FileWatch } from './file-watch.js';
 import type { Logger } from './logger.js';
 import type { Secrets } from './secrets.js';
 
-/** How often the files are looked at; a look is one `stat` for each. */
+/** How often the files are looked at. */
 const POLL_MS = 1000;
 
 export interface SecretWatchOptions {
@@ -15,69 +15,18 @@ export interface SecretWatchOptions {
   apply(): readonly string[];
 }
 
-/**
- * Has passwords read again when their files change. A file may be seen half written: what cannot be used is looked at
- * once more before it is called an error. What is in use stays until then.
- */
-export class SecretWatch {
-  private timer: ReturnType<typeof setTimeout> | null = null;
-  /** The files as they were when they were read, and as they were when that failed. */
-  private applied = '';
-  private doubted = '';
-  private refused = '';
-  private stopped = false;
-
-  constructor(private readonly options: SecretWatchOptions) {}
-
-  async start(): Promise<void> {
-    this.applied = await this.look();
-    this.schedule();
-  }
-
-  stop(): void {
-    this.stopped = true;
-    if (this.timer !== null) clearTimeout(this.timer);
-  }
-
-  private schedule(): void {
-    if (this.stopped) return;
-    this.timer = setTimeout(() => {
-      void this.poll().then(() => this.schedule());
-    }, this.options.pollMs ?? POLL_MS);
-    this.timer.unref();
-  }
-
-  private async poll(): Promise<void> {
-    const seen = await this.look();
-    if (this.stopped || seen === this.applied || seen === this.refused) return;
-    const { logger } = this.options;
-    try {
-      const changes = this.options.apply();
-      // As they were before they were read: what has changed since is read at the next look.
-      this.applied = seen;
-      this.refused = this.doubted = '';
-      for (const change of changes) logger.info(`passwords were read again: ${change}`);
-    } catch (error) {
-      if (this.doubted !== seen) {
-        this.doubted = seen;
-        return;
-      }
-      this.refused = seen;
-      logger.error(`the changed passwords cannot be used, those before stay in use: ${(error as Error).message}`);
-    }
-  }
-
-  /** What is different when a file is. */
-  private async look(): Promise<string> {
-    const looks = this.options.files().map(async (file) => {
-      try {
-        const { ino, size, mtimeMs, ctimeMs } = await stat(file);
-        return `${file} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
-      } catch (error) {
-        return `${file} ${(error as NodeJS.ErrnoException).code}`;
-      }
+/** Has passwords read again when their files change. */
+export class SecretWatch extends FileWatch {
+  constructor({ logger, pollMs = POLL_MS, files, apply }: SecretWatchOptions) {
+    super({
+      pollMs,
+      files,
+      apply: () => {
+        for (const change of apply()) logger.info(`passwords were read again: ${change}`);
+      },
+      refused: ({ message }) =>
+        logger.error(`the changed passwords cannot be used, those before stay in use: ${message}`),
     });
-    return (await Promise.all(looks)).join('\n');
   }
 }
 

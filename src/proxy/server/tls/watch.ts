@@ -1,7 +1,7 @@
-import { stat } from 'node:fs/promises';
+import { FileWatch } from '../file-watch.js';
 import type { Logger } from '../logger.js';
 
-/** How often the files are looked at; a look is one `stat` for each. */
+/** How often the files are looked at. */
 const POLL_MS = 2000;
 /** How often it is said that a certificate ends soon. */
 const WARNING_INTERVAL_MS = 86_400_000;
@@ -16,79 +16,45 @@ export interface TlsWatchOptions {
   apply(): void;
 }
 
-/**
- * Has certificates read again when their files change. A file may be seen half written, and a certificate before its
- * key: what cannot be used is looked at once more before it is called an error. What is served stays until then.
- */
+/** Has certificates read again when their files change, and warns of those that end soon. */
 export class TlsWatch {
   updates = 0;
   rejected = 0;
-  private timer: ReturnType<typeof setTimeout> | null = null;
-  /** The files as they were when they were read, and as they were when that failed. */
-  private applied = '';
-  private doubted = '';
-  private refused = '';
+  private readonly watch: FileWatch;
   private warnedMs = Number.NEGATIVE_INFINITY;
-  private stopped = false;
 
-  constructor(private readonly options: TlsWatchOptions) {}
+  constructor(private readonly options: TlsWatchOptions) {
+    const { pollMs = POLL_MS, files } = options;
+    this.watch = new FileWatch({
+      pollMs,
+      files,
+      beforeLook: () => this.warn(),
+      apply: () => this.apply(),
+      refused: ({ message }) => this.refuse(message),
+    });
+  }
 
-  async start(): Promise<void> {
-    this.applied = await this.look();
-    this.warn();
-    this.schedule();
+  start(): Promise<void> {
+    return this.watch.start();
   }
 
   stop(): void {
-    this.stopped = true;
-    if (this.timer !== null) clearTimeout(this.timer);
+    this.watch.stop();
   }
 
-  private schedule(): void {
-    if (this.stopped) return;
-    this.timer = setTimeout(() => {
-      void this.poll().then(() => this.schedule());
-    }, this.options.pollMs ?? POLL_MS);
-    this.timer.unref();
+  private apply(): void {
+    this.options.apply();
+    this.updates++;
+    // What there is to say of the new ones is said with the next look.
+    this.warnedMs = Number.NEGATIVE_INFINITY;
+    this.options.logger.info('TLS: certificates were read again: their files have changed');
   }
 
-  private async poll(): Promise<void> {
-    this.warn();
-    const seen = await this.look();
-    if (this.stopped || seen === this.applied || seen === this.refused) return;
-    const { logger } = this.options;
-    try {
-      this.options.apply();
-      // As they were before they were read: what has changed since is read at the next look.
-      this.applied = seen;
-      this.refused = '';
-      this.updates++;
-      this.warnedMs = Number.NEGATIVE_INFINITY;
-      logger.info('TLS: certificates were read again: their files have changed');
-    } catch (error) {
-      if (this.doubted !== seen) {
-        this.doubted = seen;
-        return;
-      }
-      this.refused = seen;
-      this.rejected++;
-      for (const line of (error as Error).message.split('\n')) {
-        logger.error(`TLS: the changed files cannot be used, those before stay in use: ${line}`);
-      }
+  private refuse(message: string): void {
+    this.rejected++;
+    for (const line of message.split('\n')) {
+      this.options.logger.error(`TLS: the changed files cannot be used, those before stay in use: ${line}`);
     }
-  }
-
-  /** What is different when a file is. */
-  private async look(): Promise<string> {
-    const looks = this.options.files().map(async (file) => {
-      try {
-        const { ino, size, mtimeMs, ctimeMs } = await stat(file);
-        return `${file} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
-      } catch (error) {
-        return `${file} ${(error as NodeJS.ErrnoException).code}`;
-      }
-    });
-    return (await Promise.all(looks)).join('\n');
   }
 
   private warn(): void {
