@@ -5,6 +5,7 @@ import type { Recorded } from '../engine/trace/settings.js';
 import { connectPlain, connectTls, type UpstreamSide } from './connect.js';
 import type { ClusterStart, LogLevel } from './messages.js';
 import { post } from './post.js';
+import type { Sockets } from './sockets/sockets.js';
 import { type UpstreamTls, upstreamTls } from './tls/upstream.js';
 
 /** A worker asks for a new topology at most this often. */
@@ -12,7 +13,10 @@ const REFRESH_REQUEST_INTERVAL_MS = 50;
 
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
-/** The engine's world, on Bun's sockets. */
+/** A connection may take so long to be made when its cluster is not known any more. */
+const CONNECT_TIMEOUT_MS = 5000;
+
+/** The engine's world. */
 export class BunRuntime implements Runtime {
   readonly allocate = (size: number) => Buffer.allocUnsafeSlow(size) as unknown as Bytes;
   private threshold: number;
@@ -25,11 +29,16 @@ export class BunRuntime implements Runtime {
 
   /** Of the clusters whose nodes speak TLS, by number. */
   private readonly upstreams: UpstreamSide[] = [];
+  /** By cluster. */
+  private readonly connectTimeouts: number[] = [];
 
   /** Set once, before anything connects. */
   core!: Core;
 
-  constructor(level: LogLevel) {
+  constructor(
+    level: LogLevel,
+    private readonly sockets: Sockets,
+  ) {
     this.threshold = LEVELS.indexOf(level);
   }
 
@@ -51,13 +60,14 @@ export class BunRuntime implements Runtime {
   }
 
   defer(callback: () => void): void {
-    setImmediate(callback);
+    this.sockets.defer(callback);
   }
 
   /** These are the clusters from here on; connections that are there stay as they are. */
   know(clusters: readonly ClusterStart[]): void {
     this.upstreams.length = 0;
     for (const { number, tls, settings } of clusters) {
+      this.connectTimeouts[number] = settings.connectTimeoutMs;
       if (tls !== null)
         this.upstreams[number] = { tls: upstreamTls(tls) as UpstreamTls, timeoutMs: settings.connectTimeoutMs };
     }
@@ -65,8 +75,13 @@ export class BunRuntime implements Runtime {
 
   connect(host: string, port: number, events: TransportEvents, cluster: number): void {
     const upstream = this.upstreams[cluster];
-    if (upstream === undefined) connectPlain(this.core, host, port, events);
-    else connectTls(this.core, host, port, events, cluster, upstream);
+    if (upstream === undefined) {
+      const timeoutMs = this.connectTimeouts[cluster] ?? CONNECT_TIMEOUT_MS;
+      connectPlain(this.core, this.sockets, host, port, events, timeoutMs);
+    } else {
+      connectTls(this.core, host, port, events, cluster, upstream);
+      this.sockets.yield();
+    }
   }
 
   requestRefresh(cluster: number, reason: RefreshReason): void {

@@ -4,10 +4,9 @@ import type { Transport, TransportEvents } from '../engine/core/runtime.js';
 import { Counter } from '../engine/stats.js';
 import { countLarge, LARGE_CHUNK_BYTES } from './collector.js';
 import { faultText, post } from './post.js';
+import { KEEPALIVE_MS } from './sockets/bun-sockets.js';
+import type { PlainSocket, Sockets } from './sockets/sockets.js';
 import { connectOptions, handshakeProblem, type UpstreamTls } from './tls/upstream.js';
-
-/** Silent connections are probed after this time, as Redis's `tcp-keepalive` has it. */
-export const KEEPALIVE_MS = 300_000;
 
 /** A cluster whose nodes speak TLS. */
 export interface UpstreamSide {
@@ -17,31 +16,29 @@ export interface UpstreamSide {
 }
 
 type Socket = Bun.Socket<TransportEvents>;
+/** What sockets with and without TLS have in common. */
+type AnySocket = Transport & { readonly data: TransportEvents };
 
 /** Connects without TLS. */
-export function connectPlain(core: Core, host: string, port: number, events: TransportEvents): void {
-  let opened = false;
-  const failed = (reason: string) => {
-    if (opened) return;
-    opened = true;
+export function connectPlain(
+  core: Core,
+  sockets: Sockets,
+  host: string,
+  port: number,
+  events: TransportEvents,
+  timeoutMs: number,
+): void {
+  const handlers = {
+    ...established(core),
+    open(socket: PlainSocket<TransportEvents>) {
+      core.beginEvent();
+      socket.data.opened(socket);
+    },
+  };
+  sockets.connect(host, port, timeoutMs, events, handlers, (reason) => {
     core.beginEvent();
     events.failed(reason);
-  };
-  Bun.connect<TransportEvents>({
-    hostname: host,
-    port,
-    data: events,
-    socket: {
-      ...established(core),
-      open(socket) {
-        opened = true;
-        open(core, socket);
-      },
-      connectError(_socket, error) {
-        failed(error.message);
-      },
-    },
-  }).catch((error: Error) => failed(error.message));
+  });
 }
 
 /** Connects, and hands the connection over when its handshake is done and the node is who it should be. */
@@ -89,7 +86,7 @@ export function connectTls(
         pending = false;
         clearTimeout(timer);
         core.numbered[cluster]?.count(Counter.upstream_ssl_handshake);
-        open(core, socket);
+        opened(core, socket);
       },
       end(socket: Socket) {
         if (pending) failed('TLS handshake: closed by the upstream');
@@ -113,7 +110,7 @@ export function connectTls(
   );
 }
 
-function open(core: Core, socket: Socket): void {
+function opened(core: Core, socket: Socket): void {
   socket.setNoDelay(true);
   socket.setKeepAlive(true, KEEPALIVE_MS);
   core.beginEvent();
@@ -123,7 +120,7 @@ function open(core: Core, socket: Socket): void {
 /** What happens to a connection that was handed over. */
 function established(core: Core) {
   return {
-    data(socket: Socket, bytes: Buffer) {
+    data(socket: AnySocket, bytes: Buffer) {
       core.beginEvent();
       if (bytes.length >= LARGE_CHUNK_BYTES) countLarge(bytes.length, core.nowMs);
       try {
@@ -134,20 +131,20 @@ function established(core: Core) {
         socket.terminate();
       }
     },
-    drain(socket: Socket) {
+    drain(socket: AnySocket) {
       core.beginEvent();
       socket.data.drained();
     },
-    end(socket: Socket) {
+    end(socket: AnySocket) {
       socket.terminate();
       core.beginEvent();
       socket.data.closed('closed by the upstream');
     },
-    close(socket: Socket, error?: Error) {
+    close(socket: AnySocket, error?: Error) {
       core.beginEvent();
       socket.data.closed(error?.message ?? 'connection lost');
     },
-    error(socket: Socket, error: Error) {
+    error(socket: AnySocket, error: Error) {
       core.beginEvent();
       socket.data.closed(error.message);
       socket.terminate();

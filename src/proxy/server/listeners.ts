@@ -1,13 +1,14 @@
 import { NO_PLACE } from '../engine/admission/admission.js';
-import type { Bytes } from '../engine/bytes.js';
+import { type Bytes, utf8Encoded } from '../engine/bytes.js';
 import type { Client } from '../engine/core/client.js';
 import type { Core } from '../engine/core/core.js';
 import type { Transport } from '../engine/core/runtime.js';
 import { Counter } from '../engine/stats.js';
 import { countLarge, LARGE_CHUNK_BYTES } from './collector.js';
-import { KEEPALIVE_MS } from './connect.js';
 import type { WorkerAddress } from './messages.js';
 import { faultText, post } from './post.js';
+import { KEEPALIVE_MS } from './sockets/bun-sockets.js';
+import type { PlainHandlers, PlainSocket, Sockets } from './sockets/sockets.js';
 import { type Refusal, TlsAcceptor, type TlsSocket } from './tls/acceptor.js';
 import type { ServerTls } from './tls/material.js';
 
@@ -28,6 +29,11 @@ export interface Listening {
 }
 
 type Socket = Bun.Socket<Client | undefined> & TlsSocket;
+type Plain = PlainSocket<Client | undefined>;
+/** What sockets with and without TLS have in common. */
+type AnySocket = Pick<Plain, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort' | 'terminate'> & {
+  data: Client | undefined;
+};
 
 const REFUSED = {
   connection_error: Counter.downstream_ssl_connection_error,
@@ -41,16 +47,17 @@ const REFUSED = {
  */
 export function listen(
   core: Core,
+  sockets: Sockets,
   address: WorkerAddress,
   tls: ServerTls | null,
   handshakeTimeoutMs: number,
 ): Listening {
-  const handlers = tls === null ? plainHandlers(core, address) : null;
-  if (handlers !== null) {
-    const listener = open(address, handlers, undefined);
-    return { port: listener.port, handshakes: 0, stop: () => listener.stop(false), configure() {}, tick() {} };
+  if (tls === null) {
+    const place = address.fd === undefined ? { host: address.host, port: address.port } : { fd: address.fd };
+    const listener = sockets.listen<Client | undefined>(place, plainHandlers(core, address));
+    return { port: listener.port, handshakes: 0, stop: () => listener.stop(), configure() {}, tick() {} };
   }
-  const acceptor = new TlsAcceptor<Socket>(tls as ServerTls, handshakeTimeoutMs);
+  const acceptor = new TlsAcceptor<Socket>(tls, handshakeTimeoutMs);
   const secure = new SecureSide(core, address, acceptor);
   const listener = open(address, secure.handlers(), acceptor.options());
   return {
@@ -69,32 +76,31 @@ export function listen(
 
 type Handlers = Bun.SocketHandler<Client | undefined>;
 
-function open(address: WorkerAddress, socket: Handlers, tls: object | undefined) {
+/** Listens with TLS, which is the runtime's. */
+function open(address: WorkerAddress, socket: Handlers, tls: object) {
   // `reusePort`, `fd` and a context are honoured by the runtime and missing from its types. The kernel spreads
   // connections over the workers: each has a socket of its own for a port, and they share that of a path.
   const where =
     address.fd === undefined ? { hostname: address.host, port: address.port, reusePort: true } : { fd: address.fd };
-  // A client may close its sending side and still wait for its replies, as `printf … | nc` does.
-  const options = { ...where, allowHalfOpen: true, socket, ...(tls === undefined ? {} : { tls }) };
+  // A client may close its sending side and still wait for its replies.
+  const options = { ...where, allowHalfOpen: true, socket, tls };
   return Bun.listen<Client | undefined>(options as unknown as Bun.TCPSocketListenOptions<Client | undefined>);
 }
 
 /** Where a connection comes from; empty for one that has no address. */
-function hostOf(socket: Socket, { path }: WorkerAddress): string {
-  return path === undefined ? (socket as unknown as { remoteAddress: string }).remoteAddress : '';
+function hostOf(socket: AnySocket, { path }: WorkerAddress): string {
+  return path === undefined ? socket.remoteAddress : '';
 }
 
 /** What every accepted client has; those of a path have no addresses of their own. */
-function accept(core: Core, socket: Socket, address: WorkerAddress, place: number): Client {
+function accept(core: Core, socket: AnySocket, address: WorkerAddress, place: number): Client {
   const client = acceptSocket(core, socket, address);
   client.place = place;
   return client;
 }
 
-function acceptSocket(core: Core, socket: Socket, { path }: WorkerAddress): Client {
+function acceptSocket(core: Core, socket: AnySocket, { path }: WorkerAddress): Client {
   if (path !== undefined) return core.accept(socket as unknown as Transport, `${path}:0`, `${path}:0`);
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true, KEEPALIVE_MS);
   const peer = `${socket.remoteAddress}:${socket.remotePort}`;
   return core.accept(socket as unknown as Transport, peer, `${socket.localAddress}:${socket.localPort}`);
 }
@@ -102,7 +108,7 @@ function acceptSocket(core: Core, socket: Socket, { path }: WorkerAddress): Clie
 /** What happens to a client once it is one. */
 function clientHandlers(core: Core) {
   return {
-    data(socket: Socket, bytes: Buffer) {
+    data(socket: AnySocket, bytes: Buffer) {
       const client = socket.data as Client;
       core.beginEvent();
       core.add(Counter.downstream_cx_rx_bytes_total, bytes.length);
@@ -113,39 +119,40 @@ function clientHandlers(core: Core) {
         fault(core, error, client);
       }
     },
-    drain(socket: Socket) {
+    drain(socket: AnySocket) {
       core.beginEvent();
       socket.data?.drained();
     },
-    end(socket: Socket) {
+    end(socket: AnySocket) {
       core.beginEvent();
       socket.data?.ended();
     },
-    close(socket: Socket) {
+    close(socket: AnySocket) {
       if (socket.data !== undefined) core.left(socket.data);
     },
-    error(socket: Socket) {
+    error(socket: AnySocket) {
       socket.terminate();
       if (socket.data !== undefined) core.left(socket.data);
     },
   };
 }
 
-function plainHandlers(core: Core, address: WorkerAddress): Handlers {
+function plainHandlers(core: Core, address: WorkerAddress): PlainHandlers<Client | undefined> {
   const common = clientHandlers(core);
   return {
     ...common,
-    open(socket: Socket) {
+    open(socket: Plain) {
       core.beginEvent();
       const place = core.admission.reserve(hostOf(socket, address));
       if (place >= NO_PLACE) socket.data = accept(core, socket, address, place);
       else {
         // Nothing is read, as nobody is there.
-        socket.write(core.admission.refusal(place));
+        const refusal = utf8Encoded(core.admission.refusal(place));
+        socket.write(refusal, 0, refusal.length);
         socket.end();
       }
     },
-    data(socket: Socket, bytes: Buffer) {
+    data(socket: Plain, bytes: Buffer) {
       if (socket.data === undefined) return;
       if (bytes[0] === TLS_HANDSHAKE_RECORD && isFirst(socket.data as Client)) {
         const client = socket.data as Client;
@@ -159,7 +166,7 @@ function plainHandlers(core: Core, address: WorkerAddress): Handlers {
       }
       common.data(socket, bytes);
     },
-  } as Handlers;
+  };
 }
 
 /** Nothing was received of it yet. */
@@ -204,6 +211,10 @@ class SecureSide {
           return;
         }
         core.count(Counter.downstream_ssl_handshake);
+        if (address.path === undefined) {
+          socket.setNoDelay(true);
+          socket.setKeepAlive(true, KEEPALIVE_MS);
+        }
         const client = accept(core, socket, address, this.places.get(socket) ?? NO_PLACE);
         this.places.delete(socket);
         client.details.certificateName = acceptor.certificateName(socket);

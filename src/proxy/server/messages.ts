@@ -193,7 +193,12 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly type: 'loaded' }
-  | { readonly type: 'listening'; readonly port: number }
+  | {
+      readonly type: 'listening';
+      readonly port: number;
+      /** Of the epoll instance that watches its connections; -1 when there is none. */
+      readonly descriptor: number;
+    }
   | { readonly type: 'listen-failed'; readonly reason: string; readonly inUse: boolean }
   | { readonly type: 'refresh'; readonly cluster: number; readonly reason: RefreshReason }
   | { readonly type: 'hosts-failed'; readonly cluster: number; readonly hosts: readonly HostFailures[] }

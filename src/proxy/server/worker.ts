@@ -10,6 +10,7 @@ import { Draining, URGE_MS } from './draining.js';
 import { type Listening, listen } from './listeners.js';
 import type { AcceptMessage, ClusterStart, LaneReport, ToWorker, WorkerStart } from './messages.js';
 import { post } from './post.js';
+import { openSockets, type Sockets } from './sockets/sockets.js';
 
 /** How often the engine looks after time. */
 const TICK_MS = 20;
@@ -17,6 +18,7 @@ declare const self: { onmessage: ((event: { data: ToWorker }) => void) | null };
 
 let core: Core;
 let runtime: BunRuntime;
+let sockets: Sockets;
 let started = false;
 let listening: Listening[] = [];
 let accepting = true;
@@ -95,13 +97,14 @@ self.onmessage = ({ data: message }) => {
     case 'drain':
       stopAccepting();
       draining = new Draining(core, message.times);
-      if (message.times.drainMs < Number.POSITIVE_INFINITY) setInterval(() => draining?.urge(), URGE_MS);
+      if (message.times.drainMs < Number.POSITIVE_INFINITY) sockets.every(URGE_MS, () => draining?.urge());
   }
 };
 post({ type: 'loaded' });
 
 function start(options: WorkerStart): void {
-  runtime = new BunRuntime(options.logLevel);
+  sockets = openSockets();
+  runtime = new BunRuntime(options.logLevel, sockets);
   core = new Core(
     runtime,
     options.settings,
@@ -116,15 +119,17 @@ function start(options: WorkerStart): void {
   try {
     const { downstream, handshakeTimeoutMs } = options.tls;
     runtime.know(options.clusters);
-    listening = options.addresses.map((each, i) => listen(core, each, downstream[i] ?? null, handshakeTimeoutMs));
-    post({ type: 'listening', port: listening[0]?.port ?? 0 });
+    listening = options.addresses.map((each, i) =>
+      listen(core, sockets, each, downstream[i] ?? null, handshakeTimeoutMs),
+    );
+    post({ type: 'listening', port: listening[0]?.port ?? 0, descriptor: sockets.descriptor });
   } catch (error) {
     const { message, code } = error as Error & { code?: string };
     post({ type: 'listen-failed', reason: message, inUse: code === 'EADDRINUSE' });
     return;
   }
   startCollecting(core.nowMs);
-  setInterval(() => {
+  sockets.every(TICK_MS, () => {
     noteEvents(core.nowMs);
     core.tick();
     runtime.sendRefreshRequests();
@@ -135,7 +140,7 @@ function start(options: WorkerStart): void {
       drained = true;
       post({ type: 'drained' });
     }
-  }, TICK_MS);
+  });
 }
 
 function cluster({ number, serial, settings, sharded, slotMap }: ClusterStart): Cluster {
@@ -173,7 +178,7 @@ function acceptAgain({ addresses, tls }: AcceptMessage): void {
     const before = listening[i];
     before?.stop();
     try {
-      listening[i] = listen(core, address, tls.downstream[i] ?? null, tls.handshakeTimeoutMs);
+      listening[i] = listen(core, sockets, address, tls.downstream[i] ?? null, tls.handshakeTimeoutMs);
       // It may have clients in their handshakes.
       if (before !== undefined) listening.push(before);
     } catch (error) {

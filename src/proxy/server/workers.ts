@@ -24,6 +24,7 @@ import type {
 } from './messages.js';
 import { WorkerRelay } from './relay.js';
 import { sharedMemory } from './shared-memory.js';
+import { closeOrphans } from './sockets/orphans.js';
 import { resetGauges } from './statistics.js';
 
 /** A worker answers a question about its state within this time, or is left out. */
@@ -136,6 +137,7 @@ export class Workers {
         worker.terminate();
       }, START_TIMEOUT_MS);
       let reason = '';
+      let descriptor = -1;
       worker.onmessage = (event: MessageEvent<FromWorker>) => {
         const message = event.data;
         switch (message.type) {
@@ -156,6 +158,7 @@ export class Workers {
           }
           case 'listening':
             clearTimeout(timer);
+            descriptor = message.descriptor;
             resolve();
             break;
           case 'listen-failed':
@@ -170,6 +173,7 @@ export class Workers {
         reason = event.message;
       };
       worker.addEventListener('close', () => {
+        closeOrphans(descriptor);
         clearTimeout(timer);
         const started = this.workers[index] === worker;
         reject(new Error(reason === '' ? `worker ${index} ended` : reason));
