@@ -54,6 +54,8 @@ export class Acceptor<Data> implements PlainListener, Pollable {
     if (this.stopped) return;
     if (!this.isPath) this.accept(ACCEPTS_AT_END);
     this.stopped = true;
+    // The socket of a path is open elsewhere, too: it would be watched beyond the end of this descriptor.
+    this.poller.remove(this);
     this.poller.close(this);
   }
 
