@@ -1,6 +1,6 @@
 import type { Layer } from '../../support/import-graph.js';
 
-const SERVICES = ['cluster', 'local', 'smoke', 'proxy/control'];
+const SERVICES = ['cluster', 'operations', 'local', 'smoke', 'proxy/control'];
 /** The terminal and the command line belong to commands; services return data and report through what they are given. */
 const NO_TERMINAL = /^(?!@oclif|listr2)/;
 
@@ -9,11 +9,16 @@ export const LAYERS: Layer[] = [
   { name: 'errors', paths: ['src/errors.ts'], mayImport: [], packages: /^$/ },
   { name: 'ui', paths: ['src/ui/'], mayImport: ['errors'], packages: /^(node:|listr2$)/ },
   { name: 'base', paths: ['src/base-command.ts', 'src/interruption.ts'], mayImport: ['errors', 'ui'] },
+  {
+    name: 'cluster-command',
+    paths: ['src/cluster-command.ts', 'src/change-command.ts'],
+    mayImport: ['errors', 'ui', 'base', 'cluster-command', 'config', 'cluster', 'operations'],
+  },
   { name: 'main', paths: ['src/main.ts'], mayImport: ['errors', 'ui'] },
   {
     name: 'commands',
     paths: ['src/commands/'],
-    mayImport: ['errors', 'ui', 'base', 'config', 'proxy/config', 'runtime', ...SERVICES],
+    mayImport: ['errors', 'ui', 'base', 'cluster-command', 'config', 'proxy/config', 'runtime', ...SERVICES],
   },
   { name: 'config', paths: ['src/config/'], mayImport: ['errors'] },
   { name: 'runtime', paths: ['src/runtime/'], mayImport: ['errors', 'config'], packages: NO_TERMINAL },

@@ -1,0 +1,12 @@
+/** What must hold before a cluster is changed. Pure: a snapshot and a plan in, reasons out. */
+import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
+import type { Plan } from '../plan.js';
+
+export interface Guard {
+  /** The word for `--force`. */
+  readonly name: string;
+  /** What it protects from, for the documentation and `--help`. */
+  readonly protects: string;
+  /** Why the plan must not be begun now; nothing when it may. Each reason names nodes and numbers. */
+  check(snapshot: ClusterSnapshot, plan: Pick<Plan, 'steps'>): string[];
+}

@@ -1,0 +1,82 @@
+/** What an operator may turn while slots move: pause, go on, slow down; and what was asked for at the start. */
+import { pause as wait } from '../../cluster/bounded.js';
+
+export const MOVE_METHODS = ['auto', 'migrate', 'atomic'] as const;
+export type MoveMethod = (typeof MOVE_METHODS)[number];
+
+export interface MoveLimits {
+  /** Undefined for no limit. */
+  readonly bytesPerSecond?: number;
+  readonly keysPerSecond?: number;
+}
+
+export interface MoveControlOptions extends MoveLimits {
+  readonly method?: MoveMethod;
+  /** Monotonic milliseconds; tests give their own. */
+  readonly now?: () => number;
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** No wait for the rate limit is cut into longer pieces, so that a pause and a signal are heard soon. */
+const PIECE_MAX_MS = 250;
+const PAUSE_LOOK_MS = 100;
+
+/**
+ * Shared by all moves of one operation, so that its limits hold for all of them together.
+ *
+ * The limit is a debt: a batch is sent when the debt of those before is paid off, whatever its own size, so that one big
+ * key cannot wait for ever.
+ */
+export class MoveControl {
+  readonly method: MoveMethod;
+  #limits: MoveLimits;
+  #paused = false;
+  /** The moment at which all that was sent so far is within the limits. */
+  #paidAt = 0;
+  readonly #now: () => number;
+  readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+
+  constructor(options: MoveControlOptions = {}) {
+    this.method = options.method ?? 'auto';
+    this.#limits = { bytesPerSecond: options.bytesPerSecond, keysPerSecond: options.keysPerSecond };
+    this.#now = options.now ?? (() => performance.now());
+    this.#sleep = options.sleep ?? wait;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** No further batch begins; what is under way is finished. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+  }
+
+  setLimits(limits: MoveLimits): void {
+    this.#limits = limits;
+  }
+
+  /** Returns when the next batch may be sent. Throws the signal's reason. */
+  async turn(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      const debtMs = this.#paidAt - this.#now();
+      if (!this.#paused && debtMs <= 0) return;
+      await this.#sleep(this.#paused ? PAUSE_LOOK_MS : Math.min(PIECE_MAX_MS, debtMs), signal);
+    }
+  }
+
+  /** Told after each batch. */
+  spent(keys: number, bytes: number): void {
+    const { bytesPerSecond, keysPerSecond } = this.#limits;
+    const costMs = Math.max(
+      bytesPerSecond === undefined ? 0 : (bytes / bytesPerSecond) * 1_000,
+      keysPerSecond === undefined ? 0 : (keys / keysPerSecond) * 1_000,
+    );
+    this.#paidAt = Math.max(this.#paidAt, this.#now()) + costMs;
+  }
+}

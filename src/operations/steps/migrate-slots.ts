@@ -1,0 +1,69 @@
+/** Slots move from one master to another, with their keys. */
+import * as z from 'zod';
+import { countSlots, formatSlots, intersectSlots, normalizeSlots, subtractSlots } from '../../cluster/slots.js';
+import { ForgeError } from '../../errors.js';
+import { chooseMover } from '../move/mover.js';
+import { moverNamed } from '../move/movers.js';
+import { defineStep, type NodeRef, nodeRefSchema, type StepContext, slotRangeSchema } from '../step.js';
+import { viewOf } from './views.js';
+
+const RANGES_SHOWN_MAX = 4;
+const RANGES_MAX = 8_192;
+
+const schema = z.strictObject({
+  kind: z.literal('migrate-slots'),
+  source: nodeRefSchema,
+  target: nodeRefSchema,
+  ranges: z.array(slotRangeSchema).min(1).max(RANGES_MAX),
+});
+type MigrateSlots = z.infer<typeof schema>;
+
+export const migrateSlotsStep = defineStep({
+  schema,
+  title: ({ source, target, ranges }) => {
+    const slots = normalizeSlots(ranges);
+    return `Move ${countSlots(slots)} slots (${formatSlots(slots, RANGES_SHOWN_MAX)}) from ${source.address} to ${target.address}`;
+  },
+  nodes: ({ source, target }) => [source.id, target.id],
+  isDone: (context, action) => isMoved(context, action),
+  apply: (context, { source, target, ranges }) => move(context, source, target, ranges),
+  undo: (context, { source, target, ranges }) => move(context, target, source, ranges),
+});
+
+async function isMoved(context: StepContext, { source, target, ranges }: MigrateSlots): Promise<boolean> {
+  const slots = normalizeSlots(ranges);
+  const [from, to] = await Promise.all([viewOf(context, source.id), viewOf(context, target.id)]);
+  const here = to.topology.myself;
+  const there = from.topology.myself;
+  if (here === undefined || there === undefined) return false;
+  const wanted = new Set(
+    slots.flatMap(({ start, end }) => Array.from({ length: end - start + 1 }, (_, i) => start + i)),
+  );
+  const open = [...here.importing, ...here.migrating, ...there.migrating, ...there.importing];
+  return (
+    subtractSlots(slots, here.slots).length === 0 &&
+    intersectSlots(slots, there.slots).length === 0 &&
+    !open.some(({ slot }) => wanted.has(slot))
+  );
+}
+
+async function move(
+  context: StepContext,
+  source: NodeRef,
+  target: NodeRef,
+  ranges: MigrateSlots['ranges'],
+): Promise<void> {
+  const snapshot = await context.look();
+  const [from, to] = [snapshot.report(source.id), snapshot.report(target.id)];
+  if (from === undefined || to === undefined) {
+    const missing = from === undefined ? source : target;
+    throw new ForgeError('unreachable', `${missing.address} does not answer: its slots cannot be moved.`, {
+      host: missing.address,
+    });
+  }
+  const name = chooseMover(from.capabilities, to.capabilities, context.move.method, {
+    source: source.address,
+    target: target.address,
+  });
+  await moverNamed(name).move(context, { source, target, slots: normalizeSlots(ranges) });
+}

@@ -1,0 +1,126 @@
+/**
+ * Waits until all nodes know each other, see the same cluster, and serve. Gossip alone takes seconds; who does not know
+ * a node, or has not heard its news, is told to meet it, which sends a packet with its role, master and slots at once.
+ */
+import * as z from 'zod';
+import { isFailing } from '../../cluster/cluster-node.js';
+import { formatSlots } from '../../cluster/slots.js';
+import type { Topology } from '../../cluster/topology.js';
+import { ForgeError } from '../../errors.js';
+import { defineStep, nodeIdSchema, type StepContext } from '../step.js';
+import { introduce, type View, viewsOf, waitUntil } from './views.js';
+
+const MEET_AGAIN_MS = 400;
+/** How many others a node is told of in one round; in a larger cluster gossip does the rest. */
+const MEETS_PER_ROUND_MAX = 16;
+const NAMED_MAX = 4;
+
+const schema = z.strictObject({
+  kind: z.literal('wait-convergence'),
+  /** Who must be known to all and answer, beside the members that answer anyway. */
+  nodes: z.array(nodeIdSchema).min(1).max(20_000),
+});
+
+interface Gap {
+  readonly viewer: string;
+  readonly subject: string;
+}
+
+export const waitConvergenceStep = defineStep({
+  schema,
+  title: () => 'Wait until all nodes agree',
+  nodes: () => [],
+  isDone: async (context, { nodes }) => gapsOf(await look(context, nodes), nodes).length === 0,
+
+  async apply(context, { nodes }) {
+    const told = new Map<string, number>();
+    let gaps: Gap[] = [];
+    await waitUntil(
+      context,
+      async () => {
+        const views = await look(context, nodes);
+        gaps = gapsOf(views, nodes);
+        if (gaps.length === 0) return true;
+        await spread(context, gaps, told);
+        return false;
+      },
+      () => notAgreed(context, gaps),
+    );
+  },
+
+  // A wait changes nothing.
+  undo: async () => undefined,
+});
+
+/** Every node that is in the table of one of the expected, and answers. */
+async function look(context: StepContext, expected: readonly string[]): Promise<Map<string, View>> {
+  const views = await viewsOf(context, expected);
+  const members = new Set([...views.values()].flatMap(({ topology }) => topology.nodes.map(({ id }) => id)));
+  for (const { topology } of views.values()) {
+    for (const { id, ip, port } of topology.nodes) context.pool.learn(id, [{ host: ip, port }]);
+  }
+  const others = [...members].filter((id) => !views.has(id) && !isDead(views, id));
+  for (const [id, view] of await viewsOf(context, others)) views.set(id, view);
+  return views;
+}
+
+function isDead(views: ReadonlyMap<string, View>, id: string): boolean {
+  return [...views.values()].every(({ topology }) => {
+    const node = topology.node(id);
+    return node === undefined || isFailing(node);
+  });
+}
+
+const newsOf = (topology: Topology, id: string) => {
+  const node = topology.node(id);
+  return node === undefined ? undefined : `${node.role} ${node.masterId ?? ''} ${formatSlots(node.slots)}`;
+};
+
+/** Who does not know whom as it is. A viewer that is its own subject does not answer, or does not serve. */
+export function gapsOf(views: ReadonlyMap<string, View>, expected: readonly string[]): Gap[] {
+  const gaps: Gap[] = expected.filter((id) => !views.has(id)).map((id) => ({ viewer: id, subject: id }));
+  for (const [viewer, { topology, cluster }] of views) {
+    if (topology.handshakes.length > 0) gaps.push({ viewer, subject: viewer });
+    for (const [subject, { topology: own }] of views) {
+      const node = topology.node(subject);
+      const linked = viewer === subject || node?.linked === true;
+      const known = node !== undefined && linked && !isFailing(node);
+      if (!known || newsOf(topology, subject) !== newsOf(own, subject)) gaps.push({ viewer, subject });
+    }
+    if (topology.uncovered.length === 0 && cluster.state !== 'ok') gaps.push({ viewer, subject: viewer });
+  }
+  return gaps;
+}
+
+async function spread(context: StepContext, gaps: readonly Gap[], told: Map<string, number>): Promise<void> {
+  const now = performance.now();
+  const perViewer = new Map<string, number>();
+  for (const { viewer, subject } of gaps) {
+    const key = `${viewer} ${subject}`;
+    const count = perViewer.get(viewer) ?? 0;
+    if (viewer === subject || count >= MEETS_PER_ROUND_MAX) continue;
+    if (now - (told.get(key) ?? Number.NEGATIVE_INFINITY) < MEET_AGAIN_MS) continue;
+    perViewer.set(viewer, count + 1);
+    told.set(key, now);
+    await introduce(context, viewer, subject);
+  }
+}
+
+function notAgreed(context: StepContext, gaps: readonly Gap[]): ForgeError {
+  const words = gaps.map(({ viewer, subject }) =>
+    viewer === subject
+      ? `${context.pool.label(viewer)} does not answer, or does not serve`
+      : `${context.pool.label(viewer)} does not see ${context.pool.label(subject)} as it is`,
+  );
+  const named = words.slice(0, NAMED_MAX).join('; ');
+  const more = words.length - NAMED_MAX;
+  const first = gaps[0];
+  return new ForgeError(
+    'timeout',
+    `The nodes do not agree after ${context.waitMs} ms: ${named}${more > 0 ? `; and ${more} more` : ''}.`,
+    {
+      host: first === undefined ? undefined : context.pool.label(first.subject),
+      next: 'Check that all nodes reach the cluster bus ports of all others.',
+    },
+  );
+}
