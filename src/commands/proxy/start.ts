@@ -76,7 +76,7 @@ Passwords come from the environment or from files that the configuration names, 
     const started = await startDetached({ ...options, pidFile, logFile, env }, this.signal);
     this.output.data(`The proxy listens on ${started.listening} (process ${started.pid}).`);
     this.output.data(`Log: ${logFile}`);
-    this.output.data(`Stop it: forge proxy stop${flags['pid-file'] === undefined ? '' : ` --pid-file ${pidFile}`}`);
+    this.output.data(`Stop it: forge proxy stop --pid-file ${pidFile}`);
     return started;
   }
 }

@@ -1,7 +1,8 @@
 import { Flags } from '@oclif/core';
 import { ForgeCommand } from '../../base-command.js';
-import { defaultPidFile, fileFlag, pidFileFlag } from '../../config/proxy-flags.js';
-import { forgeHome } from '../../local/paths.js';
+import { proxyChoice, proxyChoiceFlags } from '../../config/proxy-choice.js';
+import { fileFlag } from '../../config/proxy-flags.js';
+import { findProxy } from '../../proxy/control/find.js';
 import { type UpgradeReport, upgradeProxy } from '../../proxy/control/upgrade.js';
 
 const SECONDS_MAX = 86_400;
@@ -11,14 +12,16 @@ export default class ProxyUpgrade extends ForgeCommand {
   static override description =
     `Starts the new executable beside the old one on the same addresses, with the arguments and the environment of the old
 one. When it is ready, new clients come to it, and the old process lets its clients go: idle ones soon, the others at a
-pause between two commands. When the new one does not get ready, the old one serves on.`;
+pause between two commands. When the new one does not get ready, the old one serves on.
+
+Without --pid-file and --name: the proxy that runs here, when there is only one.`;
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --binary /opt/forge-1.1/bin/forge-proxy --drain-time 120 --shutdown-time 300',
   ];
 
   static override flags = {
-    ...pidFileFlag,
+    ...proxyChoiceFlags,
     binary: fileFlag({ description: 'The new executable; default the one of this program.' }),
     'drain-time': Flags.integer({
       description: 'Seconds for clients of the old process that are never idle, and for subscribers.',
@@ -36,16 +39,20 @@ pause between two commands. When the new one does not get ready, the old one ser
     }),
   };
 
-  async run(): Promise<UpgradeReport> {
+  async run(): Promise<UpgradeReport & { pidFile: string }> {
     const { flags } = await this.parse(ProxyUpgrade);
+    const { pidFile, found, words } = await findProxy(proxyChoice(flags));
+    if (found) this.output.message(`Using ${words}.`);
     const report = await upgradeProxy({
-      pidFile: flags['pid-file'] ?? defaultPidFile(forgeHome()),
+      pidFile,
       ...(flags.binary === undefined ? {} : { binary: flags.binary }),
       drainS: flags['drain-time'],
       shutdownS: flags['shutdown-time'],
       signal: this.signal,
     });
-    this.output.data(`Process ${report.pid} (version ${report.version}) serves; process ${report.old} drains.`);
-    return report;
+    this.output.data(
+      `Process ${report.pid} (version ${report.version}) serves; process ${report.old} ${report.oldEnded ? 'has ended' : 'drains'}.`,
+    );
+    return { ...report, pidFile };
   }
 }

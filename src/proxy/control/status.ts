@@ -2,7 +2,7 @@
 import { ForgeError } from '../../errors.js';
 import type { InstancePhase } from '../../runtime/runtime.js';
 import { type AdminAddress, adminJson, readiness } from './admin.js';
-import { askProxy } from './control-socket.js';
+import { toldAddress } from './admin-address.js';
 import { inspectProxy } from './instance.js';
 
 /** The figures that a status shows, by the ends of their names; all others are on the admin page. */
@@ -39,20 +39,6 @@ export interface ProxyStatusOptions {
   guessed?: boolean;
   admin: AdminAddress;
   signal?: AbortSignal;
-}
-
-const STATE_TIMEOUT_MS = 2_000;
-
-/** The admin address as the proxy itself tells it; undefined when it does not. */
-async function toldAddress(pidFile: string, signal?: AbortSignal): Promise<AdminAddress | undefined> {
-  try {
-    const answer = await askProxy(pidFile, 'state', {}, STATE_TIMEOUT_MS, signal);
-    return (answer?.['admin'] as AdminAddress | null | undefined) ?? undefined;
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (error instanceof ForgeError) return undefined;
-    throw error;
-  }
 }
 
 /** Never throws for a proxy that is down: that is what it tells. */

@@ -2,7 +2,7 @@
 import { readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { ForgeError } from '../../errors.js';
-import { signalProcess } from '../../runtime/process/identity.js';
+import { identifyProcess, isAlive, type ProcessIdentity, signalProcess } from '../../runtime/process/identity.js';
 import { ProcessRuntime } from '../../runtime/process/process-runtime.js';
 import { readRecord } from '../../runtime/process/record.js';
 import { waitFor } from '../../runtime/wait.js';
@@ -12,9 +12,12 @@ import { RESTART } from './detached.js';
 import { exitKind, exitWords, findProxyExecutable } from './executable.js';
 import { DRAIN_MS, inspectProxy } from './instance.js';
 import { proxyInstance } from './pid-file.js';
+import { successorsOf } from './successor.js';
 
 const STATE_TIMEOUT_MS = 2_000;
 const POLL_MS = 50;
+/** A process whose sockets the kernel has closed is gone within this time. */
+const DYING_MS = 2_000;
 /** A little longer than the proxy itself waits. */
 const ANSWER_TIMEOUT_MS = UPGRADE_MS + 5_000;
 
@@ -32,6 +35,8 @@ export interface UpgradeOptions {
 export interface UpgradeReport {
   /** The old process, which drains and ends. */
   old: number;
+  /** True when it has ended already: it had no clients, or it died. */
+  oldEnded: boolean;
   /** The new one, which serves. */
   pid: number;
   version: string;
@@ -41,7 +46,8 @@ export interface UpgradeReport {
 /**
  * Has a new process take over; returns when new clients come to it, while the old one drains.
  * @throws ForgeError `unreachable` without a running proxy, `refused` or the kind of its exit code when the new process
- *   does not get ready: then the old one serves on as if nothing had been
+ *   does not get ready: then the old one serves on as if nothing had been. When the old one dies meanwhile, the new one
+ *   is waited for all the same; `unreachable` when that is gone, too
  */
 export async function upgradeProxy(options: UpgradeOptions): Promise<UpgradeReport> {
   const { pidFile, signal } = options;
@@ -59,12 +65,59 @@ export async function upgradeProxy(options: UpgradeOptions): Promise<UpgradeRepo
   }
   const binary = options.binary ?? findProxyExecutable();
   const times = `${options.drainS},${options.shutdownS}`;
-  const instance = await inspectProxy(pidFile);
+  const [instance, identity] = await Promise.all([inspectProxy(pidFile), identifyProcess(old)]);
   if (instance.supervised) await underSupervision(old, binary, times, options);
-  else await askProxy(pidFile, 'upgrade', { program: binary, times }, ANSWER_TIMEOUT_MS, signal);
+  else await byItself(old, identity, binary, times, options);
+  const oldEnded = identity === undefined || !(await isAlive(identity));
   const after = await successor(pidFile, old);
   if (after === undefined) throw new ForgeError('timeout', 'The new process took over and does not answer.');
-  return { old, pid: Number(after['pid']), version: String(after['version']), binary };
+  return { old, oldEnded, pid: Number(after['pid']), version: String(after['version']), binary };
+}
+
+/** The old process starts the new one, and tells when that has taken over. */
+async function byItself(
+  old: number,
+  identity: ProcessIdentity | undefined,
+  program: string,
+  times: string,
+  { pidFile, signal }: UpgradeOptions,
+): Promise<void> {
+  try {
+    if ((await askProxy(pidFile, 'upgrade', { program, times }, ANSWER_TIMEOUT_MS, signal)) !== undefined) return;
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!(error instanceof ForgeError) || error.kind !== 'unreachable') throw error;
+    if (identity !== undefined && !(await isGone(identity))) throw error;
+  }
+  if (identity !== undefined) await survivor(old, identity, pidFile, signal);
+}
+
+async function isGone(identity: ProcessIdentity): Promise<boolean> {
+  const look = async () => ((await isAlive(identity)) ? undefined : true);
+  return (await waitFor(look, { timeoutMs: DYING_MS, intervalMs: POLL_MS })) === true;
+}
+
+/** The old process died after it had started the new one, which goes on by itself. */
+async function survivor(old: number, identity: ProcessIdentity, pidFile: string, signal?: AbortSignal): Promise<void> {
+  const words = `The old process ${old} ended in the middle of the upgrade`;
+  const serves = await waitFor(
+    async () => {
+      // Looked at before: it may take over between the two.
+      const [one] = await successorsOf(pidFile, identity);
+      const state = await askProxy(pidFile, 'state', {}, STATE_TIMEOUT_MS).catch(() => undefined);
+      if (state !== undefined && Number(state['pid']) !== old) return true;
+      return one === undefined ? false : undefined;
+    },
+    { timeoutMs: UPGRADE_MS, intervalMs: POLL_MS, signal },
+  );
+  if (serves === true) return;
+  throw serves === false
+    ? new ForgeError('unreachable', `${words}, and no new one is left: nobody serves.`, {
+        next: 'Start it again, and look into its log for what ended it: forge proxy start',
+      })
+    : new ForgeError('timeout', `${words}, and the new one has not taken over after ${UPGRADE_MS / 1000} s.`, {
+        next: 'Look into its log: forge proxy status',
+      });
 }
 
 /** What the new process says of itself once it has taken over. */
