@@ -116,12 +116,23 @@ export async function readAgain(
   const strangers = new Set(before.strangers.map(({ id }) => id));
   const ids = [...before.reports.map(({ id }) => id), ...strangers];
   await settleBounded(ids, PARALLEL_MAX, (id) => reader.askId(id));
-  const first = before.reports.map(({ id }) => reader.reports.get(id)).find((report) => report !== undefined);
+  const first = bestKnown([...reader.reports.values()].filter(({ id }) => !strangers.has(id)));
   if (first === undefined) {
     throw noSeed(reader, { seeds: [], source: 'those that answered before' });
   }
   await walk(reader, first);
   return compose(reader, first, strangers, new Set(), options.zoneOf);
+}
+
+/** The node that most others know: one that was taken out of the cluster meanwhile leads nowhere. */
+function bestKnown(reports: readonly NodeReport[]): NodeReport | undefined {
+  let best: NodeReport | undefined;
+  let most = -1;
+  for (const report of reports) {
+    const count = reports.filter(({ view }) => view.node(report.id) !== undefined).length;
+    if (count > most) [best, most] = [report, count];
+  }
+  return best;
 }
 
 function compose(

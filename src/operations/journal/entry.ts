@@ -102,7 +102,10 @@ export interface OperationState {
   readonly result?: JournalResult;
   /** `back` once a rollback was begun: then it can only be finished, not gone forward again. */
   readonly direction: 'forward' | 'back';
+  /** The last state of every step that has one. */
   readonly steps: ReadonlyMap<string, StepState>;
+  /** Steps whose commands may have been sent: what was so before the operation came is not undone. */
+  readonly begun: ReadonlySet<string>;
   readonly notes: ReadonlyMap<string, readonly Record<string, unknown>[]>;
   readonly failure?: { readonly kind: string; readonly message: string };
 }
@@ -112,13 +115,16 @@ export function stateOf(entries: readonly JournalEntry[]): OperationState | unde
   const [begin] = entries;
   if (begin?.type !== 'begin') return undefined;
   const steps = new Map<string, StepState>();
+  const begun = new Set<string>();
   const notes = new Map<string, Record<string, unknown>[]>();
   let direction: OperationState['direction'] = 'forward';
   let result: JournalResult | undefined;
   let failure: OperationState['failure'];
   for (const entry of entries) {
-    if (entry.type === 'step') steps.set(entry.step, entry.state);
-    else if (entry.type === 'note') notes.set(entry.step, [...(notes.get(entry.step) ?? []), entry.data]);
+    if (entry.type === 'step') {
+      steps.set(entry.step, entry.state);
+      if (entry.state === 'started') begun.add(entry.step);
+    } else if (entry.type === 'note') notes.set(entry.step, [...(notes.get(entry.step) ?? []), entry.data]);
     else if (entry.type === 'taken-up') direction = entry.direction;
     else if (entry.type === 'failed') failure = { kind: entry.kind, message: entry.message };
     else if (entry.type === 'end') result = entry.result;
@@ -131,6 +137,7 @@ export function stateOf(entries: readonly JournalEntry[]): OperationState | unde
     startedAt: begin.at,
     direction,
     steps,
+    begun,
     notes,
     ...(result === undefined ? {} : { result }),
     ...(failure === undefined ? {} : { failure }),

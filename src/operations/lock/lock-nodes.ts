@@ -3,7 +3,6 @@ import { settleBounded } from '../../cluster/bounded.js';
 import type { NodeConnection } from '../../cluster/node-connection.js';
 import type { NodePool } from '../../cluster/node-pool.js';
 import { ForgeError } from '../../errors.js';
-import type { ClaimsByNode } from './judge.js';
 import { connectionsOf, type LockClaim, parseClaims } from './name.js';
 
 /** A list of 10,000 clients is about 3 MB: so not many at once. */

@@ -53,11 +53,8 @@ export const meetStep = defineStep({
         next: 'Move its slots away first.',
       });
     }
-    if (topology.nodes.length > 1 || topology.handshakes.length > 0) {
-      await context.mutate(node.id, 'CLUSTER', 'RESET', 'SOFT');
-    }
     const members = (await context.look()).topology.nodes.map(({ id }) => id);
-    await forgetEverywhere(context, node, [...new Set([via.id, ...members])]);
+    await forgetEverywhere(context, node, [...new Set([via.id, ...members])], { reset: true });
   },
 });
 

@@ -1,0 +1,68 @@
+/** One command's dealings with one cluster: its connections, what it found, and in whose name it acts. */
+import { formatAddress, type NodeAddress } from '../cluster/address.js';
+import { type ConnectSettings, NodePool } from '../cluster/node-pool.js';
+import { type ReadOptions, readAgain, readSnapshot } from '../cluster/snapshot/read.js';
+import type { ClusterSnapshot } from '../cluster/snapshot/snapshot.js';
+import type { Operator } from './journal/entry.js';
+import { newToken, thisOperator } from './lock/lock.js';
+import { workName } from './lock/name.js';
+
+export interface OpenSessionOptions {
+  readonly seeds: readonly NodeAddress[];
+  /** Where the seeds were named. */
+  readonly source?: string;
+  /** Further addresses to look at: nodes that are to join. */
+  readonly also?: readonly NodeAddress[];
+  readonly connect: ConnectSettings;
+  readonly zoneOf?: ReadOptions['zoneOf'];
+}
+
+export class ClusterSession {
+  readonly pool: NodePool;
+  /** What was found when the session was opened. */
+  readonly snapshot: ClusterSnapshot;
+  readonly operator: Operator;
+  /** Names this process among all that work on the cluster. */
+  readonly token: string;
+  /** The first seed, as the operator wrote it. */
+  readonly cluster: string;
+  readonly #zoneOf: ReadOptions['zoneOf'];
+
+  private constructor(pool: NodePool, snapshot: ClusterSnapshot, token: string, options: OpenSessionOptions) {
+    this.pool = pool;
+    this.snapshot = snapshot;
+    this.token = token;
+    this.operator = thisOperator();
+    this.cluster = options.seeds[0] === undefined ? snapshot.reference.address : formatAddress(options.seeds[0]);
+    this.#zoneOf = options.zoneOf;
+  }
+
+  /**
+   * Reaches the cluster and reads it. Changes nothing. Close the session.
+   * @throws ForgeError what `readSnapshot` throws
+   */
+  static async open(options: OpenSessionOptions): Promise<ClusterSession> {
+    const token = newToken();
+    const pool = new NodePool({ connect: options.connect, clientName: workName(token) });
+    try {
+      return new ClusterSession(pool, await readSnapshot(pool, options), token, options);
+    } catch (error) {
+      pool.close();
+      throw error;
+    }
+  }
+
+  /** Ids of all members. */
+  get memberIds(): string[] {
+    return this.snapshot.topology.nodes.map(({ id }) => id);
+  }
+
+  /** The cluster as it is now. */
+  look(): Promise<ClusterSnapshot> {
+    return readAgain(this.pool, this.snapshot, { zoneOf: this.#zoneOf });
+  }
+
+  close(): void {
+    this.pool.close();
+  }
+}
