@@ -179,24 +179,59 @@ describe.each([
   });
 });
 
+/** Starts an upgrade whose new process waits; gives both processes. */
+async function heldUpgrade(supervised: boolean) {
+  const pid = await start(supervised);
+  const old = (await identifyProcess(pid)) as ProcessIdentity;
+  await upstream.kill('SIGSTOP');
+  const upgraded = upgrade();
+  upgraded.catch(() => undefined);
+  // The supervisor is the older one.
+  const started = await poll('the new one starts', SEEN_MS, async () => {
+    const found = await successorsOf(pidFile, old);
+    return found.length === (supervised ? 2 : 1) && found.sort((one, other) => other.pid - one.pid);
+  });
+  return { old: pid, successor: started[0]!.pid, upgraded };
+}
+
 describe('when both processes of an upgrade die', () => {
-  it('the command says so at once, and not after the time that an upgrade may take', async () => {
-    const pid = await start(false);
-    const old = (await identifyProcess(pid)) as ProcessIdentity;
-    await upstream.kill('SIGSTOP');
-    const upgraded = upgrade();
-    upgraded.catch(() => undefined);
-    const [successor] = await poll('the new one starts', SEEN_MS, async () => {
-      const found = await successorsOf(pidFile, old);
-      return found.length > 0 && found;
-    });
+  it('without a supervisor, the command says so at once, and not after the time that an upgrade may take', async () => {
+    const { old, successor, upgraded } = await heldUpgrade(false);
     const began = performance.now();
-    for (const each of [pid, successor!.pid]) process.kill(each, 'SIGKILL');
+    for (const each of [old, successor]) process.kill(each, 'SIGKILL');
     await expect(upgraded).rejects.toMatchObject({
       kind: 'unreachable',
       message: expect.stringMatching(/ended in the middle of the upgrade, and no new one is left: nobody serves/),
     });
     expect(performance.now() - began).toBeLessThan(5000);
+  });
+
+  it('with a supervisor, the command says so, and the old one starts it anew', async () => {
+    const { old, successor, upgraded } = await heldUpgrade(true);
+    for (const each of [old, successor]) process.kill(each, 'SIGKILL');
+    await expect(upgraded).rejects.toMatchObject({ message: expect.stringContaining('ended by signal 9') });
+    await upstream.kill('SIGCONT');
+    await poll('clients are served', SEEN_MS, served);
+    const after = await inspectProxy(pidFile);
+    expect(after).toMatchObject({ phase: 'running', supervised: true, restarts: 1 });
+    expect([old, successor]).not.toContain(after.pid);
+    expect(await stopProxy(pidFile)).toBe('ended');
+  });
+});
+
+describe.each([
+  ['without a supervisor', false],
+  ['with a supervisor', true],
+])('when the new process is killed, %s,', (_, supervised) => {
+  it('the old one serves on, and nothing of the new one is left', async () => {
+    const { old, successor, upgraded } = await heldUpgrade(supervised);
+    process.kill(successor, 'SIGKILL');
+    await expect(upgraded).rejects.toBeDefined();
+    await upstream.kill('SIGCONT');
+    await poll('clients are served', SEEN_MS, served);
+    expect(await inspectProxy(pidFile)).toMatchObject({ phase: 'running', pid: old, supervised });
+    expect(await reloadProxy({ pidFile, dryRun: false })).toMatchObject({ outcome: 'unchanged' });
+    expect(await stopProxy(pidFile)).toBe('ended');
   });
 });
 
