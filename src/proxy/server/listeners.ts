@@ -166,6 +166,9 @@ function plainHandlers(core: Core, address: WorkerAddress): PlainHandlers<Client
       }
       common.data(socket, bytes);
     },
+    full(reason: string) {
+      core.logs.note('error', 'cannot accept clients for now; those who come wait', { reason });
+    },
   };
 }
 

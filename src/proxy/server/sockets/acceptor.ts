@@ -2,7 +2,7 @@ import { Connection, type Lingering } from './connection.js';
 import type { Pollable, Poller } from './poller.js';
 import { decodeSocketAddress, SOCKADDR_BYTES_MAX } from './socket-address.js';
 import type { PlainHandlers, PlainListener } from './sockets.js';
-import { EPOLLEXCLUSIVE, EPOLLIN, Errno, lastErrno, SOCK_CLOEXEC, SOCK_NONBLOCK } from './system.js';
+import { EPOLLEXCLUSIVE, EPOLLIN, Errno, errnoText, lastErrno, SOCK_CLOEXEC, SOCK_NONBLOCK } from './system.js';
 
 /** Connections that are accepted in one turn: others are served in between. */
 const ACCEPTS_PER_TURN = 64;
@@ -74,6 +74,7 @@ export class Acceptor<Data> implements PlainListener, Pollable {
         // It stays ready, and would be told of without end.
         this.full = true;
         poller.remove(this);
+        this.handlers.full?.(errnoText(errno));
       }
       return;
     }

@@ -23,6 +23,8 @@ export interface PlainHandlers<Data> {
   /** The other side will say no more. */
   end(socket: PlainSocket<Data>): void;
   close(socket: PlainSocket<Data>, error?: Error): void;
+  /** The system gives no connection, nor will it for a moment; those who wait go on waiting. */
+  full?(reason: string): void;
 }
 
 /** Where to listen: an address that other sockets may listen on, too, or a socket that listens already. */
