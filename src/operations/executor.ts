@@ -3,8 +3,9 @@
  * it writes the journal; what the journal says is done is not done again, and what was begun is looked at first.
  */
 import { ForgeError } from '../errors.js';
+import type { OperationState } from './journal/entry.js';
 import type { Journal } from './journal/journal.js';
-import type { Plan, PlanStep } from './plan.js';
+import type { PlanStep } from './plan.js';
 import type { StepContext, StepEvent } from './step.js';
 import { handlerOf } from './steps/index.js';
 
@@ -34,8 +35,7 @@ export interface ExecuteOptions {
 
 /** Does all steps that are not done. Throws what the first failing step throws, when those beside it have stopped. */
 export async function execute(options: ExecuteOptions): Promise<void> {
-  const { plan, steps } = options.journal.state;
-  await new Schedule(plan, (id) => steps.get(id) === 'done', options).run();
+  await new Schedule(options.journal.state, options).run();
 }
 
 /** Starts steps in the order of the plan as soon as all that they wait for are done and their nodes are free. */
@@ -50,14 +50,16 @@ class Schedule {
   readonly #busy = new Set<string>();
   readonly #running = new Set<Promise<void>>();
   readonly #stop = new AbortController();
-  readonly #isDone: (id: string) => boolean;
+  readonly #states: OperationState['steps'];
+  readonly #notes: OperationState['notes'];
   #failure: { error: unknown } | undefined;
 
-  constructor(plan: Plan, isDone: (id: string) => boolean, options: ExecuteOptions) {
+  constructor({ plan, steps, notes }: OperationState, options: ExecuteOptions) {
     this.#options = options;
     this.#limit = Math.min(PARALLEL_MAX, Math.max(1, options.parallel ?? PARALLEL_DEFAULT));
     this.#steps = plan.steps;
-    this.#isDone = isDone;
+    this.#states = steps;
+    this.#notes = notes;
     const indexOf = new Map(plan.steps.map(({ id }, index) => [id, index]));
     this.#waitsFor = plan.steps.map(({ after }) => after.length);
     this.#followers = plan.steps.map(() => []);
@@ -118,12 +120,12 @@ class Schedule {
 
   async #doStep(step: PlanStep, signal: AbortSignal): Promise<void> {
     const { journal, observer } = this.#options;
-    if (this.#isDone(step.id)) {
+    if (this.#states.get(step.id) === 'done') {
       observer?.step?.(step, 'skipped');
       return;
     }
     const handler = handlerOf(step.action);
-    const context = contextFor(this.#options, step, signal);
+    const context = contextFor(this.#options, step, this.#notes, signal);
     if (await handler.isDone(context, step.action)) {
       await journal.append({ type: 'step', step: step.id, state: 'done' });
       observer?.step?.(step, 'skipped');
@@ -152,7 +154,7 @@ function contextFor(
     signal,
     report: (event) => observer?.event?.(step, event),
     remember: (data) => journal.append({ type: 'note', step: step.id, data: data as Record<string, never> }),
-    remembered: journal.state.notes.get(step.id) ?? [],
+    remembered: notes.get(step.id) ?? [],
   });
 }
 
@@ -167,14 +169,14 @@ export function irreversible(journal: Pick<Journal, 'state'>): PlanStep[] {
 /** Undoes everything that was begun, the last first, one after the other. */
 export async function unwind(options: ExecuteOptions): Promise<void> {
   const { journal, observer, signal } = options;
-  const { plan, begun, steps } = journal.state;
+  const { plan, begun, steps, notes } = journal.state;
   for (const step of plan.steps.toReversed()) {
     if (!begun.has(step.id) || steps.get(step.id) === 'undone') continue;
     signal.throwIfAborted();
     const handler = handlerOf(step.action);
     await journal.append({ type: 'step', step: step.id, state: 'undo-started' });
     observer?.step?.(step, 'undo-started');
-    await handler.undo?.(contextFor(options, step, signal), step.action);
+    await handler.undo?.(contextFor(options, step, notes, signal), step.action);
     await journal.append({ type: 'step', step: step.id, state: 'undone' });
     observer?.step?.(step, 'undone');
   }
