@@ -85,8 +85,7 @@ it('loses hardly a command, each at the end of its connection, and does none tha
     expect(`${key} ${await reader.call('GET', key)}, ${lost}`).toBe(`${key} ${acknowledged}, ${lost}`);
   }
   reader.close();
-  // A command may meet the end of its connection on the way: one for each connection, and not of those who pause (of
-  // a thousand upgrades with so many of them, in a few).
+  // A command may meet the end of its connection on the way: once for each upgrade, and hardly ever of those who pause.
   expect(Math.max(...counted.map(({ lost }) => lost.length))).toBeLessThanOrEqual(UPGRADES);
   expect(pausing.lost.length, String(pausing.lost)).toBeLessThanOrEqual(1);
   for (const error of [...pausing.lost, ...busy.lost]) expect(error).toMatch(/^ConnectionError: .*(closed|reset)/);
