@@ -148,6 +148,7 @@ function insertSorted(list: number[], value: number): void {
 function contextFor(
   { journal, contextOf, observer }: ExecuteOptions,
   step: PlanStep,
+  notes: OperationState['notes'],
   signal: AbortSignal,
 ): StepContext {
   return contextOf(step, {
