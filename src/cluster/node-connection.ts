@@ -33,6 +33,9 @@ export interface ConnectNodeOptions extends NodeCredentials {
 
 type Argument = string | number | Buffer;
 
+/** A command with its arguments. */
+export type Command = readonly [name: string, ...args: Argument[]];
+
 /** A connection that stands and is authenticated. Close it. */
 export class NodeConnection {
   /** `host:port` as it was asked for; every error names it. */
@@ -66,6 +69,25 @@ export class NodeConnection {
     } catch (error) {
       throw commandFailure(error, this.label, command);
     }
+  }
+
+  /**
+   * Sends the commands in one write, so that a server takes them in one turn of its loop, and returns the outcome of each
+   * in their order; a failure is the ForgeError that `call` throws. Bulk replies are Buffers with `binary`, else text.
+   */
+  async callAll(
+    commands: readonly Command[],
+    options: { binary?: boolean } = {},
+  ): Promise<PromiseSettledResult<unknown>[]> {
+    if (commands.length === 0) return [];
+    const method = options.binary ? 'callBuffer' : 'call';
+    const replies = (await this.client.pipeline(commands.map((command) => [method, ...command])).exec()) ?? [];
+    return commands.map(([name], index) => {
+      const [error, value] = replies[index] ?? [new Error('no reply')];
+      return error === null
+        ? { status: 'fulfilled', value }
+        : { status: 'rejected', reason: commandFailure(error, this.label, name) };
+    });
   }
 
   /** Like `call`, for commands that answer text. */

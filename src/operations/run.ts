@@ -16,7 +16,7 @@ import { ClusterLock } from './lock/lock.js';
 import { MoveControl } from './move/control.js';
 import { type Plan, planId, sameRequest } from './plan.js';
 import type { ClusterSession } from './session.js';
-import type { Mutate, StepContext } from './step.js';
+import type { Mutate, MutateAll, StepContext } from './step.js';
 import { disorderly, disorderOf } from './verify.js';
 
 /** Bound of each wait inside a step, when not told. */
@@ -286,8 +286,16 @@ async function work(options: RunSettings, lock: ClusterLock, journal: Journal, c
       const [name = '', ...rest] = command;
       return connection.call(String(name), ...rest);
     };
+    const mutateAll: MutateAll = async (nodeId, commands, { connection, finishing = false } = {}) => {
+      const taken = connection ?? (await session.pool.get(nodeId));
+      await (finishing ? lock.requireHeld() : requireLeave());
+      if (observer?.mutation !== undefined) {
+        for (const command of commands) await observer.mutation({ node: taken.label, command: command.map(String) });
+      }
+      return taken.callAll(commands);
+    };
     const waitMs = options.waitMs ?? WAIT_MS;
-    return { ...own, pool: session.pool, mutate, requireLeave, look: () => session.look(), waitMs, move };
+    return { ...own, pool: session.pool, mutate, mutateAll, requireLeave, look: () => session.look(), waitMs, move };
   };
   const execution = { journal, contextOf, parallel, observer, signal };
   if (course === 'rollback') await unwind(execution);

@@ -1,5 +1,6 @@
 /** What a step of a plan is, and what it may use. A kind of step is one file in `steps/`. */
 import * as z from 'zod';
+import type { Command, NodeConnection } from '../cluster/node-connection.js';
 import type { NodePool } from '../cluster/node-pool.js';
 import { SLOT_COUNT } from '../cluster/slots.js';
 import type { ClusterSnapshot } from '../cluster/snapshot/snapshot.js';
@@ -41,12 +42,30 @@ export type StepEvent =
  */
 export type Mutate = (nodeId: string, ...command: (string | number)[]) => Promise<unknown>;
 
+export interface MutateAllOptions {
+  /** Instead of the shared connection: for commands that take long. */
+  readonly connection?: NodeConnection;
+  /** Also after an interruption, so that nothing is left half done. Never without the lock. */
+  readonly finishing?: boolean;
+}
+
+/**
+ * The same gate for many changes of one node, sent in one write. The outcome of each, in their order; a failure is the
+ * ForgeError that `mutate` would throw. Throws only when the gate is closed: then nothing was sent.
+ */
+export type MutateAll = (
+  nodeId: string,
+  commands: readonly Command[],
+  options?: MutateAllOptions,
+) => Promise<PromiseSettledResult<unknown>[]>;
+
 export interface StepContext {
   readonly pool: NodePool;
   readonly mutate: Mutate;
+  readonly mutateAll: MutateAll;
   /**
    * Throws when this process may not change the cluster any more: the lock was lost, or the operator interrupted.
-   * Whoever sends changes by other ways than `mutate` (pipelines of MIGRATE) calls it before each batch.
+   * Whoever sends changes by other ways than `mutate` and `mutateAll` calls it before each batch.
    */
   readonly requireLeave: () => Promise<void>;
   /** The cluster as it is now. */
