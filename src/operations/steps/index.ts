@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { ForgeError } from '../../errors.js';
 import type { StepHandler } from '../step.js';
+import { failoverStep } from './failover.js';
 import { meetStep } from './meet.js';
 import { migrateSlotsStep } from './migrate-slots.js';
 import { replicateStep } from './replicate.js';
@@ -9,6 +10,7 @@ import { waitConvergenceStep } from './wait-convergence.js';
 
 /** What a step of a plan does, told apart by `kind`. */
 export const actionSchema = z.discriminatedUnion('kind', [
+  failoverStep.schema,
   meetStep.schema,
   migrateSlotsStep.schema,
   replicateStep.schema,
@@ -16,7 +18,7 @@ export const actionSchema = z.discriminatedUnion('kind', [
 ]);
 export type Action = z.infer<typeof actionSchema>;
 
-const HANDLERS = [meetStep, migrateSlotsStep, replicateStep, waitConvergenceStep];
+const HANDLERS = [failoverStep, meetStep, migrateSlotsStep, replicateStep, waitConvergenceStep];
 
 /** A handler takes the action that its own schema has read; the list of all does not know which belongs to which. */
 type AnyHandler = Omit<StepHandler, 'title' | 'nodes' | 'isDone' | 'apply' | 'undo'> & {

@@ -1,9 +1,9 @@
 /** A node becomes the replica of a master, and gets its data. */
 import * as z from 'zod';
-import { infoNumber } from '../../cluster/parse-info.js';
 import { ForgeError } from '../../errors.js';
 import { defineStep, type NodeRef, nodeRefSchema, type StepContext } from '../step.js';
-import { infoOf, introduce, viewOf, waitUntil } from './views.js';
+import { isSynced, waitForSync } from './synchronise.js';
+import { introduce, viewOf, waitUntil } from './views.js';
 
 const schema = z.strictObject({
   kind: z.literal('replicate'),
@@ -47,11 +47,6 @@ async function isReplicaOf(context: StepContext, node: NodeRef, masterId: string
   return myself?.role === 'replica' && myself.masterId === masterId;
 }
 
-async function isSynced(context: StepContext, node: NodeRef): Promise<boolean> {
-  const info = await infoOf(context, node.id, 'replication');
-  return info.get('master_link_status') === 'up' && info.get('master_sync_in_progress') !== '1';
-}
-
 async function attach(context: StepContext, node: NodeRef, master: NodeRef): Promise<void> {
   if (!(await isReplicaOf(context, node, master.id))) {
     await waitUntil(
@@ -65,38 +60,5 @@ async function attach(context: StepContext, node: NodeRef, master: NodeRef): Pro
     );
     await context.mutate(node.id, 'CLUSTER', 'REPLICATE', master.id);
   }
-  await waitForSync(context, node, master);
-}
-
-/** Gigabytes take their time: the bound is on standing still, not on the whole. */
-async function waitForSync(context: StepContext, node: NodeRef, master: NodeRef): Promise<void> {
-  let seen = '';
-  let movedAt = performance.now();
-  await waitUntil(
-    context,
-    async () => {
-      const info = await infoOf(context, node.id, 'replication');
-      if (info.get('master_link_status') === 'up' && info.get('master_sync_in_progress') !== '1') return true;
-      const left = infoNumber(info, 'master_sync_left_bytes');
-      const read = infoNumber(info, 'master_sync_read_bytes');
-      const now = `${left} ${read} ${info.get('master_sync_in_progress')}`;
-      if (now !== seen) movedAt = performance.now();
-      seen = now;
-      if (performance.now() - movedAt > context.waitMs) throw notSynced(context, node, master);
-      return false;
-    },
-    () => notSynced(context, node, master),
-    Number.POSITIVE_INFINITY,
-  );
-}
-
-function notSynced(context: StepContext, node: NodeRef, master: NodeRef): ForgeError {
-  return new ForgeError(
-    'timeout',
-    `${node.address} has not synchronised with ${master.address}: nothing moved for ${context.waitMs} ms.`,
-    {
-      host: node.address,
-      next: 'Check masterauth and masteruser of the replica, its tls-replication, and the logs of both.',
-    },
-  );
+  await waitForSync(context, node, master.address);
 }

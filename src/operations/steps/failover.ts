@@ -1,0 +1,209 @@
+/**
+ * A replica becomes the master of its shard. Redis answers OK to CLUSTER FAILOVER as soon as it has begun, and gives up
+ * after five seconds without a word: so the new role is confirmed by the node itself, by a majority of the masters, and
+ * by the master that was, and what did not come about is asked for again.
+ */
+import * as z from 'zod';
+import { pause } from '../../cluster/bounded.js';
+import { replyErrorOf } from '../../cluster/node-failure.js';
+import { infoNumber } from '../../cluster/parse-info.js';
+import { ForgeError } from '../../errors.js';
+import { defineStep, type NodeRef, nodeRefSchema, type StepContext } from '../step.js';
+import { whileSilent } from './patience.js';
+import { infoOf, type View, viewOf, viewsOf, waitUntil } from './views.js';
+
+/** How long a server tries (CLUSTER_MF_TIMEOUT, 5,000 ms), and a little more. */
+const ATTEMPT_MS = 5_500;
+/**
+ * The master holds its clients' writes while the replica reads the rest of its stream: so that rest must be read in a
+ * fraction of a second.
+ */
+export const LAG_MAX_BYTES = 8 * 1024 * 1024;
+
+/**
+ * `planned`: both agree, no write is lost. `force`: the master is dead, what it had not sent yet is lost; a majority of
+ * the masters must agree. `takeover`: nobody is asked.
+ */
+export const FAILOVER_MODES = ['planned', 'force', 'takeover'] as const;
+export type FailoverMode = (typeof FAILOVER_MODES)[number];
+
+const schema = z.strictObject({
+  kind: z.literal('failover'),
+  /** Who is to be the master. Not `node` and `master`: no data goes from one to the other by this. */
+  promote: nodeRefSchema,
+  /** Who is the master. */
+  demote: nodeRefSchema,
+  mode: z.enum(FAILOVER_MODES),
+});
+type Failover = z.infer<typeof schema>;
+
+export const failoverStep = defineStep({
+  schema,
+  title: ({ promote, demote, mode }) =>
+    `Make ${promote.address} the master in place of ${demote.address}${mode === 'planned' ? '' : ` (${mode})`}`,
+  nodes: ({ promote, demote }) => [promote.id, demote.id],
+  isDone: async (context, { promote, demote, mode }) =>
+    (await whileSilent<string | undefined>(
+      () => missing(context, promote, demote, mode),
+      (why) => why,
+    )) === undefined,
+
+  async apply(context, action) {
+    await change(context, action);
+  },
+
+  async undo(context, { promote, demote }) {
+    await outlast(context, promote);
+    const { myself } = (await viewOf(context, demote.id)).topology;
+    // Never begun, or never agreed upon.
+    if (myself?.role === 'master' && myself.slots.length > 0) return;
+    await change(context, { kind: 'failover', promote: demote, demote: promote, mode: 'planned' });
+  },
+});
+
+async function change(context: StepContext, { promote, demote, mode }: Failover): Promise<void> {
+  await waitUntilReady(context, promote, demote, mode);
+  let sentAt = Number.NEGATIVE_INFINITY;
+  let lacking = '';
+  const look = async () => {
+    const found = await missing(context, promote, demote, mode);
+    if (found === undefined) return true;
+    lacking = found;
+    const due = performance.now() - sentAt >= ATTEMPT_MS;
+    if (!due || (await roleOf(context, promote)) !== 'replica') return false;
+    await context.remember({ sentAt: Date.now() });
+    await send(context, promote, demote, mode);
+    sentAt = performance.now();
+    return false;
+  };
+  const silent = (message: string) => {
+    lacking = message;
+    return false;
+  };
+  await waitUntil(
+    context,
+    () => whileSilent(look, silent),
+    () => notPromoted(context, promote, lacking),
+  );
+}
+
+async function roleOf(context: StepContext, { id }: NodeRef): Promise<'master' | 'replica' | undefined> {
+  const { myself } = (await viewOf(context, id)).topology;
+  // A master without slots is one that nobody agreed upon: a replica that was reset.
+  return myself?.role === 'master' && myself.slots.length === 0 ? undefined : myself?.role;
+}
+
+/** A replica with a broken or long link would hold up the clients of its master for nothing. */
+async function waitUntilReady(
+  context: StepContext,
+  promote: NodeRef,
+  demote: NodeRef,
+  mode: FailoverMode,
+): Promise<void> {
+  let why = '';
+  await waitUntil(
+    context,
+    async () => {
+      why = await whileSilent(
+        async () => (await unready(context, promote, demote, mode)) ?? '',
+        (message) => message,
+      );
+      return why === '';
+    },
+    () =>
+      new ForgeError('timeout', `${promote.address} is not ready to become the master: ${why}.`, {
+        host: promote.address,
+        next:
+          mode === 'planned'
+            ? 'Check its link to the master. Where the master is lost: --mode force.'
+            : 'Name a replica of this master.',
+      }),
+  );
+}
+
+async function unready(
+  context: StepContext,
+  promote: NodeRef,
+  demote: NodeRef,
+  mode: FailoverMode,
+): Promise<string | undefined> {
+  const { myself } = (await viewOf(context, promote.id)).topology;
+  if (myself?.role === 'master' && myself.slots.length > 0) return undefined;
+  if (myself?.masterId !== demote.id) return `it is no replica of ${demote.address}`;
+  if (mode !== 'planned') return undefined;
+  const [replica, master] = await Promise.all([
+    infoOf(context, promote.id, 'replication'),
+    infoOf(context, demote.id, 'replication'),
+  ]);
+  if (replica.get('master_link_status') !== 'up') return 'its link to the master is down';
+  if (replica.get('master_sync_in_progress') === '1') return 'it receives the whole data set at the moment';
+  const lag = (infoNumber(master, 'master_repl_offset') ?? 0) - (infoNumber(replica, 'slave_repl_offset') ?? 0);
+  return lag > LAG_MAX_BYTES ? `it is ${lag} bytes behind the master` : undefined;
+}
+
+async function send(context: StepContext, promote: NodeRef, demote: NodeRef, mode: FailoverMode): Promise<void> {
+  try {
+    await context.mutate(promote.id, 'CLUSTER', 'FAILOVER', ...(mode === 'planned' ? [] : [mode.toUpperCase()]));
+  } catch (error) {
+    const reply = replyErrorOf(error) ?? '';
+    // It became the master between the look and the command.
+    if (/to a (replica|slave)/i.test(reply)) return;
+    if (!/FAILOVER FORCE/i.test(reply)) throw error;
+    throw new ForgeError('refused', `${promote.address} holds its master ${demote.address} for dead.`, {
+      host: promote.address,
+      next: 'Without the master, writes that the replica did not receive are lost: --mode force.',
+      details: { reply },
+    });
+  }
+}
+
+/** What is still missing until everybody agrees that the role has changed; undefined when nothing is. */
+async function missing(
+  context: StepContext,
+  promote: NodeRef,
+  demote: NodeRef,
+  mode: FailoverMode,
+): Promise<string | undefined> {
+  const own = (await viewOf(context, promote.id)).topology;
+  if (own.myself?.role !== 'master') return `${promote.address} itself says that it is a replica`;
+  if (own.myself.slots.length === 0) return `${promote.address} itself says that it serves no slots`;
+  const voters = own.masters.filter(({ slots }) => slots.length > 0).map(({ id }) => id);
+  const views = await viewsOf(context, [...voters, demote.id]);
+  const agreeing = voters.filter((id) => isServing(views.get(id), promote.id)).length;
+  if (mode !== 'takeover' && agreeing * 2 <= voters.length) {
+    return `only ${agreeing} of ${voters.length} masters see ${promote.address} as the master`;
+  }
+  const former = views.get(demote.id)?.topology.myself;
+  if (former === undefined) return mode === 'planned' ? `${demote.address} does not answer` : undefined;
+  return former.role === 'replica' && former.masterId === promote.id
+    ? undefined
+    : `${demote.address} does not see itself as a replica of ${promote.address}`;
+}
+
+function isServing(view: View | undefined, id: string): boolean {
+  const node = view?.topology.node(id);
+  return node?.role === 'master' && node.slots.length > 0;
+}
+
+/** A failover that a killed run has asked for may still happen for some seconds: what is undone must not change again. */
+async function outlast(context: StepContext, promote: NodeRef): Promise<void> {
+  const { sentAt } = context.remembered.at(-1) ?? {};
+  if (typeof sentAt !== 'number') return;
+  const role = await whileSilent(
+    () => roleOf(context, promote),
+    () => undefined,
+  );
+  if (role === 'master') return;
+  const left = Math.min(ATTEMPT_MS, sentAt + ATTEMPT_MS - Date.now());
+  if (left > 0) await pause(left, context.signal);
+}
+
+function notPromoted(context: StepContext, promote: NodeRef, lacking: string): ForgeError {
+  return new ForgeError('timeout', `The failover was not confirmed within ${context.waitMs} ms: ${lacking}.`, {
+    host: promote.address,
+    next: [
+      `Check that ${promote.address} and most masters reach each other's cluster bus ports.`,
+      'Masters vote once in two node timeouts (cluster-node-timeout) for the same master’s replicas: after a failover a moment ago, wait.',
+    ],
+  });
+}
