@@ -42,6 +42,9 @@ export class Fanout {
   readonly replies: (Bytes | null)[];
   readonly replyAt: Int32Array;
   readonly replyEnd: Int32Array;
+  /** Parts whose replies hold no errors; as long as all are in it, what belongs to each group is not looked up. */
+  readonly whole: Request[] = [];
+  private allWhole = true;
   /** The commands' buffer is a pooled one, and no connection has any of it still to send. */
   private reusable = false;
 
@@ -71,7 +74,9 @@ export class Fanout {
     this.commands = null;
     this.parts.length = 0;
     // What was received is let go.
-    this.replies.fill(null, 0, this.groups);
+    if (!this.allWhole) this.replies.fill(null, 0, this.groups);
+    this.allWhole = true;
+    this.whole.length = 0;
     if (freeKeys + this.room > FREE_KEYS_MAX) return;
     freeKeys += this.room;
     free.push(this);
@@ -84,6 +89,12 @@ export class Fanout {
     const { replies } = part;
     // What failed, or was answered before it was sent, may be in a connection's output still.
     if (part.failed || core.readingLane?.unsent(part) !== false) this.reusable = false;
+    if (this.allWhole && !part.failed && !this.holdsErrors(part)) {
+      if (replies === 1) this.replyEnd[first] = part.replyEnd - part.replyStart;
+      this.whole.push(part);
+      return;
+    }
+    this.spread();
     if (part.failed) {
       // One error of the proxy's own stands for them all.
       const last = this.lastGroup(part);
@@ -95,14 +106,37 @@ export class Fanout {
       this.take(first, bytes, part.replyStart, part.replyEnd);
       return;
     }
-    const start = part.replyStart;
-    let at = start;
+    this.takeEach(part);
     for (let g = first, last = first + replies; g < last; g++) {
-      const end = start + this.replyEnd[g];
-      this.take(g, bytes, at, end);
+      const [at, end] = [this.replyAt[g], this.replyEnd[g]];
       if (bytes[at] === 45 && readRedirect(bytes, at, end) !== null) this.sendAgain(core, part, g);
+    }
+  }
+
+  /** Notes for each group where its reply is. */
+  spread(): void {
+    this.allWhole = false;
+    for (const part of this.whole) this.takeEach(part);
+    this.whole.length = 0;
+  }
+
+  private takeEach({ reply, replyStart, firstGroup, replies }: Request): void {
+    let at = replyStart;
+    for (let g = firstGroup, last = firstGroup + replies; g < last; g++) {
+      const end = replyStart + this.replyEnd[g];
+      this.take(g, reply as Bytes, at, end);
       at = end;
     }
+  }
+
+  private holdsErrors({ reply, replyStart, firstGroup, replies }: Request): boolean {
+    const bytes = reply as Bytes;
+    const { replyEnd } = this;
+    if (bytes[replyStart] === 45) return true;
+    for (let g = firstGroup, last = firstGroup + replies - 1; g < last; g++) {
+      if (bytes[replyStart + replyEnd[g]] === 45) return true;
+    }
+    return false;
   }
 
   private lastGroup(part: Request): number {

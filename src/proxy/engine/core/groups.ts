@@ -1,4 +1,5 @@
 import { type Bytes, copyBytes, copyWords, viewOf, WORD_COPY_BYTES_MAX, writeAscii } from '../bytes.js';
+import { KERNEL_KEYS_MAX, type Kernel, kernelFor } from '../kernel/kernel.js';
 import type { RequestFrame } from '../resp/request-framer.js';
 import type { Way } from '../routing/routing.js';
 import type { Core } from './core.js';
@@ -28,31 +29,45 @@ class Scratch {
   /** Of each batch, one key that it serves. */
   readonly keyOfBatch: Int32Array;
 
-  /** @param room keys that it can divide */
-  constructor(readonly room: number) {
-    this.slotOfKey = new Int32Array(room);
-    this.nextKey = new Int32Array(room);
-    this.keysOfGroup = new Int32Array(room);
-    this.firstKey = new Int32Array(room);
-    this.lastKey = new Int32Array(room);
-    this.slotOfGroup = new Int32Array(room);
-    this.markOfGroup = new Int32Array(room);
-    this.nextGroup = new Int32Array(room);
-    this.firstGroup = new Int32Array(room);
-    this.lastGroup = new Int32Array(room);
-    this.nodeOfBatch = new Int32Array(room);
-    this.keyOfBatch = new Int32Array(room);
+  /**
+   * @param room keys that it can divide
+   * @param kernel in whose memory it is; null: in its own
+   */
+  constructor(
+    readonly room: number,
+    readonly kernel: Kernel | null,
+  ) {
+    const plain = () => new Int32Array(room);
+    this.slotOfKey = kernel?.table('SLOT_OF_KEY') ?? plain();
+    this.nextKey = kernel?.table('NEXT_KEY') ?? plain();
+    this.keysOfGroup = kernel?.table('CHAINED_KEYS') ?? plain();
+    this.firstKey = kernel?.table('FIRST_KEY') ?? plain();
+    this.lastKey = kernel?.table('LAST_KEY') ?? plain();
+    this.slotOfGroup = kernel?.table('SLOT_OF_GROUP') ?? plain();
+    this.markOfGroup = kernel?.table('MARK_OF_GROUP') ?? plain();
+    this.nextGroup = kernel?.table('NEXT_GROUP') ?? plain();
+    this.firstGroup = kernel?.table('FIRST_GROUP') ?? plain();
+    this.lastGroup = kernel?.table('LAST_GROUP') ?? plain();
+    this.nodeOfBatch = kernel?.table('NODE_OF_BATCH') ?? plain();
+    this.keyOfBatch = kernel?.table('KEY_OF_BATCH') ?? plain();
   }
 }
 
-let scratch = new Scratch(64);
+let plain = new Scratch(64, null);
+let shared: Scratch | null = null;
+let scratch = plain;
 /** -1 in between. There are none before the first command that needs them. */
 let groupOfMark = new Int32Array(0);
 let batchOfNode = new Int32Array(0);
 
 /** Where the slots of a command's keys are put; valid until the next call. */
 export function slotsFor(keys: number): Int32Array {
-  if (scratch.room < keys) scratch = new Scratch(keys * 2);
+  const kernel = kernelFor(keys);
+  if (kernel !== null) scratch = shared ??= new Scratch(KERNEL_KEYS_MAX, kernel);
+  else {
+    if (plain.room < keys) plain = new Scratch(keys * 2, null);
+    scratch = plain;
+  }
   return scratch.slotOfKey;
 }
 
@@ -83,14 +98,29 @@ export function writeGroups(
 ): void {
   reserveMarks(ways === null ? 1 : core.numbered.length);
   chain(core, fanout, ways);
-  write(core, fanout, bytes, frame, step);
+  const { kernel } = scratch;
+  if (kernel === null || !writeByKernel(kernel, core, fanout, bytes, frame, step)) {
+    write(core, fanout, bytes, frame, step);
+  }
+  unmark(fanout);
+}
+
+/** Leaves the marks as they were. */
+function unmark({ groups, batches }: Fanout): void {
+  const { markOfGroup, nodeOfBatch } = scratch;
+  const marks = groupOfMark;
+  const nodes = batchOfNode;
+  for (let g = 0; g < groups; g++) marks[markOfGroup[g]] = -1;
+  for (let b = 0; b < batches; b++) nodes[nodeOfBatch[b]] = -1;
 }
 
 /** Chains the keys of each group, and the groups of each batch. */
 function chain(core: Core, fanout: Fanout, ways: readonly Way[] | null): void {
   const { slotOfKey, nextKey, keysOfGroup, firstKey, lastKey, slotOfGroup, markOfGroup } = scratch;
   const { nextGroup, firstGroup, lastGroup, nodeOfBatch, keyOfBatch } = scratch;
-  const [marks, nodes, { keys }] = [groupOfMark, batchOfNode, fanout];
+  const marks = groupOfMark;
+  const nodes = batchOfNode;
+  const { keys } = fanout;
   let { router } = core;
   let base = 0;
   let groups = 0;
@@ -136,27 +166,57 @@ const COUNT_LINE_BYTES_MAX = 10;
 /** From this number of keys on, a view of the buffers pays. */
 const VIEW_KEYS_MIN = 32;
 
-/** What stands before the keys of most groups, which have one, is four words of its bytes, the last wherever it begins. */
-const LONE_HEAD_BYTES_MAX = 16;
+/** What stands before the keys of a group takes no more than that. */
+function headBytesMax({ starts, ends }: RequestFrame): number {
+  return COUNT_LINE_BYTES_MAX * 2 + ends[0] + 2 - starts[0];
+}
 
-/** Writes the groups as commands, gives them their final numbers, and leaves the marks as they were. */
+/** As `write`, for many keys; false when they are too large. */
+function writeByKernel(
+  kernel: Kernel,
+  core: Core,
+  fanout: Fanout,
+  bytes: Bytes,
+  frame: RequestFrame,
+  step: number,
+): boolean {
+  const { keys, groups, batches } = fanout;
+  const { ends } = frame;
+  const args = keys * step + 1;
+  const start = frame.starts[0];
+  const end = ends[args - 1] + 2;
+  const most = groups * headBytesMax(frame) + end - start;
+  if (args > kernel.ends.length || most > kernel.windowBytes) return false;
+  bytes.copy(kernel.memory, kernel.input, start, end);
+  kernel.ends.set(ends.subarray(0, args));
+  const size = kernel.run.writeCommands(kernel.input - start, step, batches, start);
+  const out = fanout.allocateCommands(core, size);
+  out.set(kernel.memory.subarray(kernel.output, kernel.output + size));
+  fanout.groupOfKey.set(kernel.groupOfKey.subarray(0, keys));
+  fanout.keysOfGroup.set(kernel.keysOfGroup.subarray(0, groups));
+  fanout.slots.set(kernel.slots.subarray(0, groups));
+  fanout.commandAt.set(kernel.commandAt.subarray(0, groups + 1));
+  fanout.firstOfBatch.set(kernel.firstOfBatch.subarray(0, batches + 1));
+  return true;
+}
+
+/** Writes the groups as commands, and gives them their final numbers. */
 function write(core: Core, fanout: Fanout, bytes: Bytes, frame: RequestFrame, step: number): void {
-  const { nextKey, firstKey, slotOfGroup, markOfGroup, nextGroup, firstGroup, lastGroup, nodeOfBatch } = scratch;
+  const { nextKey, firstKey, slotOfGroup, nextGroup, firstGroup, lastGroup } = scratch;
   const keysOf = scratch.keysOfGroup;
   const { groupOfKey, keysOfGroup, slots, firstOfBatch, commandAt, keys, groups, batches } = fanout;
-  const [marks, nodes, { starts, ends }] = [groupOfMark, batchOfNode, frame];
+  const { starts, ends } = frame;
   const nameStart = starts[0];
   // The name's line is copied with its CRLF, and so is what begins an argument, `$<length>\r\n`.
   const nameEnd = ends[0] + 2;
   const name = `$${nameEnd - 2 - nameStart}\r\n`;
-  const headMax = COUNT_LINE_BYTES_MAX + name.length + nameEnd - nameStart;
-  const out = fanout.allocateCommands(core, groups * headMax + ends[keys * step] - ends[0]);
+  const out = fanout.allocateCommands(core, groups * headBytesMax(frame) + ends[keys * step] - ends[0]);
   const views = keys >= VIEW_KEYS_MIN;
   const source = views ? viewOf(bytes) : null;
   const target = views ? viewOf(out) : null;
   const loneSize = 4 + name.length + nameEnd - nameStart;
-  let lone = false;
-  let [word0, word1, word2, word3] = [0, 0, 0, 0];
+  /** Most groups have one key: what stands before it is written once, and copied from there. */
+  let lone = -1;
   let group = 0;
   let at = 0;
   for (let b = 0; b < batches; b++) {
@@ -164,27 +224,17 @@ function write(core: Core, fanout: Fanout, bytes: Bytes, frame: RequestFrame, st
     const last = lastGroup[b];
     for (let g = firstGroup[b]; ; g = nextGroup[g]) {
       const count = keysOf[g];
-      marks[markOfGroup[g]] = -1;
       slots[group] = slotOfGroup[g];
       keysOfGroup[group] = count;
       commandAt[group] = at;
-      if (count === 1 && lone && target !== null) {
-        target.setInt32(at, word0, true);
-        target.setInt32(at + 4, word1, true);
-        target.setInt32(at + 8, word2, true);
-        target.setInt32(at + loneSize - 4, word3, true);
-        at += loneSize;
+      if (count === 1 && lone >= 0) {
+        const end = lone + loneSize;
+        at = target === null ? copyBytes(out, lone, end, out, at) : copyWords(target, lone, end, target, at);
       } else {
         const begun = at;
         at = writeAscii(`*${count * step + 1}\r\n${name}`, out, at);
         at = copyBytes(bytes, nameStart, nameEnd, out, at);
-        if (count === 1 && target !== null && loneSize >= 12 && loneSize <= LONE_HEAD_BYTES_MAX) {
-          lone = true;
-          word0 = target.getInt32(begun, true);
-          word1 = target.getInt32(begun + 4, true);
-          word2 = target.getInt32(begun + 8, true);
-          word3 = target.getInt32(at - 4, true);
-        }
+        if (count === 1) lone = begun;
       }
       let key = firstKey[g];
       for (let left = count; ; key = nextKey[key]) {
@@ -202,7 +252,6 @@ function write(core: Core, fanout: Fanout, bytes: Bytes, frame: RequestFrame, st
       group++;
       if (g === last) break;
     }
-    nodes[nodeOfBatch[b]] = -1;
   }
   firstOfBatch[batches] = group;
   commandAt[group] = at;

@@ -1,5 +1,6 @@
 import { type Bytes, copyBytes, latin1, parseDecimal } from '../bytes.js';
 import { Route } from '../commands/routes.js';
+import { type Kernel, kernelFor } from '../kernel/kernel.js';
 import { ReplyFramer, shortReplyEnd } from '../resp/reply-framer.js';
 import type { Core } from './core.js';
 import type { Fanout } from './fanout.js';
@@ -28,6 +29,12 @@ export interface MergedReply {
  * right away; then there are no pieces.
  */
 export function mergeReplies(core: Core, fanout: Fanout, output: Output | null): MergedReply {
+  if (fanout.route === Route.splitValues) {
+    const kernel = kernelFor(fanout.keys);
+    const merged = kernel === null ? null : mergeByKernel(kernel, core, fanout, output);
+    if (merged !== null) return merged;
+  }
+  fanout.spread();
   switch (fanout.route) {
     case Route.splitValues:
       return mergeValues(core, fanout, output);
@@ -154,6 +161,34 @@ function mergeValues(core: Core, fanout: Fanout, output: Output | null): MergedR
   appendValues(core, fanout, output ?? (gather as Gather));
   gather?.close();
   return { pieces: gather?.pieces ?? [], failed };
+}
+
+/** As `mergeValues`, for many keys and replies without errors; null when there are some, or they are too large. */
+function mergeByKernel(kernel: Kernel, core: Core, fanout: Fanout, output: Output | null): MergedReply | null {
+  const { whole, batches, keys, groups, replyEnd } = fanout;
+  if (whole.length !== batches) return null;
+  let total = COUNT_LINE_BYTES_MAX;
+  for (const part of whole) total += part.replyEnd - part.replyStart;
+  if (total > kernel.windowBytes) return null;
+  let at = 0;
+  for (let b = 0; b < batches; b++) {
+    const part = fanout.parts[b];
+    (part.reply as Bytes).copy(kernel.memory, kernel.input + at, part.replyStart, part.replyEnd);
+    const last = part.firstGroup + part.replies;
+    for (let g = part.firstGroup; g < last; g++) kernel.replyEnd[g] = at + replyEnd[g];
+    at += part.replyEnd - part.replyStart;
+  }
+  kernel.groupOfKey.set(fanout.groupOfKey.subarray(0, keys));
+  kernel.keysOfGroup.set(fanout.keysOfGroup.subarray(0, groups));
+  const size = kernel.run.gatherValues(keys, groups);
+  if (size < 0) return null;
+  const { upstreamBuffers } = core;
+  const pooled = output !== null && size >= POOLED_REPLY_BYTES_MIN && size <= upstreamBuffers.size;
+  const reply = pooled ? upstreamBuffers.take() : core.runtime.allocate(size);
+  reply.set(kernel.memory.subarray(kernel.output, kernel.output + size));
+  if (pooled) output.adopt(reply, size, upstreamBuffers);
+  else output?.append(reply, 0, size);
+  return { pieces: output === null ? [reply] : [], failed: false };
 }
 
 /** Where the values of an array of `count` of them begin; below 0 when it is not such an array. */

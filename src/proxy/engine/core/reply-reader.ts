@@ -7,6 +7,7 @@ import {
   REPLY_MALFORMED,
   ReplyFramer,
   shortReplyEnd,
+  shortReplyEnds,
 } from '../resp/reply-framer.js';
 import { upstreamTimesAt } from '../stats.js';
 import type { Client } from './client.js';
@@ -134,6 +135,17 @@ export class ReplyReader {
     const fanout = request.parent === null ? null : request.parent.fanout;
     let start = at;
     while (at < end) {
+      if (fanout !== null && framer.idle && this.left > 1) {
+        // All but the last one that are of the common kinds.
+        const first = request.firstGroup + request.replies - this.left;
+        const origin = start - this.collected;
+        const framed = shortReplyEnds(bytes, at, end, origin, fanout.replyEnd, first, first + this.left - 1);
+        if (framed > 0) {
+          this.left -= framed;
+          at = fanout.replyEnd[first + framed - 1] + origin;
+          if (at >= end) break;
+        }
+      }
       let next: number = REPLY_INCOMPLETE;
       if (framer.idle) {
         this.inPush = bytes[at] === PUSH;

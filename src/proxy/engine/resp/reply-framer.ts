@@ -60,6 +60,30 @@ export function shortReplyEnd(bytes: Uint8Array, at: number, end: number): numbe
     : flatReplyEnd(bytes, at, end);
 }
 
+/**
+ * Frames replies that follow one another and are of the kinds that `shortReplyEnd` knows, up to `ends[last - 1]`.
+ * @param ends where each one ends, counted from `origin`, from `ends[first]` on
+ * @returns how many it framed before one that is of another kind or goes on behind `end`
+ */
+export function shortReplyEnds(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  origin: number,
+  ends: Int32Array,
+  first: number,
+  last: number,
+): number {
+  let index = first;
+  while (index < last && at < end) {
+    const next = shortReplyEnd(bytes, at, end);
+    if (next < 0) break;
+    ends[index++] = next - origin;
+    at = next;
+  }
+  return index - first;
+}
+
 /** Elements of an array that are looked at by `flatArrayEnd`; a longer one takes the general way. */
 const FLAT_ARRAY_LENGTH_MAX = 65536;
 

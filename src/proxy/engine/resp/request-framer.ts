@@ -131,11 +131,11 @@ function frameArguments(
   frame: RequestFrame,
   limits: RequestLimits,
 ): number {
-  const count = frame.count;
+  const { count } = frame;
+  const { bulkBytesMax } = limits;
+  let { starts, ends } = frame;
   for (let n = first; n < count; n++) {
-    frame.done = n;
-    frame.doneEnd = i;
-    if (i >= end) return incomplete(frame, i - at + 4);
+    if (i >= end) return incompleteAt(frame, n, i, i - at + 4);
     if (bytes[i] !== 36) {
       return malformed(frame, `Protocol error: expected '$', got '${printable(bytes[i])}'`);
     }
@@ -146,24 +146,28 @@ function frameArguments(
       if (!(digit >= 0 && digit <= 9)) break;
       if (length === 0 && j > i + 1) return malformed(frame, 'Protocol error: invalid bulk length');
       length = length * 10 + digit;
-      if (length > limits.bulkBytesMax) return malformedBulk(frame, limits);
+      if (length > bulkBytesMax) return malformedBulk(frame, limits);
     }
     if (j + 1 >= end) {
       if (j < end && bytes[j] !== CR) return malformed(frame, 'Protocol error: invalid bulk length');
-      return incomplete(frame, j - at + 2);
+      return incompleteAt(frame, n, i, j - at + 2);
     }
     if (bytes[j] !== CR || bytes[j + 1] !== LF || j === i + 1) {
       return malformed(frame, 'Protocol error: invalid bulk length');
     }
     const start = j + 2;
     const after = start + length + 2;
-    if (after > end) return incomplete(frame, after - at);
+    if (after > end) return incompleteAt(frame, n, i, after - at);
     i = after;
     // Redis trusts the two bytes after an argument; a proxy that forwards to a shared connection must not.
     if (bytes[i - 2] !== CR || bytes[i - 1] !== LF) return malformed(frame, 'Protocol error: invalid bulk length');
-    if (n >= frame.starts.length) frame.reserve(n + 1);
-    frame.starts[n] = start;
-    frame.ends[n] = i - 2;
+    if (n >= starts.length) {
+      frame.reserve(n + 1);
+      starts = frame.starts;
+      ends = frame.ends;
+    }
+    starts[n] = start;
+    ends[n] = i - 2;
   }
   frame.end = i;
   return FRAME_COMPLETE;
@@ -208,6 +212,13 @@ function frameInline(bytes: Uint8Array, at: number, end: number, frame: RequestF
 function incomplete(frame: RequestFrame, bytesAtLeast: number): number {
   frame.bytesAtLeast = bytesAtLeast;
   return FRAME_INCOMPLETE;
+}
+
+/** The command ends within the argument after the first `done`, which begins at `doneEnd`. */
+function incompleteAt(frame: RequestFrame, done: number, doneEnd: number, bytesAtLeast: number): number {
+  frame.done = done;
+  frame.doneEnd = doneEnd;
+  return incomplete(frame, bytesAtLeast);
 }
 
 function malformed(frame: RequestFrame, error: string): number {

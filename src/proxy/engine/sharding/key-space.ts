@@ -2,6 +2,7 @@ import { crc16, keySlot, SLOT_COUNT } from '../hash/crc16.js';
 import { findHashTag, HASH_TAG, mayHaveHashTags } from '../hash/hash-tag.js';
 import { MURMUR2, murmur2 } from '../hash/murmur2-64.js';
 import { FERMAT_PRIME, HI, LO, remainder64, remainderFermat, wrapOf } from '../hash/uint64.js';
+import { hashMany } from '../kernel/hash-many.js';
 
 /** From this number of keys on, it pays to look whether any of them has a hash tag. */
 const LOOK_FOR_TAGS_KEYS_MIN = 16;
@@ -94,8 +95,11 @@ export class MaglevKeySpace implements KeySpace {
 
   slotOf(bytes: Uint8Array, start: number, end: number): number {
     hashKey(bytes, start, end, this.hashtagging);
-    if (this.slots === FERMAT_PRIME) return remainderFermat(MURMUR2[HI], MURMUR2[LO]);
-    return remainder64(MURMUR2[HI], MURMUR2[LO], this.slots, this.wrap);
+    return this.slotOfHash(MURMUR2[HI], MURMUR2[LO]);
+  }
+
+  private slotOfHash(hi: number, lo: number): number {
+    return this.slots === FERMAT_PRIME ? remainderFermat(hi, lo) : remainder64(hi, lo, this.slots, this.wrap);
   }
 
   slotsOf(
@@ -108,14 +112,12 @@ export class MaglevKeySpace implements KeySpace {
     slots: Int32Array,
   ): void {
     const tags = this.hashtagging && tagsPossible(bytes, starts, ends, first, step, count);
-    if (tags || this.slots !== FERMAT_PRIME) {
+    const hashes = tags ? null : hashMany(bytes, starts, ends, first, step, count);
+    if (hashes === null) {
       for (let i = 0, at = first; i < count; i++, at += step) slots[i] = this.slotOf(bytes, starts[at], ends[at]);
       return;
     }
-    for (let i = 0, at = first; i < count; i++, at += step) {
-      murmur2(bytes, starts[at], ends[at]);
-      slots[i] = remainderFermat(MURMUR2[HI], MURMUR2[LO]);
-    }
+    for (let i = 0; i < count; i++) slots[i] = this.slotOfHash(hashes[2 * i + 1], hashes[2 * i]);
   }
 }
 
@@ -151,7 +153,13 @@ export class RingKeySpace implements KeySpace {
     count: number,
     slots: Int32Array,
   ): void {
-    for (let i = 0, at = first; i < count; i++, at += step) slots[i] = this.slotOf(bytes, starts[at], ends[at]);
+    const tags = this.hashtagging && tagsPossible(bytes, starts, ends, first, step, count);
+    const hashes = tags ? null : hashMany(bytes, starts, ends, first, step, count);
+    if (hashes === null) {
+      for (let i = 0, at = first; i < count; i++, at += step) slots[i] = this.slotOf(bytes, starts[at], ends[at]);
+      return;
+    }
+    for (let i = 0; i < count; i++) slots[i] = this.slotAt(hashes[2 * i + 1], hashes[2 * i]);
   }
 
   /** The first entry at or after a hash (two unsigned halves), or entry 0 after the last one. */
