@@ -1,52 +1,50 @@
-"""Runs a program on a terminal of its own. Usage: terminal.py WANTED TIMES ACT PROGRAM [ARGUMENT...]
+"""Runs a program on a terminal of its own. Usage: terminal.py PROGRAM [ARGUMENT...]
 
-When the program has shown WANTED so many times, ACT is done: `key:71` types the characters with these numbers (in
-hexadecimal), `signal:15` sends a signal. Prints everything that the program has shown, and ends with its exit code (128
-and the signal's number); 99 when it does not end within the time.
+What comes on standard input is typed on the terminal, what the program shows is written to standard output at once, and
+SIGTERM is handed on. At the end it says on a line of its own whether the terminal still echoes what is typed (`ECHO 1`),
+and ends with the program's exit code (128 and the signal's number); 99 when that does not end within the time.
 """
 import os
 import pty
 import select
+import signal
 import struct
 import sys
 import termios
 import time
 from fcntl import ioctl
 
-LIMIT_S = 40
+LIMIT_S = 60
 ROWS, COLUMNS = 30, 100
 
-wanted, times, act, command = sys.argv[1].encode(), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
+command = sys.argv[1:]
 pid, terminal = pty.fork()
 if pid == 0:
     os.execvp(command[0], command)
 ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-shown, acted, end = b"", False, time.monotonic() + LIMIT_S
+signal.signal(signal.SIGTERM, lambda *_: os.kill(pid, signal.SIGTERM))
+sources, end = [terminal, 0], time.monotonic() + LIMIT_S
 while time.monotonic() < end:
-    ready, _, _ = select.select([terminal], [], [], 0.1)
-    if ready:
+    ready, _, _ = select.select(sources, [], [], 0.1)
+    if 0 in ready:
+        typed = os.read(0, 4096)
+        if typed:
+            os.write(terminal, typed)
+        else:
+            sources.remove(0)
+    if terminal in ready:
         try:
-            piece = os.read(terminal, 65536)
+            shown = os.read(terminal, 65536)
         except OSError:  # The program has ended.
             break
-        if not piece:
+        if not shown:
             break
-        shown += piece
-    if not acted and shown.count(wanted) >= times:
-        kind, value = act.split(":")
-        if kind == "key":
-            os.write(terminal, bytes.fromhex(value))
-        else:
-            os.kill(pid, int(value))
-        acted = True
+        os.write(1, shown)
 else:
-    os.kill(pid, 9)
+    os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    sys.stdout.buffer.write(shown)
     sys.exit(99)
 modes = termios.tcgetattr(terminal)
 _, status = os.waitpid(pid, 0)
-sys.stdout.buffer.write(shown)
-sys.stdout.buffer.write(b"\nECHO %d" % bool(modes[3] & termios.ECHO))
-sys.stdout.flush()
-sys.exit(os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
+os.write(1, b"\nECHO %d" % bool(modes[3] & termios.ECHO))
+sys.exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))

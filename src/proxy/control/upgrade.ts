@@ -175,17 +175,23 @@ async function tookOver(
   const outcome = await waitFor(
     async () => {
       const state = await runtime.inspect(next);
+      // For a moment after a crash the record does not tell the exit code yet.
+      if (state.phase === 'waiting' && state.lastExit === undefined) return undefined;
       if (state.phase !== 'running') return { failed: state.lastExit ?? 1 };
       const answer = await askProxy(pidFile, 'state', {}, STATE_TIMEOUT_MS).catch(() => undefined);
       return answer !== undefined && Number(answer['pid']) !== old ? { failed: 0 } : undefined;
     },
     { timeoutMs: UPGRADE_MS, intervalMs: POLL_MS, signal },
   );
-  const hint = `The old process serves on. The log: ${outputFile}`;
+  if (outcome?.failed === 0) return;
+  const there = (await identifyProcess(old)) !== undefined;
+  const hint = [
+    there ? 'The old process serves on.' : 'The old process has ended, too; its supervisor starts it anew.',
+    `The log: ${outputFile}`,
+  ];
   if (outcome === undefined) {
     throw new ForgeError('timeout', `The new process has not taken over after ${UPGRADE_MS / 1000} s.`, { next: hint });
   }
-  if (outcome.failed === 0) return;
   throw new ForgeError(
     exitKind(outcome.failed) ?? 'unexpected',
     `The new process did not start: ${exitWords(outcome.failed)}.`,

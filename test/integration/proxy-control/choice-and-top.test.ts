@@ -1,12 +1,11 @@
 /** Commands for a proxy that nobody has named, and what they show of it: local clusters, as their users meet them. */
-import { execFile } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TopReport } from '../../../src/proxy/control/top/report.js';
-import { type ForgeResult, forge } from '../../support/forge.js';
+import { forge } from '../../support/forge.js';
 import { freePort } from '../../support/ports.js';
 import { proxyExecutable } from '../../support/proxy.js';
 import { RawClient } from '../../support/raw-client.js';
@@ -14,6 +13,7 @@ import { poll } from '../../support/redis.js';
 import { ROOT } from '../../support/repository.js';
 
 const PYTHON = '/usr/bin/python3';
+const SEEN_MS = 20_000;
 /** The proxy shows the times of whole intervals of five seconds. */
 const TIMES_MS = 12_000;
 /** A key that would clear the screen of whoever looks at it. */
@@ -57,16 +57,42 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-/** Runs `forge` on a terminal of its own; does something when it has shown a text so many times. */
-function onTerminal(wanted: string, times: number, act: string, ...args: string[]): Promise<ForgeResult> {
-  const words = [path.join(ROOT, 'test/support/terminal.py'), wanted, String(times), act];
-  return new Promise((resolve) => {
-    const environment = { ...process.env, ...env, TERM: 'xterm', NO_COLOR: '1' };
-    const program = [process.execPath, path.join(ROOT, 'bin/run.js'), ...args];
-    const child = execFile(PYTHON, [...words, ...program], { env: environment }, (_, stdout, stderr) => {
-      resolve({ code: child.exitCode, signal: null, stdout, stderr });
+/** `forge` on a terminal of its own. */
+class OnTerminal {
+  shown = '';
+  readonly ended: Promise<number | null>;
+  private readonly child: ChildProcessWithoutNullStreams;
+
+  constructor(...args: string[]) {
+    const words = [
+      path.join(ROOT, 'test/support/terminal.py'),
+      process.execPath,
+      path.join(ROOT, 'bin/run.js'),
+      ...args,
+    ];
+    this.child = spawn(PYTHON, words, { env: { ...process.env, ...env, TERM: 'xterm', NO_COLOR: '1' } });
+    this.child.stdout.setEncoding('utf8').on('data', (text) => {
+      this.shown += text;
     });
-  });
+    this.ended = new Promise((resolve) => this.child.once('close', resolve));
+  }
+
+  get pages(): string[] {
+    return this.shown.split('\u001b[H').slice(1);
+  }
+
+  /** Waits until a text has been shown so many times. */
+  async sees(text: string, times = 1): Promise<void> {
+    await poll(`"${text}" is shown ${times} times`, SEEN_MS, () => this.shown.split(text).length > times);
+  }
+
+  type(keys: string): void {
+    this.child.stdin.write(keys);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
 }
 
 describe('with one local cluster, and no flag that says which proxy', () => {
@@ -193,44 +219,41 @@ describe('forge proxy top and hotkeys', () => {
   });
 
   it.each([
-    ['q', 'key:71', 0],
-    ['Ctrl-C', 'key:03', 0],
-    ['SIGTERM', 'signal:15', 143],
-  ])('are drawn on a terminal until %s, which is left as it was', async (_, act, code) => {
-    const shown = await onTerminal('COMMAND', 3, act, 'proxy', 'top', '--interval', '1');
-    expect(shown.stderr).toBe('');
-    expect(shown.code).toBe(code);
-    const [before = '', page = ''] = shown.stdout.split('\u001b[?1049h');
+    ['q', (terminal: OnTerminal) => terminal.type('q'), 0],
+    ['Ctrl-C', (terminal: OnTerminal) => terminal.type('\u0003'), 0],
+    ['SIGTERM', (terminal: OnTerminal) => terminal.signal('SIGTERM'), 143],
+  ])('are drawn on a terminal until %s, which is left as it was', async (_, leave, code) => {
+    const terminal = new OnTerminal('proxy', 'top', '--interval', '1');
+    await terminal.sees('COMMAND', 3);
+    leave(terminal);
+    expect(await terminal.ended).toBe(code);
+    const [before = '', page = ''] = terminal.shown.split('\u001b[?1049h');
     expect(before).toContain('Using the proxy of the local cluster "one"');
-    expect(page.split('\u001b[H').length).toBeGreaterThan(3);
     // Rates come with the second page, as do keys of other people's choice with any.
     expect(page).toMatch(/commands\/s \d/);
     expect(page).toContain('evil:\\u001b[2J\\u000akey');
     expect(page).not.toContain('evil:\u001b');
-    const after = page.slice(page.lastIndexOf('\u001b[?1049l'));
     expect(page).toContain('\u001b[?7h\u001b[?25h\u001b[?1049l');
+    const after = page.slice(page.lastIndexOf('\u001b[?1049l'));
     expect(after).not.toContain('COMMAND');
     expect(after).toMatch(/ECHO 1$/);
   });
 
   it('go on while the proxy does not answer, say since when, and see it again', async () => {
-    const { pid } = await json<{ pid: number }>('proxy', 'status');
-    const watched = onTerminal('COMMAND', 8, 'key:71', 'proxy', 'top', '--interval', '1', '--name', 'one');
-    await sleep(2500);
+    const { pid } = await json<{ pid: number }>('proxy', 'status', '--name', 'one');
+    const terminal = new OnTerminal('proxy', 'top', '--interval', '1', '--name', 'one');
+    await terminal.sees('COMMAND', 2);
     process.kill(pid, 'SIGSTOP');
-    await sleep(4000);
-    process.kill(pid, 'SIGCONT');
-    const { code, stdout } = await watched;
-    expect(code).toBe(0);
-    const pages = stdout.split('\u001b[H').slice(1);
-    const silent = pages.filter((page) =>
-      /The proxy's admin page did not answer within 2000 ms\. \(127\.0\.0\.1:\d+\) Since 20/.test(page),
-    );
-    expect(silent.length).toBeGreaterThan(0);
-    expect(silent.length).toBeLessThan(4);
-    // What was seen last stays there, and the last page is of the present.
-    for (const page of pages) expect(page).toContain('COMMAND');
-    expect(pages.at(-1)).not.toContain('Since 20');
+    await terminal.sees('Since 20').finally(() => process.kill(pid, 'SIGCONT'));
+    await poll('it is seen again', SEEN_MS, () => !terminal.pages.at(-1)?.includes('Since 20'));
+    terminal.type('q');
+    expect(await terminal.ended).toBe(0);
+    const silent = terminal.pages.filter((page) => page.includes('Since 20'));
+    for (const page of silent) {
+      expect(page).toMatch(/^The proxy's admin page did not answer within 2000 ms\. \(127\.0\.0\.1:\d+\) Since 20.*:/);
+      // What was seen last stays there.
+      expect(page).toContain('COMMAND');
+    }
   });
 
   it('of an address that nobody answers at end with exit code 4', async () => {
