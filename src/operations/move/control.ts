@@ -56,6 +56,11 @@ export class MoveControl {
     this.#paused = false;
   }
 
+  /** Those of the moment. */
+  get limits(): MoveLimits {
+    return this.#limits;
+  }
+
   setLimits(limits: MoveLimits): void {
     this.#limits = limits;
   }

@@ -1,8 +1,9 @@
 /** The ways of moving slots that this program has. */
 import { ForgeError } from '../../errors.js';
+import { migrateMover } from './migrate/mover.js';
 import type { MoverName, SlotMover } from './mover.js';
 
-const MOVERS: readonly SlotMover[] = [];
+const MOVERS: readonly SlotMover[] = [migrateMover];
 
 /** @throws ForgeError `refused` for a way that this version of forge does not have */
 export function moverNamed(name: MoverName): SlotMover {

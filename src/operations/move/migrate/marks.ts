@@ -1,0 +1,54 @@
+/** The marks by which masters know that a slot is on its way, and who serves it: set for many slots in one write. */
+
+import { settleBounded } from '../../../cluster/bounded.js';
+import type { Command } from '../../../cluster/node-connection.js';
+import { replyErrorOf } from '../../../cluster/node-failure.js';
+import type { Pair } from './pair.js';
+
+const TOLD_AT_ONCE_MAX = 32;
+
+const setSlot = (slot: number, ...words: string[]): Command => ['CLUSTER', 'SETSLOT', slot, ...words];
+
+/** Throws the first failure; all commands were sent. */
+async function require(
+  pair: Pair,
+  nodeId: string,
+  commands: readonly Command[],
+  tolerated?: (text: string) => boolean,
+): Promise<void> {
+  const outcomes = await pair.context.mutateAll(nodeId, commands, { finishing: true });
+  for (const outcome of outcomes) {
+    if (outcome.status === 'fulfilled') continue;
+    if (tolerated?.(replyErrorOf(outcome.reason) ?? '')) continue;
+    throw outcome.reason;
+  }
+}
+
+/** The target first: a client that the source sends there must be served. */
+export async function openSlots(pair: Pair, slots: readonly number[]): Promise<void> {
+  const { source, target } = pair;
+  await require(pair, target.id, slots.map((slot) => setSlot(slot, 'IMPORTING', source.id)));
+  await require(pair, source.id, slots.map((slot) => setSlot(slot, 'MIGRATING', target.id)));
+}
+
+/** A master that has given its last slot away may have become a replica of the one that has it now. */
+const noMaster = (text: string) => /only with masters/i.test(text);
+
+/**
+ * The slots, which hold no key at the source any more, are the target's. The target is told first: from then on it serves
+ * them whatever happens; the others hear it from the target where they cannot be told.
+ */
+export async function closeSlots(pair: Pair, slots: readonly number[]): Promise<void> {
+  const { source, target, others } = pair;
+  const commands = slots.map((slot) => setSlot(slot, 'NODE', target.id));
+  await require(pair, target.id, commands);
+  await require(pair, source.id, commands, noMaster);
+  await settleBounded(others, TOLD_AT_ONCE_MAX, ({ id }) => require(pair, id, commands, noMaster));
+}
+
+/** Takes the marks away from both; who serves the slots stays as it is. */
+export async function clearMarks(pair: Pair, slots: readonly number[]): Promise<void> {
+  const commands = slots.map((slot) => setSlot(slot, 'STABLE'));
+  await require(pair, pair.source.id, commands, noMaster);
+  await require(pair, pair.target.id, commands, noMaster);
+}
