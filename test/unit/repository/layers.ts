@@ -12,21 +12,23 @@ export const LAYERS: Layer[] = [
   {
     name: 'cluster-command',
     paths: ['src/cluster-command.ts', 'src/change-command.ts'],
-    mayImport: ['errors', 'ui', 'base', 'cluster-command', 'config', 'cluster', 'operations'],
+    mayImport: ['errors', 'ui', 'base', 'cluster-command', 'config', 'address', 'cluster', 'operations', 'local'],
   },
   { name: 'main', paths: ['src/main.ts'], mayImport: ['errors', 'ui'] },
   {
     name: 'commands',
     paths: ['src/commands/'],
-    mayImport: ['errors', 'ui', 'base', 'cluster-command', 'config', 'proxy/config', 'runtime', ...SERVICES],
+    mayImport: ['errors', 'ui', 'base', 'cluster-command', 'config', 'address', 'proxy/config', 'runtime', ...SERVICES],
   },
-  { name: 'config', paths: ['src/config/'], mayImport: ['errors'] },
+  // Reading and writing addresses is part of what is configured.
+  { name: 'address', paths: ['src/cluster/address.ts'], mayImport: ['errors'], packages: /^node:/ },
+  { name: 'config', paths: ['src/config/'], mayImport: ['errors', 'address', 'proxy/config'] },
   { name: 'runtime', paths: ['src/runtime/'], mayImport: ['errors', 'config'], packages: NO_TERMINAL },
   ...SERVICES.map((name) => ({
     name,
     paths: [`src/${name}/`],
     // Services may use each other; the check for circles keeps that in order.
-    mayImport: ['errors', 'config', 'proxy/config', 'runtime', ...SERVICES],
+    mayImport: ['errors', 'config', 'address', 'proxy/config', 'runtime', ...SERVICES],
     packages: NO_TERMINAL,
   })),
   // The proxy's engine is pure: no package, nothing of Node or Bun, nothing outside itself.
