@@ -1,0 +1,76 @@
+/** Nodes as operators name them: by id, by the beginning of an id, or by address. Pure. */
+import { nodeAddress } from '../../cluster/cluster-node.js';
+import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
+import { ForgeError } from '../../errors.js';
+import type { NodeRef } from '../step.js';
+
+/** Shorter beginnings are refused: what is one node today could be another tomorrow. */
+const ID_BEGINNING_MIN = 6;
+const NAMED_MAX = 8;
+
+export function refOf(snapshot: ClusterSnapshot, id: string): NodeRef {
+  return { id, address: snapshot.addressOf(id) };
+}
+
+/** Words of a list that were separated by commas or blanks, in their order, each once. */
+export function splitWords(words: readonly string[]): string[] {
+  return [...new Set(words.flatMap((word) => word.split(/[\s,]+/)).filter((word) => word !== ''))];
+}
+
+/** Those words that are addresses: the session looks at them, so that a node is found under any name of it. */
+export function addressWords(words: readonly string[]): string[] {
+  return words.filter((word) => word.includes(':'));
+}
+
+/** Ids of all members that some node has in its table; dead ones may be in the tables of a few only. */
+function knownIds(snapshot: ClusterSnapshot): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  const add = (id: string, ...more: string[]) => names.set(id, [...(names.get(id) ?? []), ...more]);
+  for (const { view } of snapshot.reports) {
+    for (const node of view.nodes) add(node.id, nodeAddress(node), nodeAddress({ ...node, hostname: undefined }));
+  }
+  for (const { id, ip, port, address } of snapshot.reports) {
+    add(id, address.toLowerCase(), nodeAddress({ ip, port }));
+  }
+  return names;
+}
+
+/**
+ * The id of the member that is meant.
+ * @throws ForgeError `usage` when nobody or more than one is, with the members' names
+ */
+export function chooseNode(snapshot: ClusterSnapshot, word: string): string {
+  const names = knownIds(snapshot);
+  const text = word.toLowerCase();
+  const byId = [...names.keys()].filter((id) => text.length >= ID_BEGINNING_MIN && id.startsWith(text));
+  const found = byId.length > 0 ? byId : [...names].filter(([, known]) => known.includes(text)).map(([id]) => id);
+  const [first] = found;
+  if (first !== undefined && found.length === 1) return first;
+  if (found.length > 1) return newest(snapshot, word, found);
+  const stranger = snapshot.strangers.find(({ id, address }) => id === text || address.toLowerCase() === text);
+  if (stranger !== undefined) {
+    throw new ForgeError('refused', `${word} is no member of this cluster.`, {
+      host: stranger.address,
+      next: 'Check which cluster --seed leads to.',
+    });
+  }
+  const known = snapshot.topology.nodes.map(({ id }) => snapshot.addressOf(id));
+  const more = known.length - NAMED_MAX;
+  throw new ForgeError('usage', `${word} is no node of this cluster.`, {
+    next: `Name a node by its id or its address: ${known.slice(0, NAMED_MAX).join(', ')}${more > 0 ? ` and ${more} more` : ''}.`,
+  });
+}
+
+/** A dead node and its successor may have the same address: the one that answers there is meant. */
+function newest(snapshot: ClusterSnapshot, word: string, ids: readonly string[]): string {
+  const [answering, ...others] = ids.filter((id) => snapshot.report(id) !== undefined);
+  if (answering !== undefined && others.length === 0) return answering;
+  throw new ForgeError('usage', `${word} may be any of ${ids.length} nodes.`, {
+    next: `Name it by its id: ${ids.slice(0, NAMED_MAX).join(', ')}.`,
+  });
+}
+
+/** The ids of all words, each once. @throws ForgeError like `chooseNode` */
+export function chooseNodes(snapshot: ClusterSnapshot, words: readonly string[]): string[] {
+  return [...new Set(splitWords(words).map((word) => chooseNode(snapshot, word)))];
+}
