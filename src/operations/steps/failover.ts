@@ -168,14 +168,15 @@ async function missing(
   if (own.myself?.role !== 'master') return `${promote.address} itself says that it is a replica`;
   if (own.myself.slots.length === 0) return `${promote.address} itself says that it serves no slots`;
   const voters = own.masters.filter(({ slots }) => slots.length > 0).map(({ id }) => id);
-  const views = await viewsOf(context, [...voters, demote.id]);
+  // One that is dead is not asked: it would be waited for at every look.
+  const views = await viewsOf(context, mode === 'planned' ? [...voters, demote.id] : voters);
   const agreeing = voters.filter((id) => isServing(views.get(id), promote.id)).length;
   if (mode !== 'takeover' && agreeing * 2 <= voters.length) {
     return `only ${agreeing} of ${voters.length} masters see ${promote.address} as the master`;
   }
+  if (mode !== 'planned') return undefined;
   const former = views.get(demote.id)?.topology.myself;
-  if (former === undefined) return mode === 'planned' ? `${demote.address} does not answer` : undefined;
-  return former.role === 'replica' && former.masterId === promote.id
+  return former?.role === 'replica' && former.masterId === promote.id
     ? undefined
     : `${demote.address} does not see itself as a replica of ${promote.address}`;
 }

@@ -7,6 +7,7 @@ import { meetStep } from './meet.js';
 import { migrateSlotsStep } from './migrate-slots.js';
 import { replicateStep } from './replicate.js';
 import { waitConvergenceStep } from './wait-convergence.js';
+import { waitSyncStep } from './wait-sync.js';
 
 /** What a step of a plan does, told apart by `kind`. */
 export const actionSchema = z.discriminatedUnion('kind', [
@@ -15,10 +16,11 @@ export const actionSchema = z.discriminatedUnion('kind', [
   migrateSlotsStep.schema,
   replicateStep.schema,
   waitConvergenceStep.schema,
+  waitSyncStep.schema,
 ]);
 export type Action = z.infer<typeof actionSchema>;
 
-const HANDLERS = [failoverStep, meetStep, migrateSlotsStep, replicateStep, waitConvergenceStep];
+const HANDLERS = [failoverStep, meetStep, migrateSlotsStep, replicateStep, waitConvergenceStep, waitSyncStep];
 
 /** A handler takes the action that its own schema has read; the list of all does not know which belongs to which. */
 type AnyHandler = Omit<StepHandler, 'title' | 'nodes' | 'isDone' | 'apply' | 'undo'> & {
