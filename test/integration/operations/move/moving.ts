@@ -1,9 +1,10 @@
 /** Shared by the tests of moving slots: real masters, keys in them, a plan of one move, and what a good end looks like. */
 import { expect } from 'vitest';
-import { eachSlot, hasSlot, type SlotRange } from '../../../../src/cluster/slots.js';
+import { eachSlot, formatSlots, hasSlot, type SlotRange } from '../../../../src/cluster/slots.js';
 import type { ClusterSnapshot } from '../../../../src/cluster/snapshot/snapshot.js';
 import { createPlan, type Plan } from '../../../../src/operations/plan.js';
 import { runPlan } from '../../../../src/operations/run.js';
+import { keySlot } from '../../../../src/proxy/engine/hash/crc16.js';
 import { openSession, type temporaryHome } from '../../../support/operations/join.js';
 import { poll, type RedisServer } from '../../../support/redis.js';
 import { tablesOf } from '../../cluster/formed.js';
@@ -22,7 +23,7 @@ export function movePlan(snapshot: ClusterSnapshot, sourceId: string, targetId: 
   const ref = (id: string) => ({ id, address: snapshot.addressOf(id) });
   return createPlan(snapshot, {
     operation: 'test move',
-    request: { ranges, source: sourceId, target: targetId },
+    request: { ranges: formatSlots(ranges), source: sourceId, target: targetId },
     title: 'Move slots',
     tolerates: ['open-slots', 'disagreement'],
     steps: [{ action: { kind: 'migrate-slots', source: ref(sourceId), target: ref(targetId), ranges } }],
@@ -53,9 +54,14 @@ export async function moveSlots(
   }
 }
 
+/** The slot of a key without a hash tag. */
+export function slotOf(key: string): number {
+  const bytes = Buffer.from(key);
+  return keySlot(bytes, 0, bytes.length);
+}
+
 /** `count` keys with values that are told by their names, spread over all slots; each at the master that serves it. */
 export async function fill(masters: readonly RedisServer[], count: number, bytes = 64): Promise<void> {
-  const { default: calculateSlot } = await import('cluster-key-slot');
   const tables = await tablesOf(masters);
   await Promise.all(
     masters.map(async (master, index) => {
@@ -63,7 +69,7 @@ export async function fill(masters: readonly RedisServer[], count: number, bytes
       const connection = await master.connect();
       let commands: [string, ...string[]][] = [];
       for (let i = 0; i < count; i++) {
-        if (!hasSlot(slots, calculateSlot(`key:${i}`))) continue;
+        if (!hasSlot(slots, slotOf(`key:${i}`))) continue;
         commands.push(['SET', `key:${i}`, textOf(i, bytes)]);
         if (commands.length === CHUNK) await send();
       }
@@ -82,14 +88,13 @@ export const textOf = (i: number, bytes = 64) => `value of ${i} `.padEnd(bytes, 
 
 /** All keys are where the cluster says, once, and have their values. */
 export async function expectKeys(masters: readonly RedisServer[], count: number, bytes = 64): Promise<void> {
-  const { default: calculateSlot } = await import('cluster-key-slot');
   const tables = await tablesOf(masters);
   let found = 0;
   await Promise.all(
     masters.map(async (master, index) => {
       const slots = tables[index]?.myself?.slots ?? [];
       const connection = await master.connect();
-      const mine = Array.from({ length: count }, (_, i) => i).filter((i) => hasSlot(slots, calculateSlot(`key:${i}`)));
+      const mine = Array.from({ length: count }, (_, i) => i).filter((i) => hasSlot(slots, slotOf(`key:${i}`)));
       const outcomes = await connection.callAll(mine.map((i) => ['GET', `key:${i}`]));
       for (const [place, outcome] of outcomes.entries()) {
         expect(outcome).toEqual({ status: 'fulfilled', value: textOf(mine[place] as number, bytes) });
