@@ -15,6 +15,8 @@ export interface OpenSessionOptions {
   readonly also?: readonly NodeAddress[];
   readonly connect: ConnectSettings;
   readonly zoneOf?: ReadOptions['zoneOf'];
+  /** Told every reply of the first look, for a recording. */
+  readonly record?: ReadOptions['record'];
 }
 
 export class ClusterSession {

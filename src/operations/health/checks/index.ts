@@ -1,0 +1,24 @@
+/** All checks, in the order in which they are told. A new one is a line here and a line in docs/cluster-status.md. */
+import type { Check } from '../finding.js';
+import { failover, links, loading, nodes, versions } from './nodes.js';
+import { idle, memory, placement, redundancy, replication } from './replication.js';
+import { agreement, coverage, epochs, openSlots, quorum, state } from './slots.js';
+
+export const CHECKS: readonly Check[] = [
+  coverage,
+  state,
+  quorum,
+  nodes,
+  openSlots,
+  agreement,
+  epochs,
+  links,
+  replication,
+  redundancy,
+  placement,
+  loading,
+  failover,
+  memory,
+  idle,
+  versions,
+];
