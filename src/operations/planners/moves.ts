@@ -9,7 +9,7 @@ import {
 } from '../../cluster/slots.js';
 import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
 import type { PlanDraft } from '../plan.js';
-import type { NodeRef } from '../step.js';
+import { refOf } from './node-choice.js';
 
 export interface Transfer {
   readonly source: string;
@@ -89,11 +89,6 @@ export function pickSlots(slots: SlotSet, count: number, near: SlotSet = []): Sl
 }
 
 export type DraftStep = PlanDraft['steps'][number];
-
-/** A node as plans name it. */
-export function refOf(snapshot: ClusterSnapshot, id: string): NodeRef {
-  return { id, address: snapshot.addressOf(id) };
-}
 
 /**
  * One step a pair of masters; pairs that share no master run side by side.

@@ -2,25 +2,44 @@
 import * as z from 'zod';
 import { ForgeError } from '../../errors.js';
 import type { StepHandler } from '../step.js';
+import { copyFunctionsStep } from './copy-functions.js';
 import { failoverStep } from './failover.js';
+import { forgetStep } from './forget.js';
+import { holdRoleStep } from './hold-role.js';
 import { meetStep } from './meet.js';
 import { migrateSlotsStep } from './migrate-slots.js';
 import { replicateStep } from './replicate.js';
+import { restartNodeStep } from './restart-node.js';
 import { waitConvergenceStep } from './wait-convergence.js';
 import { waitSyncStep } from './wait-sync.js';
 
 /** What a step of a plan does, told apart by `kind`. */
 export const actionSchema = z.discriminatedUnion('kind', [
+  copyFunctionsStep.schema,
   failoverStep.schema,
+  forgetStep.schema,
+  holdRoleStep.schema,
   meetStep.schema,
   migrateSlotsStep.schema,
   replicateStep.schema,
+  restartNodeStep.schema,
   waitConvergenceStep.schema,
   waitSyncStep.schema,
 ]);
 export type Action = z.infer<typeof actionSchema>;
 
-const HANDLERS = [failoverStep, meetStep, migrateSlotsStep, replicateStep, waitConvergenceStep, waitSyncStep];
+const HANDLERS = [
+  copyFunctionsStep,
+  forgetStep,
+  holdRoleStep,
+  failoverStep,
+  meetStep,
+  migrateSlotsStep,
+  replicateStep,
+  restartNodeStep,
+  waitConvergenceStep,
+  waitSyncStep,
+];
 
 /** A handler takes the action that its own schema has read; the list of all does not know which belongs to which. */
 type AnyHandler = Omit<StepHandler, 'title' | 'nodes' | 'isDone' | 'apply' | 'undo'> & {
