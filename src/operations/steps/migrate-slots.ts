@@ -1,9 +1,7 @@
 /** Slots move from one master to another, with their keys. */
 import * as z from 'zod';
 import { countSlots, formatSlots, intersectSlots, normalizeSlots, subtractSlots } from '../../cluster/slots.js';
-import { ForgeError } from '../../errors.js';
-import { chooseMover } from '../move/mover.js';
-import { moverNamed } from '../move/movers.js';
+import { moveSlots } from '../move/move-slots.js';
 import { defineStep, type NodeRef, nodeRefSchema, type StepContext, slotRangeSchema } from '../step.js';
 import { viewOf } from './views.js';
 
@@ -53,17 +51,5 @@ async function move(
   target: NodeRef,
   ranges: MigrateSlots['ranges'],
 ): Promise<void> {
-  const snapshot = await context.look();
-  const [from, to] = [snapshot.report(source.id), snapshot.report(target.id)];
-  if (from === undefined || to === undefined) {
-    const missing = from === undefined ? source : target;
-    throw new ForgeError('unreachable', `${missing.address} does not answer: its slots cannot be moved.`, {
-      host: missing.address,
-    });
-  }
-  const name = chooseMover(from.capabilities, to.capabilities, context.move.method, {
-    source: source.address,
-    target: target.address,
-  });
-  await moverNamed(name).move(context, { source, target, slots: normalizeSlots(ranges) });
+  await moveSlots(context, { source, target, slots: normalizeSlots(ranges) });
 }

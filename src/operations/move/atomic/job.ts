@@ -23,6 +23,7 @@ export interface SlotJob {
   readonly pulse: string;
 }
 
+/** The words of a command. */
 type Command = readonly [string, ...(string | number)[]];
 
 /** What differs between servers: pure, words in and out. */

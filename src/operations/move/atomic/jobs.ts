@@ -1,5 +1,4 @@
 /** Begins, lists and cancels jobs on one pair of nodes. */
-import type { NodeConnection } from '../../../cluster/node-connection.js';
 import { intersectSlots, type SlotSet, sameSlots } from '../../../cluster/slots.js';
 import type { StepContext } from '../../step.js';
 import type { SlotMove } from '../mover.js';
@@ -28,8 +27,8 @@ export class Jobs {
   }
 
   async list(nodeId: string): Promise<SlotJob[]> {
-    const connection: NodeConnection = await this.#context.pool.get(nodeId);
-    return this.driver.parse(await connection.call(...call(this.driver.list)));
+    const connection = await this.#context.pool.get(nodeId);
+    return this.driver.parse(await connection.call(...this.driver.list));
   }
 
   /**
@@ -71,13 +70,8 @@ export class Jobs {
   async cancel(nodeId: string, job: SlotJob): Promise<boolean> {
     const { driver } = this;
     if (driver.cancelsAll && (await this.running(nodeId)).some(({ id }) => id !== job.id)) return false;
-    const command = driver.cancel(job);
-    if (this.#context.signal.aborted) await (await this.#context.pool.get(nodeId)).call(...call(command));
-    else await this.#context.mutate(nodeId, ...command);
+    const [outcome] = await this.#context.mutateAll(nodeId, [[...driver.cancel(job)]], { finishing: true });
+    if (outcome?.status === 'rejected') throw outcome.reason;
     return true;
   }
-}
-
-function call([name, ...rest]: AtomicDriver['list']): [string, ...(string | number)[]] {
-  return [name, ...rest];
 }

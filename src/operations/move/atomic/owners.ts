@@ -40,7 +40,9 @@ export async function ownersOf(context: StepContext, { source, target, slots }: 
 }
 
 /** @throws ForgeError `refused` when the slots cannot be moved between these two any more */
-export function requirePair({ source, target }: SlotMove, { demoted, elsewhere }: Owners): void {
+export function requirePair({ source, target }: SlotMove, { demoted, elsewhere, left, unsettled }: Owners): void {
+  // A master that has given its last slot away may well become a replica.
+  if (left.length === 0 && unsettled.length === 0 && elsewhere.length === 0) return;
   if (demoted !== undefined) {
     throw new ForgeError('refused', `${demoted} has become a replica: its slots are with its new master.`, {
       host: demoted,

@@ -1,0 +1,83 @@
+/** Moves slots of one pair by the best way that the two nodes have, and by the next when they turn out not to have it. */
+import { countSlots, formatSlots, hasSlot, intersectSlots, type SlotSet, slotsFrom } from '../../cluster/slots.js';
+import type { NodeReport } from '../../cluster/snapshot/node-report.js';
+import { ForgeError } from '../../errors.js';
+import type { StepContext } from '../step.js';
+import { CannotMoveAtomically } from './atomic/unavailable.js';
+import { chooseMover, type MoveReport, type MoverName, type SlotMove } from './mover.js';
+import { moverNamed } from './movers.js';
+
+const RANGES_SHOWN_MAX = 4;
+
+/**
+ * @returns one report per way that was taken, at least one
+ * @throws ForgeError what the mover throws; `refused` when the nodes have no way; `unreachable` when one does not answer
+ */
+export async function moveSlots(context: StepContext, move: SlotMove): Promise<MoveReport[]> {
+  const snapshot = await context.look();
+  const [from, to] = [move.source, move.target].map((node) => {
+    const report = snapshot.report(node.id);
+    if (report !== undefined) return report;
+    throw new ForgeError('unreachable', `${node.address} does not answer: slots can be moved neither to nor from it.`, {
+      host: node.address,
+      next: 'Check that it runs, then run the same command again.',
+    });
+  }) as [NodeReport, NodeReport];
+  const { method } = context.move;
+  const pair = { source: move.source.address, target: move.target.address };
+  const name = chooseMover(from.capabilities, to.capabilities, method, pair);
+  if (name === 'migrate') return [await byMigrate(context, move, whyNot(from, to, method))];
+
+  const migrate = from.capabilities.migrate && to.capabilities.migrate;
+  const { within, outside } = openSlots(move.slots, from, to);
+  const reports: MoveReport[] = [];
+  if (outside.length > 0) {
+    // The servers refuse to move any slot atomically as long as another of theirs is open.
+    const open = `${countSlots(outside)} other slots are open there (${formatSlots(outside, RANGES_SHOWN_MAX)})`;
+    if (method === 'auto' && migrate) return [await byMigrate(context, move, open)];
+    throw new ForgeError('refused', `${pair.source} and ${pair.target} cannot move slots atomically: ${open}.`, {
+      host: pair.source,
+      next: 'Close them first: forge cluster fix.',
+    });
+  }
+  if (within.length > 0) {
+    const why = `${countSlots(within)} slots were left open (${formatSlots(within, RANGES_SHOWN_MAX)})`;
+    reports.push(await byMigrate(context, { ...move, slots: within }, why));
+  }
+  try {
+    reports.push(await by(name, context, move));
+  } catch (error) {
+    if (!(error instanceof CannotMoveAtomically) || method !== 'auto' || !migrate) throw error;
+    context.report({ type: 'warning', text: error.message });
+    reports.push(await byMigrate(context, move, 'the atomic way is not to be had'));
+  }
+  return reports;
+}
+
+function by(name: MoverName, context: StepContext, move: SlotMove): Promise<MoveReport> {
+  const words = { migrate: 'MIGRATE', 'valkey-atomic': 'CLUSTER MIGRATESLOTS', 'redis-atomic': 'CLUSTER MIGRATION' };
+  context.report({ type: 'note', text: `moving by ${words[name]}` });
+  return moverNamed(name).move(context, move);
+}
+
+function byMigrate(context: StepContext, move: SlotMove, why: string | undefined): Promise<MoveReport> {
+  if (why !== undefined) context.report({ type: 'note', text: `MIGRATE is taken: ${why}` });
+  return moverNamed('migrate').move(context, move);
+}
+
+/** Worth telling only where one of the two could. */
+function whyNot(from: NodeReport, to: NodeReport, method: string): string | undefined {
+  if (method === 'migrate') return 'it was asked for';
+  const able = [from, to].filter(({ capabilities }) => capabilities.valkeyAtomic || capabilities.redisAtomic);
+  const [first] = able;
+  if (first === undefined) return undefined;
+  if (able.length === 2) return `${from.address} and ${to.address} have different atomic ways`;
+  return `only ${first.address} can move slots atomically`;
+}
+
+/** Slots that an earlier run, or another tool, has left open at one of the two: those that are to move, and others. */
+function openSlots(slots: SlotSet, ...reports: NodeReport[]): { within: SlotSet; outside: SlotSet } {
+  const open = reports.flatMap(({ myself }) => [...myself.migrating, ...myself.importing].map(({ slot }) => slot));
+  const all = slotsFrom(open);
+  return { within: intersectSlots(all, slots), outside: slotsFrom(open.filter((slot) => !hasSlot(slots, slot))) };
+}
