@@ -17,6 +17,7 @@ import { operationPaths } from './operations/home.js';
 import { MoveControl, type MoveControlOptions } from './operations/move/control.js';
 import { formatPlan, type Plan, parsePlan, planLines } from './operations/plan.js';
 import { type RunResult, runPlan, WAIT_MS } from './operations/run.js';
+import type { ClusterSession } from './operations/session.js';
 import { StepProgress } from './ui/step-progress.js';
 
 const TIMEOUT_MIN_MS = 1_000;
@@ -68,8 +69,8 @@ export interface ChangeOptions {
   readonly flags: ChangeFlagValues;
   /** Nodes that are to join. */
   readonly also?: readonly NodeAddress[];
-  /** Pure: the plan for the cluster as it is. Not called with --plan. */
-  readonly plan: (snapshot: ClusterSnapshot) => Plan;
+  /** The plan for the cluster as it is; the session is for what a snapshot does not hold. Not called with --plan. */
+  readonly plan: (snapshot: ClusterSnapshot, session: ClusterSession) => Plan | Promise<Plan>;
   /** `scale add`: a plan of another command is not carried out by this one. */
   readonly operation: string;
   readonly move?: MoveControlOptions;
@@ -89,7 +90,7 @@ export abstract class ChangeCommand extends ClusterCommand {
     return this.withSession(
       flags,
       async (session) => {
-        const plan = saved ?? options.plan(session.snapshot);
+        const plan = saved ?? (await options.plan(session.snapshot, session));
         if (flags['plan-out'] !== undefined) await savePlan(flags['plan-out'], plan);
         const progress = new StepProgress(this.output, plan.steps.length);
         const result = await runPlan({
