@@ -60,6 +60,10 @@ export interface NodeReport {
   readonly view: Topology;
   readonly cluster: ClusterInfo;
   readonly version: ServerVersion | undefined;
+  /** Another one after every start of the server; empty where the server does not tell. */
+  readonly runId: string;
+  /** Whether it writes an append-only file. */
+  readonly appendOnly: boolean;
   readonly capabilities: Capabilities;
   readonly loading: boolean;
   /** Keys in all databases. */
@@ -142,6 +146,8 @@ export function parseReport(raw: RawNode): NodeReport {
     view,
     cluster: parseClusterInfo(raw.clusterInfo),
     version: parseServerVersion(info),
+    runId: info.get('run_id') ?? '',
+    appendOnly: info.get('aof_enabled') === '1',
     capabilities: capabilitiesOf(raw.commands),
     loading: info.get('loading') === '1',
     keys: keysOf(info),
