@@ -8,3 +8,5 @@ export interface NewerServers {
 
 export function newerServers(options?: { cache?: string; log?: (line: string) => void }): NewerServers;
 export function canHaveNewerServers(options?: { cache?: string }): boolean;
+/** Path of a redis-server with CLUSTER MIGRATION (8.4 or newer), fetched first when it is missing. */
+export function redisWithAtomicMigration(options?: { cache?: string; log?: (line: string) => void }): string;

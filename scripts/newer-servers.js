@@ -4,11 +4,23 @@
 // own dynamic loader and libraries from that root, so it works beside any host libraries and without chroot, and its
 // files and ports are the host's.
 //
+// Redis with atomic slot migration (8.4 or newer) is taken from there once sid has it, and from the suite experimental
+// until then: one package, which runs with the libraries of that root.
+//
 //   node scripts/newer-servers.js        fetch when missing; print where the servers are as JSON
 //
 // The mirror and its proxy are the ones that this machine's apt uses.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
@@ -16,6 +28,9 @@ const repository = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const CACHE = path.join(repository, '.cache', 'servers');
 const BOOTSTRAP_TIMEOUT_MS = 10 * 60_000;
 const SUITE = 'sid';
+const NEXT_SUITE = 'experimental';
+/** CLUSTER MIGRATION came with this version. */
+const ATOMIC_SINCE = [8, 4];
 
 /**
  * Paths of the newer servers' executables, fetched first when they are missing.
@@ -32,6 +47,70 @@ export function newerServers({ cache = CACHE, log = () => {} } = {}) {
     valkey9: starter(cache, root, 'valkey-server'),
     valkey9Cli: starter(cache, root, 'valkey-cli'),
   };
+}
+
+/**
+ * Path of a redis-server with CLUSTER MIGRATION (8.4 or newer), fetched first when it is missing.
+ * Throws an Error like `newerServers`, and when neither suite has it.
+ */
+export function redisWithAtomicMigration({ cache = CACHE, log = () => {} } = {}) {
+  const { root, redis8 } = newerServers({ cache, log });
+  if (isAtomic(redis8)) return redis8;
+  const place = path.join(cache, NEXT_SUITE);
+  if (!existsSync(path.join(place, 'usr', 'bin', 'redis-server'))) fetchNext(cache, place, log);
+  const next = starter(cache, root, 'redis-server', { suite: NEXT_SUITE, place });
+  if (isAtomic(next)) return next;
+  throw new Error(`neither ${SUITE} nor ${NEXT_SUITE} has Redis ${ATOMIC_SINCE.join('.')}`);
+}
+
+function isAtomic(executable) {
+  const { stdout } = spawnSync(executable, ['--version'], { encoding: 'utf8' });
+  const [major = 0, minor = 0] = (/v=(\d+)\.(\d+)/.exec(stdout ?? '') ?? []).slice(1).map(Number);
+  return major > ATOMIC_SINCE[0] || (major === ATOMIC_SINCE[0] && minor >= ATOMIC_SINCE[1]);
+}
+
+/** By apt itself, which checks signatures, with lists of its own: the machine's are left as they are. */
+function fetchNext(cache, place, log) {
+  log(`fetching Redis from Debian ${NEXT_SUITE}`);
+  const work = path.join(cache, `${NEXT_SUITE}.building-${process.pid}`);
+  for (const folder of ['lists/partial', 'cache/archives/partial', 'sources']) {
+    mkdirSync(path.join(work, folder), { recursive: true });
+  }
+  const key = '/usr/share/keyrings/debian-archive-keyring.gpg';
+  const source = [
+    'Types: deb',
+    `URIs: ${debianMirror()}`,
+    `Suites: ${NEXT_SUITE}`,
+    'Components: main',
+    `Signed-By: ${key}`,
+  ];
+  writeFileSync(path.join(work, 'sources', 'next.sources'), `${source.join('\n')}\n`);
+  const settings = {
+    'Dir::Etc::sourcelist': '/dev/null',
+    'Dir::Etc::sourceparts': path.join(work, 'sources'),
+    'Dir::State::lists': path.join(work, 'lists'),
+    'Dir::Cache': path.join(work, 'cache'),
+    'APT::Sandbox::User': 'root',
+  };
+  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+  // The executable is in redis-tools; redis-server is a link to it.
+  run(work, ['apt-get', ...options, 'update']);
+  run(work, ['apt-get', ...options, 'download', `redis-tools/${NEXT_SUITE}`]);
+  const archive = readdirSync(work).find((name) => name.endsWith('.deb'));
+  run(work, ['dpkg-deb', '--extract', archive ?? 'redis-tools.deb', 'root']);
+  const bin = path.join(work, 'root', 'usr', 'bin');
+  if (!existsSync(path.join(bin, 'redis-server')))
+    renameSync(path.join(bin, 'redis-check-rdb'), path.join(bin, 'redis-server'));
+  if (!existsSync(place)) renameSync(path.join(work, 'root'), place);
+  rmSync(work, { recursive: true, force: true });
+}
+
+function run(cwd, [command, ...args]) {
+  const result = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: BOOTSTRAP_TIMEOUT_MS });
+  if (result.status === 0) return;
+  rmSync(cwd, { recursive: true, force: true });
+  const tail = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim().split('\n').slice(-5).join('\n');
+  throw new Error(`${command} for ${NEXT_SUITE} failed: ${result.error?.message ?? tail}`);
 }
 
 /** Whether `newerServers` can work here: they are fetched already, or this is root on a Debian or a relative of it. */
@@ -97,8 +176,9 @@ function aptSetting(name) {
   return (result.stdout ?? '').trim();
 }
 
-function starter(cache, root, program) {
-  const file = path.join(cache, `${SUITE}-${program}`);
+/** `root` has the libraries; `place` has the program. */
+function starter(cache, root, program, { suite = SUITE, place = root } = {}) {
+  const file = path.join(cache, `${suite}-${program}`);
   const libraries = readdirSync(path.join(root, 'usr', 'lib')).filter((name) => /-linux-gnu/.test(name));
   const loaders = ['usr/lib64', ...libraries.map((name) => `usr/lib/${name}`), 'usr/lib']
     .map((folder) => path.join(root, folder))
@@ -107,7 +187,7 @@ function starter(cache, root, program) {
     .filter((name) => /\/ld-linux[^/]*\.so\.\d+$/.test(name));
   if (loaders.length === 0) throw new Error(`no dynamic loader under ${root}`);
   const libraryPath = libraries.map((name) => path.join(root, 'usr', 'lib', name)).join(':');
-  const words = [loaders[0], '--library-path', libraryPath, path.join(root, 'usr', 'bin', program)];
+  const words = [loaders[0], '--library-path', libraryPath, path.join(place, 'usr', 'bin', program)];
   const text = `#!/bin/sh\nexec ${words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')} "$@"\n`;
   if (existsSync(file) && readFileSync(file, 'utf8') === text) return file;
   const temporary = `${file}.${process.pid}`;
