@@ -11,7 +11,7 @@ import { Feed, FeedState } from './feed.js';
 import { type Known, Peers } from './peers.js';
 import { Placement } from './placement.js';
 import { Subscribers } from './subscribers.js';
-import { type Link, LinkState, Topic, type TopicKindNumber } from './topic.js';
+import { type Link, LinkState, Topic, TopicKind, type TopicKindNumber } from './topic.js';
 import { each, feedKey, remove } from './topics.js';
 
 /** How often connections and unused subscriptions are looked after. */
@@ -49,7 +49,7 @@ export class Hub {
 
   constructor(readonly core: Core) {
     this.delivery = new Delivery(core);
-    this.placement = new Placement(core);
+    this.placement = new Placement(core, (node) => this.waitMs(node));
     this.subscribers = new Subscribers(this);
     const { topics, placement } = this;
     this.peers = new Peers(core, {
@@ -63,8 +63,9 @@ export class Hub {
 
   /** What this worker has under a name. */
   known(kind: TopicKindNumber, name: string): Known {
-    const known = { clients: 0, links: 0, users: 0 };
+    const known = { clients: 0, links: 0, users: 0, node: '' };
     for (let topic = this.topics[kind].get(name); topic !== undefined; topic = topic.next) {
+      if (topic.home !== null) known.node = topic.home.address;
       const links = topic.links.filter((link) => link.state === LinkState.live).length;
       known.clients += topic.subscribers.length;
       known.links += links;
@@ -139,7 +140,7 @@ export class Hub {
   private place(topic: Topic): void {
     // Its user is gone, and so are its subscribers.
     if (topic.identity?.closed) return;
-    if (this.placement.onBus(topic) && this.placement.bus === null) this.chooseBus();
+    if (this.placement.onBus(topic) && this.placement.bus === null) this.placement.chooseBus();
     const feeds = this.placement.nodesOf(topic).map((node) => this.feedOf(node, topic.identity));
     const { links } = topic;
     if (feeds.length === links.length && feeds.every((feed, i) => links[i].feed === feed)) {
@@ -164,15 +165,14 @@ export class Hub {
     links.sort((a, b) => feeds.indexOf(a.feed) - feeds.indexOf(b.feed));
   }
 
-  private chooseBus(): void {
-    const { nowMs } = this.core;
-    this.placement.chooseBus((node) => {
-      let waitMs = 0;
-      for (const feed of this.feeds.values()) {
-        if (feed.node === node && feed.state === FeedState.idle) waitMs = Math.max(waitMs, feed.retryAtMs - nowMs);
-      }
-      return waitMs;
-    });
+  /** How long no connection to a node is to be tried. */
+  private waitMs(node: UpstreamNode): number {
+    let waitMs = 0;
+    for (const feed of this.feeds.values()) {
+      if (feed.node === node && feed.state === FeedState.idle)
+        waitMs = Math.max(waitMs, feed.retryAtMs - this.core.nowMs);
+    }
+    return waitMs;
   }
 
   private placeBusTopics(): void {
@@ -188,11 +188,12 @@ export class Hub {
       for (const topic of each(topics)) {
         topic.everywhere = this.placement.everywhere(topic.kind, topic.name);
         topic.slot = this.placement.slotOf(topic.name);
+        topic.home = null;
         this.unsettled.add(topic);
       }
     }
     this.mapVersion = -1;
-    this.chooseBus();
+    this.placement.chooseBus();
     this.placeBusTopics();
   }
 
@@ -201,7 +202,10 @@ export class Hub {
     const { clustered } = this.core.router.keySpace;
     for (const topics of this.topics) {
       for (const topic of each(topics)) {
-        if (this.placement.onBus(topic)) continue;
+        if (this.placement.onBus(topic)) {
+          if (topic.kind === TopicKind.channel && this.placement.homeless(topic)) this.place(topic);
+          continue;
+        }
         topic.redirectedTo = '';
         if (!clustered) topic.slot = this.placement.slotOf(topic.name);
         this.place(topic);
@@ -219,10 +223,14 @@ export class Hub {
   feedLost(feed: Feed, moves = true): void {
     for (const links of feed.links) for (const { topic } of links.values()) this.unsettled.add(topic);
     for (const topic of this.unsettled) this.peers.note(topic.kind, topic.name);
-    if (feed.node !== this.placement.bus || !moves) return;
-    this.core.router.count(Counter.upstream_pubsub_resubscribe);
-    this.chooseBus();
-    this.placeBusTopics();
+    if (!moves) return;
+    const homeless = [...this.unsettled].filter(({ home }) => home === feed.node);
+    for (const topic of homeless) topic.home = null;
+    const onBus = feed.node === this.placement.bus;
+    if (onBus) this.placement.chooseBus();
+    if (onBus || homeless.length > 0) this.core.router.count(Counter.upstream_pubsub_resubscribe);
+    if (onBus) this.placeBusTopics();
+    else for (const topic of homeless) this.place(topic);
   }
 
   /** A node has confirmed a subscription. */
@@ -353,7 +361,7 @@ export class Hub {
     if (nowMs - this.sweptMs < SWEEP_INTERVAL_MS) return;
     this.sweptMs = nowMs;
     if (this.placement.stale || (this.placement.bus === null && this.unsettled.size > 0)) {
-      this.chooseBus();
+      this.placement.chooseBus();
       this.placeBusTopics();
     }
     for (const feed of this.feeds.values()) {

@@ -10,10 +10,10 @@ const TOPICS_PER_MESSAGE_MAX = 4096;
 /** An answer waits this long for what other workers are about to tell. */
 const CATCH_UP_MS = 200;
 
-/** What one worker says of its topics: five values for each. */
+/** What one worker says of its topics: six values for each. */
 interface Counts {
   readonly worker: number;
-  /** Where its subscriptions to channels and patterns are. */
+  /** Where its subscriptions to patterns are. */
   readonly node: string;
   /** The changes that are told with this. */
   readonly version: number;
@@ -22,6 +22,7 @@ interface Counts {
   readonly clients: number[];
   readonly links: number[];
   readonly users: number[];
+  readonly nodes: string[];
 }
 
 /** Subscriptions of one worker to one name. */
@@ -32,9 +33,11 @@ export interface Known {
   readonly links: number;
   /** Users with whose rights there are any. */
   readonly users: number;
+  /** Where an ordinary channel of a cluster is subscribed to; empty for others. */
+  readonly node: string;
 }
 
-const NONE: Known = { clients: 0, links: 0, users: 0 };
+const NONE: Known = { clients: 0, links: 0, users: 0, node: '' };
 
 export interface Peer {
   node: string;
@@ -106,19 +109,21 @@ export class Peers {
     const version = core.stats[Counter.downstream_pubsub_changes_total];
     const { node } = own;
     this.toldNode = node;
-    let counts: Counts = { worker, node, version, kinds: [], names: [], clients: [], links: [], users: [] };
+    const none = () => ({ kinds: [], names: [], clients: [], links: [], users: [], nodes: [] });
+    let counts: Counts = { worker, node, version, ...none() };
     for (const kind of Object.values(TopicKind)) {
       for (const name of this.changed[kind]) {
         if (counts.names.length === TOPICS_PER_MESSAGE_MAX) {
           core.runtime.tell(COUNTS, { ...counts, version: -1 });
-          counts = { ...counts, kinds: [], names: [], clients: [], links: [], users: [] };
+          counts = { ...counts, ...none() };
         }
-        const { clients, links, users } = own.known(kind, name);
+        const { clients, links, users, node: at } = own.known(kind, name);
         counts.kinds.push(kind);
         counts.names.push(name);
         counts.clients.push(clients);
         counts.links.push(links);
         counts.users.push(users);
+        counts.nodes.push(at);
       }
       this.changed[kind].clear();
     }
@@ -144,7 +149,7 @@ export class Peers {
     if (this.waiting.length > 0) this.serveWaiting();
   }
 
-  private hear({ worker, node, version, kinds, names, clients, links, users }: Counts): void {
+  private hear({ worker, node, version, kinds, names, clients, links, users, nodes }: Counts): void {
     if (worker === this.core.settings.worker) return;
     let peer = this.peers[worker];
     if (peer === undefined) {
@@ -155,7 +160,7 @@ export class Peers {
     for (let i = 0; i < names.length; i++) {
       const topics = peer.topics[kinds[i]];
       if (clients[i] === 0 && links[i] === 0) topics.delete(names[i]);
-      else topics.set(names[i], { clients: clients[i], links: links[i], users: users[i] });
+      else topics.set(names[i], { clients: clients[i], links: links[i], users: users[i], node: nodes[i] });
     }
     if (version >= 0) peer.version = version;
     if (this.waiting.length > 0) this.serveWaiting();

@@ -10,12 +10,16 @@ const NOTIFICATION_PATTERN = /^__key/;
 
 /** Says at which nodes a topic is subscribed to. */
 export class Placement {
-  /** A cluster's nodes pass ordinary messages on to one another: one of them is enough, this one. */
+  /** A cluster's nodes pass ordinary messages on to one another: one of them is enough, this one for patterns. */
   bus: UpstreamNode | null = null;
   private turn = 0;
   private masters: UpstreamNode[] = [];
 
-  constructor(private readonly core: Core) {}
+  /** @param waits how long a node must not be tried, in milliseconds */
+  constructor(
+    private readonly core: Core,
+    private readonly waits: (node: UpstreamNode) => number,
+  ) {}
 
   /** A keyspace notification reaches only those who are subscribed at the node where it happens. */
   everywhere(kind: TopicKindNumber, name: string): boolean {
@@ -42,14 +46,17 @@ export class Placement {
     return this.core.router.keySpace.slotOf(bytes, 0, bytes.length);
   }
 
-  /** True when the topic is wherever the bus is. */
+  /** True when messages to it are passed on between the nodes, so that any of them will do. */
   onBus(topic: Topic): boolean {
     return topic.kind !== TopicKind.shard && !topic.everywhere && this.core.router.keySpace.clustered;
   }
 
   /** The nodes at which the topic belongs now; none while that is not known. */
   nodesOf(topic: Topic): readonly UpstreamNode[] {
-    if (this.onBus(topic)) return this.bus === null ? [] : [this.bus];
+    if (this.onBus(topic)) {
+      const node = topic.kind === TopicKind.channel ? this.homeOf(topic) : this.bus;
+      return node === null ? [] : [node];
+    }
     if (topic.everywhere) return this.allMasters();
     const { router } = this.core;
     if (topic.redirectedTo !== '') {
@@ -57,6 +64,24 @@ export class Placement {
     }
     const node = router.nodeAt(router.slotMap.nodeOf(topic.slot));
     return node === undefined ? [] : [node];
+  }
+
+  /** It has to be subscribed to elsewhere: its node is none of the cluster any more. */
+  homeless({ home }: Topic): boolean {
+    return home === null || !home.listed || !this.core.router.knows(home);
+  }
+
+  /**
+   * A channel is subscribed to where it is published to, at the master of its slot: between nodes, small messages wait
+   * for the acknowledgement of those before them (a cluster's links have Nagle's algorithm on, one way), 5 to 40 ms. It
+   * stays there when the slot moves: messages come from any node, and none is lost or heard twice by a change.
+   */
+  private homeOf(topic: Topic): UpstreamNode | null {
+    if (!this.homeless(topic)) return topic.home;
+    const { router } = this.core;
+    const master = router.nodeAt(router.slotMap.nodeOf(topic.slot));
+    topic.home = master?.listed && this.waits(master) <= 0 ? master : this.bus;
+    return topic.home;
   }
 
   private allMasters(): readonly UpstreamNode[] {
@@ -73,9 +98,8 @@ export class Placement {
   /**
    * Chooses the next node for the bus: masters first, because a replica that loads its master's data is silent
    * meanwhile. Workers and proxies begin at different ones.
-   * @param waits how long the node must not be tried
    */
-  chooseBus(waits: (node: UpstreamNode) => number): void {
+  chooseBus(): void {
     const { worker, processId } = this.core.settings;
     const listed = [...this.core.router.nodes()].filter((node) => node.listed);
     listed.sort((a, b) => (a.address < b.address ? -1 : 1));
@@ -91,7 +115,7 @@ export class Placement {
     let best: UpstreamNode | null = null;
     let bestWait = Number.POSITIVE_INFINITY;
     for (const node of candidates) {
-      const wait = waits(node);
+      const wait = this.waits(node);
       if (wait < bestWait) {
         best = node;
         bestWait = wait;

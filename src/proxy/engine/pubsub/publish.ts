@@ -73,12 +73,13 @@ class Publishing implements Task {
 
 /** The clients of all workers that get a message, and how many subscriptions the workers have for it at a node. */
 export function receivers(hub: Hub, kind: TopicKindNumber, channel: string, node: string): Known {
-  const found = { clients: 0, links: 0, users: 0 };
-  const add = ({ clients, links, users }: Known, hubNode: string, at: TopicKindNumber) => {
+  const found = { clients: 0, links: 0, users: 0, node };
+  const add = ({ clients, links, users, node: home }: Known, hubNode: string, at: TopicKindNumber) => {
+    const place = at === TopicKind.channel ? home : hubNode;
     found.clients += clients;
     // One that has several has one at every master.
     if (links > users) found.links += users;
-    else if (links > 0 && (at === TopicKind.shard || !hub.core.router.keySpace.clustered || hubNode === node)) {
+    else if (links > 0 && (at === TopicKind.shard || !hub.core.router.keySpace.clustered || place === node)) {
       found.links += users;
     }
   };

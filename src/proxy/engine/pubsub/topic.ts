@@ -1,4 +1,5 @@
 import type { Identity } from '../access/identity.js';
+import type { UpstreamNode } from '../core/upstream-node.js';
 import type { Feed } from './feed.js';
 import type { MessageLog } from './message-log.js';
 import type { Subscriber } from './subscriber.js';
@@ -50,6 +51,8 @@ export class Topic {
   idleSinceMs = 0;
   /** A redirection has named this node, which the topology does not know. */
   redirectedTo = '';
+  /** Where an ordinary channel of a cluster is subscribed to, once that is chosen. */
+  home: UpstreamNode | null = null;
   /** The same kind and name with another user's rights. */
   next: Topic | undefined;
 

@@ -7,7 +7,10 @@ const message = (channel: string, payload: string) => command('message', channel
 const confirmed = (word: string, channel: string, count: number, type = '*') =>
   `${type}3\r\n${bulk(word)}${bulk(channel)}:${count}\r\n`;
 
-/** Three masters; the hub's connection is made to the first one (42, the process, modulo 3). */
+/**
+ * Three masters. Patterns are subscribed to at the first one (42, the process, modulo 3), channels at that of their
+ * slot: the first one for `news`, `hello`, `b` and `f`.
+ */
 function cluster(limits = {}, settings = {}): FakeCore {
   const fake = new FakeCore(3, settings, limits);
   fake.turn();
@@ -48,10 +51,10 @@ describe('SUBSCRIBE', () => {
   it('confirms one by one and counts channels and patterns together, shard channels apart', () => {
     const fake = cluster();
     const { say, socket } = fake.client();
-    say(command('SUBSCRIBE', 'a', 'b', 'a'));
-    fake.answer(HUB, confirmed('subscribe', 'a', 1) + confirmed('subscribe', 'b', 2));
+    say(command('SUBSCRIBE', 'f', 'b', 'f'));
+    fake.answer(HUB, confirmed('subscribe', 'f', 1) + confirmed('subscribe', 'b', 2));
     expect(socket.take()).toBe(
-      confirmed('subscribe', 'a', 1) + confirmed('subscribe', 'b', 2) + confirmed('subscribe', 'a', 2),
+      confirmed('subscribe', 'f', 1) + confirmed('subscribe', 'b', 2) + confirmed('subscribe', 'f', 2),
     );
     say(command('PSUBSCRIBE', 'n*'));
     fake.answer(HUB, confirmed('psubscribe', 'n*', 3));
@@ -60,8 +63,8 @@ describe('SUBSCRIBE', () => {
     say(command('SSUBSCRIBE', 'hello'));
     fake.answer(HUB, confirmed('ssubscribe', 'hello', 1));
     expect(socket.take()).toBe(confirmed('ssubscribe', 'hello', 1));
-    expect(say(command('UNSUBSCRIBE', 'a', 'zz'))).toBe(
-      confirmed('unsubscribe', 'a', 2) + confirmed('unsubscribe', 'zz', 2),
+    expect(say(command('UNSUBSCRIBE', 'f', 'zz'))).toBe(
+      confirmed('unsubscribe', 'f', 2) + confirmed('unsubscribe', 'zz', 2),
     );
     expect(say(command('PUNSUBSCRIBE'))).toBe(confirmed('punsubscribe', 'n*', 1));
     expect(say(command('SUNSUBSCRIBE'))).toBe(confirmed('sunsubscribe', 'hello', 0));
@@ -76,18 +79,18 @@ describe('SUBSCRIBE', () => {
     const fake = cluster();
     const { say, socket } = fake.client();
     say(command('HELLO', '3'));
-    say(command('GET', 'hello') + command('SUBSCRIBE', 'a') + command('SUBSCRIBE', 'b') + command('UNSUBSCRIBE', 'a'));
+    say(command('GET', 'hello') + command('SUBSCRIBE', 'f') + command('SUBSCRIBE', 'b') + command('UNSUBSCRIBE', 'f'));
     expect(socket.take()).toBe('');
     // The shared connection has said HELLO 3.
     fake.answer(HUB, '%1\r\n$5\r\nproto\r\n:3\r\n');
     fake.answer(HUB, '$1\r\nv\r\n');
     expect(socket.take()).toBe('$1\r\nv\r\n');
-    expect(fake.upstream(HUB).socket.take()).toBe(command('SUBSCRIBE', 'a') + command('SUBSCRIBE', 'b'));
+    expect(fake.upstream(HUB).socket.take()).toBe(command('SUBSCRIBE', 'f') + command('SUBSCRIBE', 'b'));
     // Another node would have confirmed the second one first.
-    fake.answer(HUB, confirmed('subscribe', 'a', 1));
-    expect(socket.take()).toBe(confirmed('subscribe', 'a', 1, '>'));
+    fake.answer(HUB, confirmed('subscribe', 'f', 1));
+    expect(socket.take()).toBe(confirmed('subscribe', 'f', 1, '>'));
     fake.answer(HUB, confirmed('subscribe', 'b', 2));
-    expect(socket.take()).toBe(confirmed('subscribe', 'b', 2, '>') + confirmed('unsubscribe', 'a', 1, '>'));
+    expect(socket.take()).toBe(confirmed('subscribe', 'b', 2, '>') + confirmed('unsubscribe', 'f', 1, '>'));
   });
 
   it('of shard channels in several slots is refused', () => {
@@ -107,8 +110,8 @@ describe('SUBSCRIBE', () => {
   it('is told why a node refuses', () => {
     const fake = cluster();
     const { say, socket } = fake.client();
-    say(command('SUBSCRIBE', 'a', 'b'));
-    fake.answer(HUB, `${confirmed('subscribe', 'a', 1)}-NOPERM No permissions to access a channel\r\n`);
+    say(command('SUBSCRIBE', 'f', 'b'));
+    fake.answer(HUB, `${confirmed('subscribe', 'f', 1)}-NOPERM No permissions to access a channel\r\n`);
     expect(socket.take()).toBe('-NOPERM No permissions to access a channel\r\n');
     expect(fake.core.pubsub.subscribers.total).toBe(0);
   });
@@ -157,9 +160,9 @@ describe('a RESP2 client with subscriptions', () => {
   it('is in that state for what it sends behind a SUBSCRIBE that waits', () => {
     const fake = cluster();
     const { say, socket } = fake.client();
-    expect(say(command('SUBSCRIBE', 'a') + command('PING') + command('GET', 'x'))).toBe('');
-    fake.answer(HUB, confirmed('subscribe', 'a', 1));
-    expect(socket.take()).toBe(`${confirmed('subscribe', 'a', 1)}*2\r\n$4\r\npong\r\n$0\r\n\r\n${refused('get')}`);
+    expect(say(command('SUBSCRIBE', 'f') + command('PING') + command('GET', 'x'))).toBe('');
+    fake.answer(HUB, confirmed('subscribe', 'f', 1));
+    expect(socket.take()).toBe(`${confirmed('subscribe', 'f', 1)}*2\r\n$4\r\npong\r\n$0\r\n\r\n${refused('get')}`);
   });
 
   it('is one as soon as HELLO 2 makes it one', () => {
@@ -303,6 +306,52 @@ describe('subscriptions at the nodes', () => {
     expect(fake.refreshes).toContain('connection_lost');
   });
 
+  it('of a channel are where it is published to, and stay there when its slot moves', () => {
+    const fake = cluster();
+    const [reader, writer] = [fake.client(), fake.client()];
+    /** The connection for commands, which was made first. */
+    const lane = (address: string) => fake.upstreams.find((each) => each.address === address)!;
+    const answer = (address: string, text: string) => {
+      lane(address).events.received(Buffer.from(text));
+      fake.turn();
+    };
+    reader.say(command('SUBSCRIBE', 'a'));
+    // Slot 15495: the last master's.
+    const feed = fake.upstream('node2:7000');
+    expect(feed.socket.take()).toBe(command('SUBSCRIBE', 'a'));
+    fake.answer('node2:7000', confirmed('subscribe', 'a', 1));
+    writer.say(command('PUBLISH', 'a', 'x'));
+    expect(lane('node2:7000').socket.take()).toBe(command('PUBLISH', 'a', 'x'));
+    answer('node2:7000', ':1\r\n');
+    expect(writer.socket.take()).toBe(':1\r\n');
+    // The whole cluster's slots are the second master's now.
+    fake.core.router.slotMap.replace(new Uint16Array(16_384).fill(1));
+    fake.core.router.mapChanged();
+    fake.pass(1500);
+    writer.say(command('PUBLISH', 'a', 'y'));
+    expect(lane('node1:7000').socket.take()).toBe(command('PUBLISH', 'a', 'y'));
+    // None of its own is among those at that node.
+    answer('node1:7000', ':0\r\n');
+    expect(writer.socket.take()).toBe(':1\r\n');
+    expect(feed.socket.terminated).toBe(false);
+    feed.events.received(Buffer.from(message('a', 'y')));
+    fake.turn();
+    expect(reader.socket.take()).toBe(confirmed('subscribe', 'a', 1) + message('a', 'y'));
+    expect(fake.upstreams.filter(({ socket }) => socket.take().includes('SUBSCRIBE'))).toEqual([]);
+  });
+
+  it('of a channel move when the cluster has their node no more', () => {
+    const fake = cluster();
+    const { socket } = subscriber(fake);
+    fake.core.router.applyNodes([1, 2].map((index) => ({ index, host: `node${index}`, port: 7000 })));
+    fake.core.router.slotMap.replace(new Uint16Array(16_384).fill(1));
+    fake.core.router.mapChanged();
+    fake.pass(100);
+    expect(fake.upstream('node1:7000').socket.take()).toContain(command('SUBSCRIBE', 'news'));
+    fake.answer('node1:7000', confirmed('subscribe', 'news', 1) + message('news', 'again'));
+    expect(socket.take()).toBe(message('news', 'again'));
+  });
+
   it('move when the node does not answer', () => {
     const fake = cluster();
     subscriber(fake);
@@ -411,6 +460,7 @@ describe('PUBLISH', () => {
       clients: [3, 4, 5],
       links: [1, 1, 1],
       users: [1, 1, 1],
+      nodes: [HUB, '', ''],
     });
     const publisher = fake.client();
     publisher.say(command('PUBLISH', 'hello', 'x'));
