@@ -12,6 +12,8 @@ export interface MoveLimits {
 
 export interface MoveControlOptions extends MoveLimits {
   readonly method?: MoveMethod;
+  /** Keys of this size are warned of, and move alone; 8 MiB when not told. */
+  readonly bigKeyBytes?: number;
   /** Monotonic milliseconds; tests give their own. */
   readonly now?: () => number;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -20,6 +22,8 @@ export interface MoveControlOptions extends MoveLimits {
 /** No wait for the rate limit is cut into longer pieces, so that a pause and a signal are heard soon. */
 const PIECE_MAX_MS = 250;
 const PAUSE_LOOK_MS = 100;
+/** A key of this size keeps both masters busy for tens of milliseconds. */
+const BIG_KEY_BYTES = 8 * 1024 * 1024;
 
 /**
  * Shared by all moves of one operation, so that its limits hold for all of them together.
@@ -29,6 +33,7 @@ const PAUSE_LOOK_MS = 100;
  */
 export class MoveControl {
   readonly method: MoveMethod;
+  readonly bigKeyBytes: number;
   #limits: MoveLimits;
   #paused = false;
   /** The moment at which all that was sent so far is within the limits. */
@@ -38,6 +43,7 @@ export class MoveControl {
 
   constructor(options: MoveControlOptions = {}) {
     this.method = options.method ?? 'auto';
+    this.bigKeyBytes = options.bigKeyBytes ?? BIG_KEY_BYTES;
     this.#limits = { bytesPerSecond: options.bytesPerSecond, keysPerSecond: options.keysPerSecond };
     this.#now = options.now ?? (() => performance.now());
     this.#sleep = options.sleep ?? wait;

@@ -6,6 +6,7 @@ export interface SizedKey {
 }
 
 export interface Batch {
+  readonly slot: number;
   readonly keys: readonly Buffer[];
   readonly bytes: number;
   /** One key, above the threshold. */
@@ -56,12 +57,12 @@ export class BatchSize {
 /** Cuts the keys of one slot into batches; big keys go alone, after the others, the smallest of them first. */
 export function cutBatches(
   keys: readonly SizedKey[],
-  limit: { readonly keysMax: number; readonly bytesMax: number; readonly bigKeyBytes: number },
+  limit: { readonly slot: number; readonly keysMax: number; readonly bytesMax: number; readonly bigKeyBytes: number },
 ): Batch[] {
   const batches: Batch[] = [];
   let open: { keys: Buffer[]; bytes: number } = { keys: [], bytes: 0 };
   const close = () => {
-    if (open.keys.length > 0) batches.push({ ...open, big: false });
+    if (open.keys.length > 0) batches.push({ slot: limit.slot, ...open, big: false });
     open = { keys: [], bytes: 0 };
   };
   for (const { key, bytes } of keys) {
@@ -72,5 +73,5 @@ export function cutBatches(
   }
   close();
   const big = keys.filter(({ bytes }) => bytes >= limit.bigKeyBytes).sort((left, right) => left.bytes - right.bytes);
-  return [...batches, ...big.map(({ key, bytes }) => ({ keys: [key], bytes, big: true }))];
+  return [...batches, ...big.map(({ key, bytes }) => ({ slot: limit.slot, keys: [key], bytes, big: true }))];
 }

@@ -10,7 +10,7 @@ const TOLD_AT_ONCE_MAX = 32;
 const setSlot = (slot: number, ...words: string[]): Command => ['CLUSTER', 'SETSLOT', slot, ...words];
 
 /** Throws the first failure; all commands were sent. */
-async function require(
+async function requireDone(
   pair: Pair,
   nodeId: string,
   commands: readonly Command[],
@@ -27,8 +27,16 @@ async function require(
 /** The target first: a client that the source sends there must be served. */
 export async function openSlots(pair: Pair, slots: readonly number[]): Promise<void> {
   const { source, target } = pair;
-  await require(pair, target.id, slots.map((slot) => setSlot(slot, 'IMPORTING', source.id)));
-  await require(pair, source.id, slots.map((slot) => setSlot(slot, 'MIGRATING', target.id)));
+  await requireDone(
+    pair,
+    target.id,
+    slots.map((slot) => setSlot(slot, 'IMPORTING', source.id)),
+  );
+  await requireDone(
+    pair,
+    source.id,
+    slots.map((slot) => setSlot(slot, 'MIGRATING', target.id)),
+  );
 }
 
 /** A master that has given its last slot away may have become a replica of the one that has it now. */
@@ -41,14 +49,19 @@ const noMaster = (text: string) => /only with masters/i.test(text);
 export async function closeSlots(pair: Pair, slots: readonly number[]): Promise<void> {
   const { source, target, others } = pair;
   const commands = slots.map((slot) => setSlot(slot, 'NODE', target.id));
-  await require(pair, target.id, commands);
-  await require(pair, source.id, commands, noMaster);
-  await settleBounded(others, TOLD_AT_ONCE_MAX, ({ id }) => require(pair, id, commands, noMaster));
+  await requireDone(pair, target.id, commands);
+  await requireDone(pair, source.id, commands, noMaster);
+  await settleBounded(others, TOLD_AT_ONCE_MAX, ({ id }) => requireDone(pair, id, commands, noMaster));
 }
 
-/** Takes the marks away from both; who serves the slots stays as it is. */
-export async function clearMarks(pair: Pair, slots: readonly number[]): Promise<void> {
+/** Takes the marks away from both, the source first; who serves the slots stays as it is. */
+export async function clearMarks(
+  pair: Pair,
+  slots: readonly number[],
+  options: { sourceOnly?: boolean } = {},
+): Promise<void> {
   const commands = slots.map((slot) => setSlot(slot, 'STABLE'));
-  await require(pair, pair.source.id, commands, noMaster);
-  await require(pair, pair.target.id, commands, noMaster);
+  await requireDone(pair, pair.source.id, commands, noMaster);
+  if (options.sourceOnly) return;
+  await requireDone(pair, pair.target.id, commands, noMaster);
 }

@@ -1,86 +1,159 @@
 /** Slots move by MIGRATE: opened, emptied and closed in small groups, each of which is finished or taken back. */
 import { countSlots } from '../../../cluster/slots.js';
-import type { Topology } from '../../../cluster/topology.js';
 import { ForgeError } from '../../../errors.js';
-import type { NodeRef, StepContext } from '../../step.js';
+import type { StepContext } from '../../step.js';
+import { viewOf, waitUntil } from '../../steps/views.js';
 import type { MoveReport, SlotMove, SlotMover } from '../mover.js';
-import { BatchSize } from './batches.js';
-import { closeSlots, openSlots } from './marks.js';
-import { lookAtPair, openPair, type Pair } from './pair.js';
+import { type Batch, BatchSize } from './batches.js';
+import { showKey } from './failures.js';
+import { moveGroup } from './group.js';
+import { groupLength, type SlotKeys } from './groups.js';
+import { countKeys } from './keys.js';
+import { lookAtPair, Pair, type PairNodes } from './pair.js';
+import { MoveProgress } from './progress.js';
 import { slotStates } from './slot-states.js';
-import { transferKeys } from './transfer.js';
+import { requireNoStrays } from './strays.js';
 
-const BIG_KEY_BYTES = 8 * 1024 * 1024;
-const GROUP_SLOTS = 16;
+const MIB = 1024 * 1024;
+/** Big keys that are named one by one. */
+const BIG_KEYS_NAMED_MAX = 20;
 
 export const migrateMover: SlotMover = { name: 'migrate', move };
 
 async function move(context: StepContext, { source, target, slots }: SlotMove): Promise<MoveReport> {
   const started = performance.now();
-  const { from, to } = await lookAtPair(context, { source, target });
-  const states = slotStates(mine(from, source), mine(to, target), slots);
-  refuseForeign(states.foreign, source, target);
-  const others = to.masters
+  const { topology } = await viewOf(context, target.id);
+  const others = topology.masters
     .filter(({ id }) => id !== source.id && id !== target.id)
     .map(({ id }) => ({ id, address: context.pool.label(id) }));
-  const pair = await openPair(context, { source, target, others }, from);
+  const pair = new Pair(context, { source, target, others });
   try {
-    const total = { keys: 0, bytes: 0 };
-    let slotsDone = states.done.length;
-    const slotsTotal = countSlots(slots);
-    const size = new BatchSize();
-    if (states.turned.length > 0) await turnBack(pair, to, states.turned, size);
-    await closeSlots(pair, states.toClose);
-    slotsDone += states.toClose.length;
-    const toMove = [...states.toMove, ...states.turned];
-    for (let at = 0; at < toMove.length; at += GROUP_SLOTS) {
+    const { from, to } = await lookAtPair(pair);
+    const states = slotStates(from, to, slots);
+    refuseForeign(states.foreign, pair);
+    const progress = new MoveProgress(countSlots(slots));
+    progress.slotsDone(states.done.length);
+    const mover = new Mover(pair, progress);
+    // Finished where they were going first: so no client misses a key that has moved already.
+    if (states.turned.length > 0) await new Mover(pair.reversed(), new MoveProgress(0)).moveAll(states.turned, []);
+    const opened = [...from.migrating, ...to.importing].map(({ slot }) => slot);
+    await mover.moveAll([...states.toClose, ...states.toMove, ...states.turned], opened);
+    await winEpoch(pair);
+    return { method: 'migrate', slots: countSlots(slots), ...progress.moved, elapsedMs: performance.now() - started };
+  } finally {
+    pair.close();
+  }
+}
+
+class Mover {
+  readonly #pair: Pair;
+  readonly #progress: MoveProgress;
+  readonly #size = new BatchSize();
+  #bigKeys = 0;
+
+  constructor(pair: Pair, progress: MoveProgress) {
+    this.#pair = pair;
+    this.#progress = progress;
+  }
+
+  /** @param opened slots that an earlier run has opened */
+  async moveAll(slots: readonly number[], opened: readonly number[]): Promise<void> {
+    const { context } = this.#pair;
+    if (slots.length === 0) return;
+    const begun = new Set(opened);
+    await requireNoStrays(
+      this.#pair,
+      slots.filter((slot) => !begun.has(slot)),
+    );
+    await knowEpochs(this.#pair);
+    const counts = await countKeys(await this.#pair.worker(), slots);
+    let left: SlotKeys[] = slots.map((slot, index) => ({ slot, keys: counts[index] ?? 0 }));
+    this.#progress.expect(counts.reduce((sum, keys) => sum + keys, 0));
+    while (left.length > 0) {
+      // A pause and an interruption are heard here: between groups no slot is open.
       await context.move.turn(context.signal);
-      const group = toMove.slice(at, at + GROUP_SLOTS);
-      await openSlots(pair, group);
-      await transferKeys(pair, group, {
-        size,
-        bigKeyBytes: BIG_KEY_BYTES,
-        moved: (batch) => {
-          total.keys += batch.keys.length;
-          total.bytes += batch.bytes;
-        },
-      });
-      await closeSlots(pair, group);
-      slotsDone += group.length;
-      context.report({ type: 'progress', slotsDone, slotsTotal, ...total });
+      const length = groupLength(left, this.#progress.keyBytes, context.move.limits);
+      const group = left.slice(0, length).map(({ slot }) => slot);
+      left = left.slice(length);
+      await this.#moveGroup(group, begun);
     }
-    return { method: 'migrate', slots: slotsTotal, ...total, elapsedMs: performance.now() - started };
-  } finally {
-    pair.worker.close();
+  }
+
+  async #moveGroup(slots: readonly number[], begun: ReadonlySet<number>): Promise<void> {
+    const { context } = this.#pair;
+    try {
+      const opened = slots.filter((slot) => begun.has(slot));
+      await moveGroup(
+        this.#pair,
+        { slots, opened },
+        {
+          size: this.#size,
+          bigKeyBytes: context.move.bigKeyBytes,
+          sending: (batch) => this.#warnOf(batch),
+          moved: (batch) => this.#progress.batch(batch),
+        },
+      );
+    } catch (error) {
+      throw this.#progress.slots === 0 || !(error instanceof ForgeError) ? error : partly(error, this.#progress);
+    }
+    this.#progress.slotsDone(slots.length);
+    context.report(this.#progress.event());
+  }
+
+  #warnOf({ big, keys, bytes, slot }: Batch): void {
+    if (!big || ++this.#bigKeys > BIG_KEYS_NAMED_MAX) return;
+    const { source, target } = this.#pair;
+    const size = `${Math.round(bytes / MIB)} MiB`;
+    const key = showKey(keys[0] as Buffer);
+    this.#pair.context.report({
+      type: 'warning',
+      text: `${key} (slot ${slot}) has ${size}: ${source.address} and ${target.address} answer nobody while it moves.`,
+    });
   }
 }
 
-/** Slots on their way the other way are finished there first: so no client ever misses a key that has moved already. */
-async function turnBack(pair: Pair, to: Topology, slots: readonly number[], size: BatchSize): Promise<void> {
-  const other = await openPair(pair.context, { source: pair.target, target: pair.source, others: pair.others }, to);
-  try {
-    await openSlots(other, slots);
-    await transferKeys(other, slots, { size, bigKeyBytes: BIG_KEY_BYTES, moved: () => undefined });
-    await closeSlots(other, slots);
-  } finally {
-    other.worker.close();
-  }
-}
-
-function mine(topology: Topology, node: NodeRef) {
-  const { myself } = topology;
-  if (myself !== undefined && myself.role === 'master') return myself;
-  throw new ForgeError('refused', `${node.address} is not a master now: no slots can be moved from or to it.`, {
-    host: node.address,
+function partly(error: ForgeError, { slots, slotsTotal }: MoveProgress): ForgeError {
+  if (error.kind === 'locked') return error;
+  return new ForgeError('partial', `${slots} of ${slotsTotal} slots have moved. ${error.message}`, {
+    host: error.host,
+    next: error.next,
+    details: { ...error.details, failure: error.kind },
+    cause: error,
   });
 }
 
-function refuseForeign(foreign: readonly { slot: number; why: string }[], source: NodeRef, target: NodeRef): void {
+/**
+ * A target takes a newer epoch than all that it knows of when it gets slots. Before it has heard of the source's, it could
+ * take one that does not win, and nodes that are not told would stay with the source.
+ */
+async function knowEpochs({ context, source, target }: Pair): Promise<void> {
+  const { cluster } = await viewOf(context, source.id);
+  await waitUntil(
+    context,
+    async () => (await viewOf(context, target.id)).cluster.currentEpoch >= cluster.myEpoch,
+    () =>
+      new ForgeError('timeout', `${target.address} has not heard of the newest epoch of ${source.address}.`, {
+        host: target.address,
+        next: 'Check the cluster bus port between the two.',
+      }),
+  );
+}
+
+/** Where the target's claim is not the newer one after all, it takes a newer epoch. */
+async function winEpoch({ context, source, target }: Pair): Promise<void> {
+  const { topology } = await viewOf(context, target.id);
+  const before = topology.node(source.id)?.configEpoch ?? 0;
+  if ((topology.myself?.configEpoch ?? 0) > before) return;
+  await context.mutate(target.id, 'CLUSTER', 'BUMPEPOCH');
+}
+
+function refuseForeign(foreign: readonly { slot: number; why: string }[], { source, target }: PairNodes): void {
   const [first] = foreign;
   if (first === undefined) return;
+  const more = foreign.length > 1 ? ` (and ${foreign.length - 1} more slots)` : '';
   throw new ForgeError(
     'refused',
-    `Slot ${first.slot} cannot be moved from ${source.address} to ${target.address}: ${first.why}${foreign.length > 1 ? ` (and ${foreign.length - 1} more such slots)` : ''}.`,
+    `Slot ${first.slot} cannot be moved from ${source.address} to ${target.address}: ${first.why}${more}.`,
     {
       host: source.address,
       next: 'Look at forge cluster check, and put it right with forge cluster fix.',

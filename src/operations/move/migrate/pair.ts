@@ -1,4 +1,5 @@
 /** The two masters between which slots move, and how the source reaches the target. */
+import type { ClusterNode } from '../../../cluster/cluster-node.js';
 import type { Command, NodeConnection } from '../../../cluster/node-connection.js';
 import { secretArgument } from '../../../cluster/secret.js';
 import type { Topology } from '../../../cluster/topology.js';
@@ -13,69 +14,125 @@ export const MIGRATE_TIMEOUT_MS = 10_000;
 /** The same for a key that is big: the target is busy with it for long before it answers. */
 export const BIG_KEY_TIMEOUT_MS = 120_000;
 
-export interface Pair {
-  readonly context: StepContext;
+export interface PairNodes {
   readonly source: NodeRef;
   readonly target: NodeRef;
   /** Masters that are told of the new owner beside the two. */
   readonly others: readonly NodeRef[];
-  /** To the source, for MIGRATE and what reads keys. */
-  readonly worker: NodeConnection;
-  /** The words of MIGRATE for these keys. */
-  migrate(keys: readonly Buffer[], options?: { replace?: boolean; timeoutMs?: number }): Command;
 }
 
-/**
- * Finds the address of the target by the source's own table (what leads there from here may not from there) and opens the
- * connection for the keys. Close the worker.
- */
-export async function openPair(
-  context: StepContext,
-  { source, target, others }: Pick<Pair, 'source' | 'target' | 'others'>,
-  seen: Topology,
-): Promise<Pair> {
-  const peer = seen.node(target.id);
-  if (peer === undefined || peer.ip === '' || peer.port === 0) {
-    throw new ForgeError('refused', `${source.address} does not know ${target.address}: it cannot send keys there.`, {
-      host: source.address,
-      next: 'Let the nodes meet first, and check what forge cluster check says.',
+export interface MigrateOptions {
+  readonly replace?: boolean;
+  readonly timeoutMs?: number;
+}
+
+interface Reach {
+  readonly ip: string;
+  readonly port: number;
+  readonly credentials: readonly (string | Buffer)[];
+}
+
+export class Pair implements PairNodes {
+  readonly context: StepContext;
+  readonly source: NodeRef;
+  readonly target: NodeRef;
+  readonly others: readonly NodeRef[];
+  #worker: Promise<NodeConnection> | undefined;
+  #reach: Promise<Reach> | undefined;
+  #reversed: Pair | undefined;
+
+  constructor(context: StepContext, { source, target, others }: PairNodes) {
+    this.context = context;
+    this.source = source;
+    this.target = target;
+    this.others = others;
+  }
+
+  /** To the source, for MIGRATE and what reads keys; opened anew when it was lost. */
+  async worker(): Promise<NodeConnection> {
+    const current = await this.#worker?.catch(() => undefined);
+    if (current?.isOpen) return current;
+    const settings = { commandTimeoutMs: BIG_KEY_TIMEOUT_MS + REPLY_MARGIN_MS };
+    this.#worker = this.context.pool.dedicated(this.source.id, { settings });
+    return this.#worker;
+  }
+
+  /** The words of MIGRATE for these keys. */
+  async migrate(keys: readonly Buffer[], options: MigrateOptions = {}): Promise<Command> {
+    const { replace = false, timeoutMs = MIGRATE_TIMEOUT_MS } = options;
+    this.#reach ??= this.#findReach();
+    const { ip, port, credentials } = await this.#reach;
+    const words = replace ? ['REPLACE'] : [];
+    return ['MIGRATE', ip, port, '', 0, timeoutMs, ...words, ...credentials, 'KEYS', ...keys];
+  }
+
+  /** How the source reaches the target is looked up again: the target may have come back elsewhere. */
+  forgetReach(): void {
+    this.#reach = undefined;
+  }
+
+  /** The same two with their parts exchanged; closed with this one. */
+  reversed(): Pair {
+    const { source, target, others } = this;
+    this.#reversed ??= new Pair(this.context, { source: target, target: source, others });
+    return this.#reversed;
+  }
+
+  close(): void {
+    this.#reversed?.close();
+    this.#worker?.then(
+      (connection) => connection.close(),
+      () => undefined,
+    );
+  }
+
+  /** The address by the source's own table: what leads there from here may not lead there from the source. */
+  async #findReach(): Promise<Reach> {
+    try {
+      const { topology } = await viewOf(this.context, this.source.id);
+      const peer = topology.node(this.target.id);
+      if (peer === undefined || peer.ip === '' || peer.port === 0) throw this.#unknownThere();
+      return { ip: peer.ip, port: peer.port, credentials: await this.#credentials() };
+    } catch (error) {
+      this.#reach = undefined;
+      throw error;
+    }
+  }
+
+  #unknownThere(): ForgeError {
+    const [source, target] = [this.source.address, this.target.address];
+    return new ForgeError('refused', `${source} does not know ${target}: it cannot send keys there.`, {
+      host: source,
+      next: 'Let the nodes meet first, and look at forge cluster check.',
     });
   }
-  const credentials = await credentialsFor(context, target);
-  const worker = await context.pool.dedicated(source.id, {
-    settings: { commandTimeoutMs: BIG_KEY_TIMEOUT_MS + REPLY_MARGIN_MS },
+
+  /** A target that needs no password answers an error when it is told one. */
+  async #credentials(): Promise<(string | Buffer)[]> {
+    const { username, password } = this.context.pool.settings;
+    if (password === undefined) return [];
+    const connection = await this.context.pool.get(this.target.id);
+    if (connection.passwordUnused) return [];
+    if (username === undefined) return ['AUTH', secretArgument(password)];
+    return ['AUTH2', username, secretArgument(password)];
+  }
+}
+
+/** What each of both says of itself. */
+export async function lookAtPair({
+  context,
+  source,
+  target,
+}: Pick<Pair, 'context' | 'source' | 'target'>): Promise<{ from: ClusterNode; to: ClusterNode }> {
+  const views = await Promise.all([source, target].map(({ id }) => viewOf(context, id)));
+  const [from, to] = views.map(({ topology }, index) => masterIn(topology, [source, target][index] as NodeRef));
+  return { from: from as ClusterNode, to: to as ClusterNode };
+}
+
+function masterIn({ myself }: Topology, node: NodeRef): ClusterNode {
+  if (myself !== undefined && myself.role === 'master') return myself;
+  throw new ForgeError('refused', `${node.address} is not a master now: no slots can be moved from or to it.`, {
+    host: node.address,
+    next: 'Look at forge cluster status: it may have been failed over.',
   });
-  const pair: Pair = {
-    context,
-    source,
-    target,
-    others,
-    worker,
-    migrate: (keys, { replace = false, timeoutMs = MIGRATE_TIMEOUT_MS } = {}) => [
-      ...(['MIGRATE', peer.ip, peer.port, '', 0, timeoutMs] as const),
-      ...(replace ? ['REPLACE'] : []),
-      ...credentials,
-      'KEYS',
-      ...keys,
-    ],
-  };
-  return pair;
-}
-
-/** The target must ask for a password before it is told one: it answers an error when it needs none. */
-async function credentialsFor(context: StepContext, target: NodeRef): Promise<(string | Buffer)[]> {
-  const { username, password } = context.pool.settings;
-  const connection = await context.pool.get(target.id);
-  if (password === undefined || connection.passwordUnused) return [];
-  if (username === undefined) return ['AUTH', secretArgument(password)];
-  return ['AUTH2', username, secretArgument(password)];
-}
-
-/** What each of both says of itself and of the other. */
-export async function lookAtPair(
-  context: StepContext,
-  { source, target }: Pick<Pair, 'source' | 'target'>,
-): Promise<{ from: Topology; to: Topology }> {
-  const [from, to] = await Promise.all([viewOf(context, source.id), viewOf(context, target.id)]);
-  return { from: from.topology, to: to.topology };
 }

@@ -1,48 +1,87 @@
 /** Takes the keys of open slots from the source to the target. */
-import { mapBounded } from '../../../cluster/bounded.js';
-import { type Batch, type BatchSize, cutBatches } from './batches.js';
+import { commandFailure } from '../../../cluster/node-failure.js';
+import { type Batch, type BatchSize, cutBatches, type SizedKey } from './batches.js';
+import { compareKey } from './compare.js';
+import { ConflictError, kindOfFailure } from './failures.js';
 import { readKeys } from './keys.js';
-import { BIG_KEY_TIMEOUT_MS, type Pair } from './pair.js';
+import { BIG_KEY_TIMEOUT_MS, type MigrateOptions, type Pair } from './pair.js';
 
 /** The next batch waits at the source while one is on its way; clients have their turn in between. */
 const IN_FLIGHT = 2;
-
-export interface Transferred {
-  keys: number;
-  bytes: number;
-}
+/** Reads of the same slots that find no key fewer: then something puts keys in, and no further turn would end it. */
+const IDLE_PASSES_MAX = 20;
 
 export interface TransferOptions {
   readonly size: BatchSize;
   readonly bigKeyBytes: number;
+  /** The source holds the slots as importing: it does not serve them. */
+  readonly importing?: boolean;
+  /** Told of each batch that has arrived. */
   readonly moved: (batch: Batch) => void;
+  /** Told of each batch before it is sent. */
+  readonly sending: (batch: Batch) => void;
 }
 
-/** Returns when the slots hold no key at the source. */
+/**
+ * Returns when the slots hold no key at the source. Keys that both sides have are compared: equal ones are taken over.
+ * @throws what MIGRATE answered (`kindOfFailure` tells what it means), or `ConflictError`
+ */
 export async function transferKeys(pair: Pair, slots: readonly number[], options: TransferOptions): Promise<void> {
   let left = slots;
+  let idle = 0;
   while (left.length > 0) {
-    const lists = await readKeys(pair.worker, left);
+    const lists = await readKeys(await pair.worker(), left, options);
+    const batches = cutAll(left, lists, options);
     left = left.filter((_, index) => (lists[index]?.length ?? 0) > 0);
-    const { keysMax, bytesMax } = options.size;
-    const batches = lists.flatMap((keys) => cutBatches(keys, { keysMax, bytesMax, bigKeyBytes: options.bigKeyBytes }));
-    let answeredAt = performance.now();
-    await mapBounded(batches, IN_FLIGHT, async (batch) => {
-      await spare(pair);
-      const sentAt = performance.now();
-      await send(pair, batch);
-      const now = performance.now();
-      options.size.took(batch, now - Math.max(sentAt, answeredAt));
-      answeredAt = now;
-      pair.context.move.spent(batch.keys.length, batch.bytes);
-      options.moved(batch);
-    });
+    const before = left.length === 0 ? 0 : idle + 1;
+    idle = (await sendAll(pair, batches, options)) ? 0 : before;
+    if (idle > IDLE_PASSES_MAX) {
+      const cause = new Error('the keys do not become fewer');
+      throw commandFailure(cause, pair.source.address, 'MIGRATE');
+    }
   }
 }
 
-/** The rate limit, but not for what an interrupted run has to finish. */
-async function spare({ context }: Pair): Promise<void> {
-  if (context.signal.aborted) return;
+function cutAll(slots: readonly number[], lists: readonly SizedKey[][], options: TransferOptions): Batch[] {
+  const { keysMax, bytesMax } = options.size;
+  return lists.flatMap((keys, index) =>
+    cutBatches(keys, { slot: slots[index] as number, keysMax, bytesMax, bigKeyBytes: options.bigKeyBytes }),
+  );
+}
+
+/** True when a key has moved. After a failure, what is on its way is waited for before it is thrown. */
+async function sendAll(pair: Pair, batches: readonly Batch[], options: TransferOptions): Promise<boolean> {
+  let next = 0;
+  let moved = false;
+  let answeredAt = performance.now();
+  let failure: { error: unknown } | undefined;
+  const lane = async () => {
+    while (next < batches.length && failure === undefined) {
+      const batch = batches[next++] as Batch;
+      try {
+        await keepRate(pair);
+        options.sending(batch);
+        const sentAt = performance.now();
+        await deliver(pair, batch);
+        const now = performance.now();
+        options.size.took(batch, now - Math.max(sentAt, answeredAt));
+        answeredAt = now;
+        pair.context.move.spent(batch.keys.length, batch.bytes);
+        options.moved(batch);
+        moved = true;
+      } catch (error) {
+        failure ??= { error };
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+  if (failure !== undefined) throw failure.error;
+  return moved;
+}
+
+/** The rate limit, but not for what an interrupted run has to finish; a pause begins when the slots in hand are done. */
+async function keepRate({ context }: Pair): Promise<void> {
+  if (context.signal.aborted || context.move.paused) return;
   try {
     await context.move.turn(context.signal);
   } catch (error) {
@@ -50,11 +89,38 @@ async function spare({ context }: Pair): Promise<void> {
   }
 }
 
-async function send(pair: Pair, batch: Batch): Promise<void> {
-  const command = pair.migrate(batch.keys, batch.big ? { timeoutMs: BIG_KEY_TIMEOUT_MS } : {});
-  const [outcome] = await pair.context.mutateAll(pair.source.id, [command], {
-    connection: pair.worker,
-    finishing: true,
-  });
+async function deliver(pair: Pair, batch: Batch): Promise<void> {
+  const options: MigrateOptions = batch.big ? { timeoutMs: BIG_KEY_TIMEOUT_MS } : {};
+  try {
+    await send(pair, batch.keys, options);
+  } catch (error) {
+    const kind = kindOfFailure(error);
+    if (kind === 'mixed' && batch.keys.length > 1) {
+      for (const key of batch.keys) await deliver(pair, { ...batch, keys: [key] });
+    } else if (kind === 'busy') await takeOver(pair, batch, options);
+    else throw error;
+  }
+}
+
+/** Of the keys that the source still has, those that the target has with the same value are replaced there. */
+async function takeOver(pair: Pair, batch: Batch, options: MigrateOptions): Promise<void> {
+  const [worker, target] = await Promise.all([pair.worker(), pair.context.pool.get(pair.target.id)]);
+  const free: Buffer[] = [];
+  const same: Buffer[] = [];
+  const different: Buffer[] = [];
+  for (const key of batch.keys) {
+    const found = await compareKey(worker, target, key);
+    if (found === 'only-source') free.push(key);
+    else if (found === 'equal') same.push(key);
+    else if (found === 'different') different.push(key);
+  }
+  if (free.length > 0) await send(pair, free, options);
+  if (same.length > 0) await send(pair, same, { ...options, replace: true });
+  if (different.length > 0) throw new ConflictError(batch.slot, different);
+}
+
+async function send(pair: Pair, keys: readonly Buffer[], options: MigrateOptions): Promise<void> {
+  const [command, connection] = await Promise.all([pair.migrate(keys, options), pair.worker()]);
+  const [outcome] = await pair.context.mutateAll(pair.source.id, [command], { connection, finishing: true });
   if (outcome?.status === 'rejected') throw outcome.reason;
 }

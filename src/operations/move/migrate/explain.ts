@@ -1,0 +1,111 @@
+/** The error for the operator: what failed, where the slots are now, and what to do. Pure. */
+import { formatSlots, slotsFrom } from '../../../cluster/slots.js';
+import { type ErrorKind, ForgeError } from '../../../errors.js';
+import { ConflictError, type FailureKind, kindOfFailure, showKeys } from './failures.js';
+import type { PairNodes } from './pair.js';
+
+const RANGES_SHOWN_MAX = 8;
+
+/** Where the slots in hand are after a failure. */
+export interface Settlement {
+  /** Now served by the target: all their keys were there already. */
+  readonly moved: number[];
+  /** Served by the source as before; what had arrived at the target was brought back. */
+  readonly back: number[];
+  /** Still on their way, because a node that has some of their keys does not answer. */
+  readonly open: number[];
+  /** Keys of slots that went back whose value at the target differs: they stay there, unseen by clients. */
+  readonly kept: Buffer[];
+}
+
+interface Words {
+  readonly kind: ErrorKind;
+  readonly what: (pair: PairNodes, text: string) => string;
+  readonly next: (pair: PairNodes) => string;
+}
+
+const WORDS: Record<Exclude<FailureKind, 'busy' | 'mixed'>, Words> = {
+  full: {
+    kind: 'refused',
+    what: ({ target }) => `${target.address} is full: it refuses keys because of its maxmemory.`,
+    next: ({ target }) => `Give ${target.address} more maxmemory, or move fewer slots to it.`,
+  },
+  later: {
+    kind: 'unreachable',
+    what: ({ target }, text) => `${target.address} did not become ready in time: ${text}`,
+    next: () => 'Wait until it has loaded, and no script or command blocks it.',
+  },
+  lost: {
+    kind: 'unreachable',
+    what: ({ source, target }, text) => `The way from ${source.address} to ${target.address} was lost: ${text}`,
+    next: ({ source, target }) =>
+      `Check that both run, and that ${source.address} can connect to ${target.address} (firewall, tls-cluster, cluster-announce-ip).`,
+  },
+  unmarked: {
+    kind: 'refused',
+    what: (_, text) => `The slots were marked otherwise meanwhile: ${text}`,
+    next: () => 'Check that nobody else moves slots.',
+  },
+  denied: {
+    kind: 'denied',
+    what: ({ source, target }, text) => `${source.address} may not send keys to ${target.address}: ${text}`,
+    next: () => 'The same user and password must be valid on both, with the right to MIGRATE and RESTORE-ASKING.',
+  },
+  foreign: {
+    kind: 'refused',
+    what: ({ source, target }) =>
+      `${target.address} cannot read the data of ${source.address}: it is of an older version.`,
+    next: ({ target }) => `Upgrade ${target.address}.`,
+  },
+  other: { kind: 'refused', what: (_, text) => text, next: () => 'Look into the logs of both nodes.' },
+};
+
+/** @param settlement where the slots in hand are now */
+export function explain(pair: PairNodes, error: unknown, settlement: Settlement): ForgeError {
+  const { kind, message, next } = whatFailed(pair, error);
+  const details = {
+    ...(settlement.back.length > 0 ? { back: settlement.back } : {}),
+    ...(settlement.open.length > 0 ? { open: settlement.open } : {}),
+    ...(error instanceof ConflictError ? { keys: error.keys.map((key) => key.toString('utf8')) } : {}),
+  };
+  return new ForgeError(kind, `${message} ${whereTheyAre(pair, settlement)}`.trim(), {
+    host: pair.target.address,
+    next: [...next, ...nextFor(pair, settlement)],
+    details,
+    cause: error,
+  });
+}
+
+function whatFailed(pair: PairNodes, error: unknown): { kind: ErrorKind; message: string; next: string[] } {
+  const [source, target] = [pair.source.address, pair.target.address];
+  if (error instanceof ConflictError) {
+    return {
+      kind: 'refused',
+      message: `${source} and ${target} have different values of ${showKeys(error.keys)} (slot ${error.slot}).`,
+      next: [`Compare them; clients see those of ${source}. Delete the wrong ones, then run the command again.`],
+    };
+  }
+  const kind = kindOfFailure(error) ?? 'other';
+  const words = WORDS[kind === 'busy' || kind === 'mixed' ? 'other' : kind];
+  const text = error instanceof Error ? error.message : String(error);
+  return { kind: words.kind, message: words.what(pair, text), next: [words.next(pair)] };
+}
+
+const shown = (slots: readonly number[]) => formatSlots(slotsFrom(slots), RANGES_SHOWN_MAX);
+
+function whereTheyAre({ source, target }: PairNodes, { back, open, kept }: Settlement): string {
+  return [
+    back.length === 0 ? '' : `Slots in hand went back to ${source.address}: ${shown(back)}.`,
+    open.length === 0
+      ? ''
+      : `Still open, because some of their keys may be on a node that does not answer: ${shown(open)}.`,
+    kept.length === 0 ? '' : `${target.address} keeps its own values of ${showKeys(kept)}.`,
+  ]
+    .filter(Boolean)
+    .join(' ');
+}
+
+function nextFor({ target }: PairNodes, { open }: Settlement): string[] {
+  if (open.length === 0) return [];
+  return [`Start the node again first: keys that only ${target.address} has are not lost while its data is there.`];
+}

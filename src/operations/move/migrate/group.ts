@@ -1,0 +1,91 @@
+/** A few slots at once: opened, emptied and closed, with patience for what passes, and settled when it cannot be done. */
+import { pause } from '../../../cluster/bounded.js';
+import { ForgeError } from '../../../errors.js';
+import type { Batch } from './batches.js';
+import { explain } from './explain.js';
+import { ConflictError, kindOfFailure, RETRIED } from './failures.js';
+import { closeSlots, openSlots } from './marks.js';
+import { lookAtPair, type Pair } from './pair.js';
+import { settleSlots } from './settle.js';
+import { slotStates } from './slot-states.js';
+import { type TransferOptions, transferKeys } from './transfer.js';
+
+const RETRY_FIRST_MS = 50;
+const RETRY_MAX_MS = 1_000;
+/** What an interrupted run may still wait for a node to come back, before it settles the slots in hand. */
+const INTERRUPTED_WAIT_MS = 3_000;
+
+export interface Group {
+  readonly slots: readonly number[];
+  /** Of these, some keys may be at the target already: an earlier run opened them. */
+  readonly opened: readonly number[];
+}
+
+/**
+ * When it returns, the target serves all slots of the group.
+ * @throws ForgeError that says what failed and where the slots are now
+ */
+export async function moveGroup(pair: Pair, group: Group, options: TransferOptions): Promise<void> {
+  const touched = new Set(group.opened);
+  let failingSince: number | undefined;
+  let waitMs = RETRY_FIRST_MS;
+  const transfer: TransferOptions = {
+    ...options,
+    // Also a batch that failed may have arrived, in part or whole.
+    sending: (batch: Batch) => {
+      touched.add(batch.slot);
+      options.sending(batch);
+    },
+    moved: (batch: Batch) => {
+      failingSince = undefined;
+      waitMs = RETRY_FIRST_MS;
+      options.moved(batch);
+    },
+  };
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await moveOnce(pair, attempt === 0 ? { toMove: group.slots, toClose: [] } : await stateOf(pair, group), transfer);
+      return;
+    } catch (error) {
+      const kind = kindOfFailure(error);
+      if (kind === undefined && !(error instanceof ConflictError)) throw error;
+      failingSince ??= performance.now();
+      const { signal, waitMs: bound } = pair.context;
+      const patience = signal.aborted ? Math.min(bound, INTERRUPTED_WAIT_MS) : bound;
+      const late = performance.now() - failingSince > patience;
+      if (kind === undefined || !RETRIED.has(kind) || late) {
+        throw explain(pair, error, await settleSlots(pair, group.slots, { touched }));
+      }
+      await pause(waitMs);
+      waitMs = Math.min(RETRY_MAX_MS, waitMs * 2);
+      pair.forgetReach();
+    }
+  }
+}
+
+async function moveOnce(
+  pair: Pair,
+  { toMove, toClose }: { toMove: readonly number[]; toClose: readonly number[] },
+  transfer: TransferOptions,
+): Promise<void> {
+  await openSlots(pair, toMove);
+  const slots = [...toMove, ...toClose];
+  await transferKeys(pair, slots, transfer);
+  await closeSlots(pair, slots);
+}
+
+/** After a failure: what the two say now. */
+async function stateOf(pair: Pair, { slots }: Group): Promise<{ toMove: number[]; toClose: number[] }> {
+  const { from, to } = await lookAtPair(pair);
+  const states = slotStates(
+    from,
+    to,
+    slots.map((slot) => ({ start: slot, end: slot })),
+  );
+  const [foreign] = [...states.foreign, ...states.turned.map((slot) => ({ slot, why: 'it goes the other way' }))];
+  if (foreign === undefined) return states;
+  throw new ForgeError('refused', `Slot ${foreign.slot} was changed by somebody else: ${foreign.why}.`, {
+    host: pair.source.address,
+    next: 'Look at forge cluster check.',
+  });
+}

@@ -1,0 +1,98 @@
+/** What becomes of slots that cannot be finished: closed where they are, or taken back, so that none stays open. */
+import type { NodeConnection } from '../../../cluster/node-connection.js';
+import { ForgeError } from '../../../errors.js';
+import { viewOf } from '../../steps/views.js';
+import type { Settlement } from './explain.js';
+import { ConflictError } from './failures.js';
+import { countKeys } from './keys.js';
+import { clearMarks, closeSlots } from './marks.js';
+import type { Pair } from './pair.js';
+import { carryHome } from './send-home.js';
+import { slotStates } from './slot-states.js';
+
+export interface SettleOptions {
+  /** Slots of which keys may be at the target, by what was sent. */
+  readonly touched: ReadonlySet<number>;
+}
+
+/** Never throws what a node answered: what it cannot settle it reports as open. */
+export async function settleSlots(
+  pair: Pair,
+  slots: readonly number[],
+  { touched }: SettleOptions,
+): Promise<Settlement> {
+  const result: Settlement = { moved: [], back: [], open: [], kept: [] };
+  const views = await Promise.allSettled([viewOf(pair.context, pair.source.id), viewOf(pair.context, pair.target.id)]);
+  const [from, to] = views.map((view) => (view.status === 'fulfilled' ? view.value.topology.myself : undefined));
+  if (from === undefined) {
+    result.open.push(...slots);
+    return result;
+  }
+  if (to === undefined) {
+    // Clients of a slot whose keys are on a dead node get errors; marked as stable, they would get wrong answers.
+    const untouched = slots.filter((slot) => !touched.has(slot));
+    result.open.push(...slots.filter((slot) => touched.has(slot)));
+    await attempt(result, untouched, 'back', () => clearMarks(pair, untouched, { sourceOnly: true }));
+    return result;
+  }
+  const ranges = slots.map((slot) => ({ start: slot, end: slot }));
+  const states = slotStates(from, to, ranges);
+  result.moved.push(...states.done);
+  await attempt(result, states.toClose, 'moved', () => closeSlots(pair, states.toClose));
+  const rest = [...states.toMove, ...states.turned];
+  if (rest.length > 0) await takeBack(pair, rest, result);
+  return result;
+}
+
+async function takeBack(pair: Pair, slots: readonly number[], result: Settlement): Promise<void> {
+  let counts: { here: number[]; there: number[] };
+  try {
+    const [worker, target] = await Promise.all([pair.worker(), pair.context.pool.get(pair.target.id)]);
+    counts = { here: await countKeys(worker, slots), there: await countKeys(target, slots) };
+  } catch (error) {
+    if (!(error instanceof ForgeError)) throw error;
+    result.open.push(...slots);
+    return;
+  }
+  const arrived = slots.filter((_, index) => counts.here[index] === 0 && (counts.there[index] ?? 0) > 0);
+  const rest = slots.filter((slot) => !arrived.includes(slot));
+  await attempt(result, arrived, 'moved', () => closeSlots(pair, arrived));
+  for (const slot of rest) await attempt(result, [slot], 'back', () => bringBack(pair, slot, result.kept));
+}
+
+/**
+ * The source serves the slot alone again before its keys come back, because a master refuses keys of a slot that it gives
+ * away. For the milliseconds in between, clients do not find the keys that are still at the target: so this is done for
+ * one slot after the other, and only where it cannot be finished.
+ */
+async function bringBack(pair: Pair, slot: number, kept: Buffer[]): Promise<void> {
+  await clearMarks(pair, [slot], { sourceOnly: true });
+  const target: NodeConnection = await pair.context.pool.get(pair.target.id);
+  const [there = 0] = await countKeys(target, [slot]);
+  if (there > 0) {
+    try {
+      await carryHome(pair.reversed(), [slot]);
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+      kept.push(...error.keys);
+    }
+  }
+  await clearMarks(pair, [slot]);
+}
+
+async function attempt(
+  result: Settlement,
+  slots: readonly number[],
+  outcome: 'moved' | 'back',
+  work: () => Promise<void>,
+): Promise<void> {
+  if (slots.length === 0) return;
+  try {
+    await work();
+    result[outcome].push(...slots);
+  } catch (error) {
+    // The lock, or a fault of the program: not for here.
+    if (!(error instanceof ForgeError) || error.kind === 'locked') throw error;
+    result.open.push(...slots);
+  }
+}
