@@ -36,7 +36,7 @@ export function planRestart(snapshot: ClusterSnapshot, request: RestartRequest):
   // Their master is not known: a guard refuses; who overrides it gets them restarted as well.
   const orphans = topology.orphans.filter(({ id }) => chosen.has(id));
   steps.push(...orphans.map(({ id }) => restartStep(snapshot, id, request)));
-  if (steps.length > 0) steps.push(agreeStep(snapshot));
+  if (orphans.length > 0) steps.push(agreeStep(snapshot));
   const names = [...chosen].map((id) => snapshot.addressOf(id));
   return createPlan(snapshot, {
     operation: 'cluster restart',

@@ -5,6 +5,7 @@
  */
 import * as z from 'zod';
 import { pause } from '../../cluster/bounded.js';
+import type { ClusterNode } from '../../cluster/cluster-node.js';
 import { replyErrorOf } from '../../cluster/node-failure.js';
 import { infoNumber } from '../../cluster/parse-info.js';
 import { ForgeError } from '../../errors.js';
@@ -14,6 +15,8 @@ import { infoOf, type View, viewOf, viewsOf, waitUntil } from './views.js';
 
 /** How long a server tries (CLUSTER_MF_TIMEOUT, 5,000 ms), and a little more. */
 const ATTEMPT_MS = 5_500;
+/** Between two attempts, for the clients whose writes were held. */
+const BREATH_MS = 2_000;
 /**
  * The master holds its clients' writes while the replica reads the rest of its stream: so that rest must be read in a
  * fraction of a second.
@@ -62,15 +65,19 @@ export const failoverStep = defineStep({
 });
 
 async function change(context: StepContext, { promote, demote, mode }: Failover): Promise<void> {
-  await waitUntilReady(context, promote, demote, mode);
-  let sentAt = Number.NEGATIVE_INFINITY;
+  let sentAt: number | undefined;
   let lacking = '';
   const look = async () => {
     const found = await missing(context, promote, demote, mode);
     if (found === undefined) return true;
     lacking = found;
-    const due = performance.now() - sentAt >= ATTEMPT_MS;
-    if (!due || (await roleOf(context, promote)) !== 'replica') return false;
+    if (sentAt !== undefined && performance.now() - sentAt < ATTEMPT_MS + BREATH_MS) return false;
+    if ((await roleOf(context, promote)) !== 'replica') return false;
+    const unfit = await unready(context, promote, demote, mode);
+    if (unfit !== undefined) {
+      lacking = unfit;
+      return false;
+    }
     await context.remember({ sentAt: Date.now() });
     await send(context, promote, demote, mode);
     sentAt = performance.now();
@@ -83,7 +90,7 @@ async function change(context: StepContext, { promote, demote, mode }: Failover)
   await waitUntil(
     context,
     () => whileSilent(look, silent),
-    () => notPromoted(context, promote, lacking),
+    () => (sentAt === undefined ? notReady(promote, lacking, mode) : notPromoted(context, promote, lacking)),
   );
 }
 
@@ -93,44 +100,26 @@ async function roleOf(context: StepContext, { id }: NodeRef): Promise<'master' |
   return myself?.role === 'master' && myself.slots.length === 0 ? undefined : myself?.role;
 }
 
-/** A replica with a broken or long link would hold up the clients of its master for nothing. */
-async function waitUntilReady(
-  context: StepContext,
-  promote: NodeRef,
-  demote: NodeRef,
-  mode: FailoverMode,
-): Promise<void> {
-  let why = '';
-  await waitUntil(
-    context,
-    async () => {
-      why = await whileSilent(
-        async () => (await unready(context, promote, demote, mode)) ?? '',
-        (message) => message,
-      );
-      return why === '';
-    },
-    () =>
-      new ForgeError('timeout', `${promote.address} is not ready to become the master: ${why}.`, {
-        host: promote.address,
-        next:
-          mode === 'planned'
-            ? 'Check its link to the master. Where the master is lost: --mode force.'
-            : 'Name a replica of this master.',
-      }),
-  );
-}
-
+/**
+ * Why the replica must not be asked yet: while it tries, the master holds its clients' writes for up to five seconds, and
+ * that is for nothing when data or votes cannot reach it.
+ */
 async function unready(
   context: StepContext,
   promote: NodeRef,
   demote: NodeRef,
   mode: FailoverMode,
 ): Promise<string | undefined> {
-  const { myself } = (await viewOf(context, promote.id)).topology;
-  if (myself?.role === 'master' && myself.slots.length > 0) return undefined;
-  if (myself?.masterId !== demote.id) return `it is no replica of ${demote.address}`;
+  const own = (await viewOf(context, promote.id)).topology;
+  if (own.myself?.masterId !== demote.id) return `it is no replica of ${demote.address}`;
+  if (mode === 'takeover') return undefined;
+  // Who has just been restarted is linked to some a moment later; a vote that has no link to go by is lost.
+  const voters = own.masters.filter(({ slots }) => slots.length > 0);
+  const views = await viewsOf(context, mode === 'planned' ? idsOf(voters) : idsOf(voters, demote.id));
+  const linked = voters.filter((voter) => voter.linked && views.get(voter.id)?.topology.node(promote.id)?.linked);
+  if (linked.length * 2 <= voters.length) return `only ${linked.length} of ${voters.length} masters are linked to it`;
   if (mode !== 'planned') return undefined;
+  if (!linked.some(({ id }) => id === demote.id)) return 'it and its master have no link on the cluster bus';
   const [replica, master] = await Promise.all([
     infoOf(context, promote.id, 'replication'),
     infoOf(context, demote.id, 'replication'),
@@ -139,6 +128,19 @@ async function unready(
   if (replica.get('master_sync_in_progress') === '1') return 'it receives the whole data set at the moment';
   const lag = (infoNumber(master, 'master_repl_offset') ?? 0) - (infoNumber(replica, 'slave_repl_offset') ?? 0);
   return lag > LAG_MAX_BYTES ? `it is ${lag} bytes behind the master` : undefined;
+}
+
+const idsOf = (nodes: readonly ClusterNode[], without?: string) =>
+  nodes.map(({ id }) => id).filter((id) => id !== without);
+
+function notReady(promote: NodeRef, why: string, mode: FailoverMode): ForgeError {
+  return new ForgeError('timeout', `${promote.address} is not ready to become the master: ${why}.`, {
+    host: promote.address,
+    next:
+      mode === 'planned'
+        ? 'Check its link to the master, and the cluster bus ports. Where the master is lost: --mode force.'
+        : 'Check that most masters reach its cluster bus port, or name another replica.',
+  });
 }
 
 async function send(context: StepContext, promote: NodeRef, demote: NodeRef, mode: FailoverMode): Promise<void> {
