@@ -14,9 +14,10 @@ import { ForgeError } from './errors.js';
 import { PARALLEL_DEFAULT, PARALLEL_MAX } from './operations/executor.js';
 import { parseForce, type Violation } from './operations/guards/index.js';
 import { operationPaths } from './operations/home.js';
+import { unfinishedOperations } from './operations/journal/journal.js';
 import { MoveControl, type MoveControlOptions } from './operations/move/control.js';
-import { formatPlan, type Plan, parsePlan, planLines } from './operations/plan.js';
-import { type RunResult, runPlan, WAIT_MS } from './operations/run.js';
+import { formatPlan, type Plan, parsePlan, planLines, sameRequest } from './operations/plan.js';
+import { otherUnfinished, type RunResult, runPlan, WAIT_MS } from './operations/run.js';
 import type { ClusterSession } from './operations/session.js';
 import { StepProgress } from './ui/step-progress.js';
 
@@ -71,6 +72,11 @@ export interface ChangeOptions {
   readonly also?: readonly NodeAddress[];
   /** The plan for the cluster as it is; the session is for what a snapshot does not hold. Not called with --plan. */
   readonly plan: (snapshot: ClusterSnapshot, session: ClusterSession) => Plan | Promise<Plan>;
+  /**
+   * The plan's `request`. With it, an operation that was interrupted is found before anything is planned: no plan can be
+   * made for nodes that are half added or half removed.
+   */
+  readonly request?: Plan['request'];
   /** `scale add`: a plan of another command is not carried out by this one. */
   readonly operation: string;
   readonly move?: MoveControlOptions;
@@ -90,7 +96,7 @@ export abstract class ChangeCommand extends ClusterCommand {
     return this.withSession(
       flags,
       async (session) => {
-        const plan = saved ?? (await options.plan(session.snapshot, session));
+        const plan = saved ?? (await planOf(options, session));
         if (flags['plan-out'] !== undefined) await savePlan(flags['plan-out'], plan);
         const progress = new StepProgress(this.output, plan.steps.length);
         const result = await runPlan({
@@ -137,6 +143,18 @@ export abstract class ChangeCommand extends ClusterCommand {
       this.output.message(planFile === undefined ? 'Dry run: nothing was changed.' : `The plan is in ${planFile}.`);
     } else this.output.data(`Done and verified in ${(elapsedMs / SECOND_MS).toFixed(2)} s.`);
   }
+}
+
+/** The plan of the same request that was interrupted, or a new one. */
+async function planOf({ operation, request, plan }: ChangeOptions, session: ClusterSession): Promise<Plan> {
+  if (request !== undefined) {
+    const [begun] = await unfinishedOperations(operationPaths().journals, session.memberIds);
+    if (begun !== undefined && begun.direction === 'forward' && sameRequest(begun.plan, { operation, request })) {
+      return begun.plan;
+    }
+    if (begun !== undefined) throw otherUnfinished(begun);
+  }
+  return plan(session.snapshot, session);
 }
 
 function titleOf(plan: Plan, id: string): string {

@@ -178,7 +178,8 @@ async function requireUnfinished(journal: Journal, { session }: RunSettings): Pr
   throw new ForgeError('refused', `${operationId} is finished: ${result}.`);
 }
 
-function otherUnfinished({ operationId, plan, direction, operator, startedAt }: OperationState): ForgeError {
+/** Why nothing else may be begun: it must be finished or undone first. */
+export function otherUnfinished({ operationId, plan, direction, operator, startedAt }: OperationState): ForgeError {
   const back = direction === 'back';
   return new ForgeError(
     'refused',
