@@ -110,3 +110,30 @@ export function moveSteps(
     },
   }));
 }
+
+export interface DrainSteps {
+  /** To do before, and to wait for. */
+  readonly before: (DraftStep & { id: string })[];
+  /** To do when all slots have moved and all nodes know it. */
+  readonly after: (DraftStep & { id: string })[];
+}
+
+/**
+ * Masters that are to give all their slots away stay masters meanwhile, and their replicas theirs.
+ * @param following ids of the nodes that would follow their slots
+ */
+export function holdSteps(
+  snapshot: ClusterSnapshot,
+  drained: readonly string[],
+  following: ReadonlySet<string>,
+  afterAll: readonly string[],
+): DrainSteps {
+  const shards = drained.flatMap((id) => snapshot.topology.shardOf(id) ?? []);
+  const ids = shards.flatMap(({ master, replicas }) => [master.id, ...replicas.map(({ id }) => id)]);
+  const nodes = ids.filter((id) => following.has(id)).map((id) => refOf(snapshot, id));
+  if (nodes.length === 0) return { before: [], after: [] };
+  return {
+    before: [{ id: 'hold', after: [], action: { kind: 'hold-role', nodes, hold: true } }],
+    after: [{ id: 'release', after: afterAll, action: { kind: 'hold-role', nodes, hold: false } }],
+  };
+}

@@ -32,6 +32,43 @@ export function placeOf(
   };
 }
 
+/** A member with its replicas, except those that are to go elsewhere. */
+export function placedMaster(snapshot: ClusterSnapshot, id: string, without: ReadonlySet<string>): PlacedMaster {
+  const shard = snapshot.topology.shardOf(id);
+  const replicas = (shard?.replicas ?? []).filter((replica) => !without.has(replica.id));
+  return {
+    ...placeOf(snapshot, shard?.master ?? { id, ip: '' }),
+    replicas: replicas.map((replica) => placeOf(snapshot, replica)),
+  };
+}
+
+const NAMED_MAX = 6;
+
+/** What could not be had, in words. */
+export function placementNotes(
+  snapshot: ClusterSnapshot,
+  chosen: ReadonlyMap<string, string>,
+  places: readonly Place[],
+): string[] {
+  const byId = new Map(places.map((place) => [place.id, place]));
+  const sharing = (shares: (left: Place, right: Place) => boolean) =>
+    [...chosen].flatMap(([node, master]) => {
+      const [left, right] = [byId.get(node), byId.get(master)];
+      return left !== undefined && right !== undefined && shares(left, right) ? [snapshot.addressOf(node)] : [];
+    });
+  const note = (what: string, names: readonly string[]) => {
+    const more = names.length - NAMED_MAX;
+    const list = `${names.slice(0, NAMED_MAX).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+    return names.length === 0 ? [] : [`In the same ${what} as their master, for want of another arrangement: ${list}.`];
+  };
+  const onHost = sharing(sharesHost);
+  const inZone = sharing(sharesZone).filter((address) => !onHost.includes(address));
+  return [
+    ...note('host', onHost).map((text) => text.replace('In the same host', 'On the same host')),
+    ...note('zone', inZone),
+  ];
+}
+
 const sharesHost = (left: Place, right: Place) => left.host === right.host;
 const sharesZone = (left: Place, right: Place) => left.zone !== undefined && left.zone === right.zone;
 

@@ -1,12 +1,10 @@
 /**
  * A master that gives its last slot away becomes a replica of whoever got it, and its replicas follow, each with a copy of
- * the whole data set: `cluster-allow-replica-migration`, on by default since Redis 7. While slots are drained that is
- * switched off: nothing is copied that nobody asked for, and the way back stays open.
+ * the whole data set (see follow-setting.ts). While slots are drained that is switched off: nothing is copied that nobody asked for, and the way back stays open.
  */
 import * as z from 'zod';
+import { FOLLOW_SETTING, followsSlots } from '../../cluster/snapshot/follow-setting.js';
 import { defineStep, type NodeRef, nodeRefSchema, type StepContext } from '../step.js';
-
-export const FOLLOW_SETTING = 'cluster-allow-replica-migration';
 
 const schema = z.strictObject({
   kind: z.literal('hold-role'),
@@ -45,10 +43,5 @@ async function setFollow(context: StepContext, node: NodeRef, follow: boolean): 
 
 async function follows(context: StepContext, node: NodeRef): Promise<boolean> {
   const connection = await context.pool.get(node.id);
-  return isOn(await connection.call('CONFIG', 'GET', FOLLOW_SETTING));
-}
-
-/** The reply of CONFIG GET says that nodes follow their slots. */
-export function isOn(reply: unknown): boolean {
-  return Array.isArray(reply) && reply[1] === 'yes';
+  return followsSlots(await connection.call('CONFIG', 'GET', FOLLOW_SETTING));
 }
