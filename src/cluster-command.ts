@@ -1,9 +1,15 @@
 /** What every command that talks to a cluster shares: who to ask, as whom, and the session that results. */
 import { ForgeCommand } from './base-command.js';
-import { parseAddressList } from './cluster/address.js';
-import { type ClusterFlagValues, clusterFlags, readConnect } from './config/cluster-flags.js';
-import { chooseSeeds } from './config/seeds.js';
+import { formatAddress, type NodeAddress, parseAddressList } from './cluster/address.js';
+import { type ClusterFlagValues, clusterFlags, readSettings } from './config/cluster-flags.js';
+import { resolveTarget, type Settings, type Target } from './config/resolve.js';
+import { KnownMembers } from './config/resolve-members.js';
 import { ClusterSession, type OpenSessionOptions } from './operations/session.js';
+
+export interface SessionOptions extends Pick<OpenSessionOptions, 'also' | 'record'> {
+  /** Further seeds, below all that the operator said. */
+  readonly fallback?: { readonly addresses: readonly string[]; readonly source: string };
+}
 
 export abstract class ClusterCommand extends ForgeCommand {
   static override baseFlags = { ...ForgeCommand.baseFlags, ...clusterFlags };
@@ -12,15 +18,59 @@ export abstract class ClusterCommand extends ForgeCommand {
   protected async withSession<Result>(
     flags: ClusterFlagValues,
     work: (session: ClusterSession) => Promise<Result>,
-    options: Pick<OpenSessionOptions, 'also' | 'record'> = {},
+    { fallback, ...options }: SessionOptions = {},
   ): Promise<Result> {
-    const { text, source } = chooseSeeds({ flag: flags.seed });
-    const connect = await readConnect(flags);
-    const session = await ClusterSession.open({ seeds: parseAddressList(text), source, connect, ...options });
+    const settings = await readSettings(flags);
+    const { seeds: found, connect } = await targetOf(flags, settings, fallback);
+    const seeds = parseAddressList(found.text);
+    const nodes = settings.cluster?.nodes ?? [];
+    const zones = await zonesOf([...nodes, ...seeds, ...(options.also ?? [])]);
+    const session = await ClusterSession.open({
+      seeds,
+      source: found.source,
+      connect,
+      ...(zones === undefined ? {} : { zoneOf: (node) => zones.find(node)?.zone }),
+      ...options,
+    });
     try {
+      if (found.source !== 'forge.yaml') await this.#compare(session, settings);
       return await work(session);
     } finally {
       session.close();
     }
   }
+
+  /** Who stands in the folder of one cluster and has another's address in the environment is told so. */
+  async #compare({ snapshot, cluster: seed }: ClusterSession, { cluster }: Settings): Promise<void> {
+    if (cluster === undefined || cluster.nodes.length === 0) return;
+    const known = await KnownMembers.of(cluster.nodes);
+    const { nodes } = snapshot.topology;
+    if (nodes.some((node) => known.find(node) !== undefined)) return;
+    const listed = cluster.nodes.slice(0, 3).map(formatAddress).join(', ');
+    this.output.warning(`the cluster at ${seed} has none of the nodes of ${cluster.name} in forge.yaml (${listed}).`);
+  }
+}
+
+async function targetOf(
+  flags: ClusterFlagValues,
+  settings: Settings,
+  fallback: SessionOptions['fallback'],
+): Promise<Target> {
+  if (settings.unknownName === undefined) return resolveTarget(flags, settings, fallback);
+  const { localTarget } = await import('./local/target.js');
+  const names = settings.forgeFile?.content.clusters.map(({ name }) => name);
+  const { addresses, username, passwordFile } = await localTarget(settings.unknownName, names);
+  const given = {
+    ...flags,
+    seed: flags.seed ?? addresses.join(','),
+    username: flags.username ?? username,
+    'password-file': flags['password-file'] ?? passwordFile,
+  };
+  return resolveTarget(given, { ...settings, environment: {} });
+}
+
+/** Undefined when no zone is told: then no name needs to be resolved. */
+async function zonesOf(addresses: readonly NodeAddress[]): Promise<KnownMembers | undefined> {
+  const told = addresses.filter(({ zone }) => zone !== undefined);
+  return told.length === 0 ? undefined : KnownMembers.of(told);
 }

@@ -1,9 +1,30 @@
 /** Flags of all commands that talk to a cluster, and what they lead to. */
 import { Flags } from '@oclif/core';
-import { type Credentials, readCredentials } from './credentials.js';
-import { readTls } from './tls.js';
+import { loadSettings, type Settings, type TargetFlags } from './resolve.js';
 
-/** `--seed`, credentials and TLS. */
+/** `--config --env-file --name`: where settings come from. */
+export const settingsFlags = {
+  config: Flags.string({
+    description: 'Settings instead of ./forge.yaml (FORGE_CONFIG); /dev/null for none.',
+    helpValue: 'FILE',
+  }),
+  'env-file': Flags.string({
+    description: 'Variables instead of those in ./.env; /dev/null for none.',
+    helpValue: 'FILE',
+  }),
+  name: Flags.string({
+    description: 'A cluster of forge.yaml (FORGE_CLUSTER), or a local one of forge up.',
+    helpValue: 'NAME',
+  }),
+};
+
+export interface SettingsFlagValues {
+  readonly config?: string;
+  readonly 'env-file'?: string;
+  readonly name?: string;
+}
+
+/** `--seed`, credentials, TLS, and where else settings come from. */
 export const clusterFlags = {
   seed: Flags.string({
     description:
@@ -17,34 +38,15 @@ export const clusterFlags = {
   cert: Flags.string({ description: 'Client certificate (REDIS_TLS_CERT).', helpValue: 'FILE' }),
   key: Flags.string({ description: 'Key of the client certificate (REDIS_TLS_KEY).', helpValue: 'FILE' }),
   sni: Flags.string({ description: 'Name that all nodes’ certificates are for (REDIS_TLS_SNI).', helpValue: 'NAME' }),
+  ...settingsFlags,
 };
 
-export interface ClusterFlagValues {
-  readonly seed?: string;
-  readonly username?: string;
-  readonly 'password-file'?: string;
-  readonly tls?: boolean;
-  readonly cacert?: string;
-  readonly cert?: string;
-  readonly key?: string;
-  readonly sni?: string;
-}
+export interface ClusterFlagValues extends SettingsFlagValues, TargetFlags {}
 
-/** Who to log in as, and how, by flags and environment. */
-export async function readConnect(
-  flags: ClusterFlagValues,
+/** forge.yaml and `.env`, by flags and environment. */
+export function readSettings(
+  flags: SettingsFlagValues,
   environment: NodeJS.ProcessEnv = process.env,
-): Promise<Credentials & { tls?: Awaited<ReturnType<typeof readTls>> }> {
-  const [credentials, tls] = await Promise.all([
-    readCredentials({ username: flags.username, passwordFile: flags['password-file'], environment }),
-    readTls({
-      tls: flags.tls,
-      caFile: flags.cacert,
-      certificateFile: flags.cert,
-      keyFile: flags.key,
-      serverName: flags.sni,
-      environment,
-    }),
-  ]);
-  return { ...credentials, ...(tls === undefined ? {} : { tls }) };
+): Promise<Settings> {
+  return loadSettings({ config: flags.config, envFile: flags['env-file'], name: flags.name, environment });
 }
