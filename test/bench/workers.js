@@ -5,7 +5,7 @@ import { load, WARM_UP } from './throughput.js';
 
 export const WORKERS = 2;
 export const SPREAD_CONNECTIONS = 200;
-const WORKERS_CASE = { pipeline: 16, clients: 50, requests: 800_000 };
+const WORKERS_CASE = { pipeline: 16, clients: SPREAD_CONNECTIONS, requests: 800_000 };
 const COMMAND = 'get';
 const ANSWER_MS = 10_000;
 
