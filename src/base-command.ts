@@ -1,6 +1,6 @@
 /** What every command shares: flags, output, errors, questions, signals. Kept light: all commands load it. */
 import { Command, Flags, type Interfaces } from '@oclif/core';
-import { Interruption } from './interruption.js';
+import { type HangupMeaning, Interruption } from './interruption.js';
 import { toForgeError } from './ui/failure.js';
 import { Output } from './ui/output.js';
 
@@ -42,6 +42,8 @@ export abstract class ForgeCommand extends Command {
 
   /** Milliseconds of clean-up after a signal; a command whose clean-up takes longer may set its own. */
   protected readonly cleanUpMs: number = CLEAN_UP_MS;
+  /** What SIGHUP means to this command: as a rule, the system ends it. */
+  protected readonly hangup: HangupMeaning = 'default';
   #interruption: Interruption | undefined;
   #output: Output | undefined;
   #flags: Record<string, unknown> = {};
@@ -49,7 +51,7 @@ export abstract class ForgeCommand extends Command {
   /** The command's work. The returned object is what --json prints; it must hold no secrets. */
   abstract override run(): Promise<object>;
 
-  /** Aborted by Ctrl-C and SIGTERM. Pass it to every service: whoever waits must stop waiting and clean up. */
+  /** Aborted by Ctrl-C, SIGTERM and, where the command hears it, SIGHUP. Pass it to every service: whoever waits must stop waiting and clean up. */
   protected get signal(): AbortSignal {
     if (this.#interruption === undefined) throw new Error('the signal exists only while the command runs');
     return this.#interruption.signal;
@@ -91,6 +93,7 @@ export abstract class ForgeCommand extends Command {
   protected override async _run<T>(): Promise<T> {
     const interruption = new Interruption({
       cleanUpMs: this.cleanUpMs,
+      hangup: this.hangup,
       leave: (exitCode) => {
         if (process.stderr.isTTY) process.stderr.write(SHOW_CURSOR);
         process.exit(exitCode);

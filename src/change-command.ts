@@ -5,12 +5,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { Flags } from '@oclif/core';
 import { dryRunFlag, yesFlag } from './base-command.js';
-import type { NodeAddress } from './cluster/address.js';
+import { type NodeAddress, parseAddress } from './cluster/address.js';
 import type { ClusterSnapshot } from './cluster/snapshot/snapshot.js';
 import { ClusterCommand } from './cluster-command.js';
 import type { ClusterFlagValues } from './config/cluster-flags.js';
 import { parseDuration } from './config/duration.js';
 import { ForgeError } from './errors.js';
+import { hangupByTerminal } from './interruption.js';
 import { PARALLEL_DEFAULT, PARALLEL_MAX } from './operations/executor.js';
 import { parseForce, type Violation } from './operations/guards/index.js';
 import { operationPaths } from './operations/home.js';
@@ -26,6 +27,8 @@ const TIMEOUT_MAX_MS = 3_600_000;
 /** Longer plans are cut on the screen; --json and --plan-out have all of it. */
 const LINES_SHOWN_MAX = 40;
 const SECOND_MS = 1_000;
+/** After Ctrl-C the slots in hand are finished: that includes a batch on its way, and nodes that are slow to answer. */
+const FINISH_MS = 60_000;
 
 /** `--plan-out --plan --force --timeout --parallel`, with `--yes` and `--dry-run`. */
 export const changeFlags = {
@@ -87,6 +90,9 @@ export interface ChangeOptions {
 export abstract class ChangeCommand extends ClusterCommand {
   static override baseFlags = { ...ClusterCommand.baseFlags, ...changeFlags };
 
+  protected override readonly cleanUpMs = FINISH_MS;
+  protected override readonly hangup = hangupByTerminal();
+
   /** Plan → confirm → apply → verify. */
   protected async change(options: ChangeOptions): Promise<RunResult> {
     const { flags, operation } = options;
@@ -120,7 +126,7 @@ export abstract class ChangeCommand extends ClusterCommand {
         this.#conclude(result, flags['plan-out']);
         return result;
       },
-      { also: options.also },
+      { also: [...(options.also ?? []), ...joiningOf(saved)] },
     );
   }
 
@@ -143,6 +149,12 @@ export abstract class ChangeCommand extends ClusterCommand {
       this.output.message(planFile === undefined ? 'Dry run: nothing was changed.' : `The plan is in ${planFile}.`);
     } else this.output.data(`Done and verified in ${(elapsedMs / SECOND_MS).toFixed(2)} s.`);
   }
+}
+
+/** Nodes that a saved plan is to join: they need not be named again. */
+function joiningOf(plan: Plan | undefined): NodeAddress[] {
+  const joining = (plan?.steps ?? []).flatMap(({ action }) => (action.kind === 'meet' ? [action.node.address] : []));
+  return joining.map((address) => parseAddress(address));
 }
 
 /** The plan of the same request that was interrupted, or a new one. */

@@ -29,6 +29,8 @@ export const EXIT_CODES = {
   missing: 10,
   /** Authentication failed, or the user lacks a permission. */
   denied: 11,
+  /** The terminal went away (SIGHUP). */
+  'hung-up': 129,
   /** Interrupted by Ctrl-C (SIGINT). */
   interrupted: 130,
   /** Ended by SIGTERM. */

@@ -1,23 +1,41 @@
-/** Ctrl-C and SIGTERM as an `AbortSignal`, with a bound on the clean-up that follows. */
+/** Ctrl-C, SIGTERM and a terminal that goes away as an `AbortSignal`, with a bound on the clean-up that follows. */
+import { isatty } from 'node:tty';
 import { EXIT_CODES, ForgeError } from './errors.js';
 
-const KINDS = { SIGINT: 'interrupted', SIGTERM: 'terminated' } as const;
-const WORDS = { SIGINT: 'Interrupted by Ctrl-C', SIGTERM: 'Ended by SIGTERM' } as const;
+const KINDS = { SIGINT: 'interrupted', SIGTERM: 'terminated', SIGHUP: 'hung-up' } as const;
+const WORDS = {
+  SIGINT: 'Interrupted by Ctrl-C',
+  SIGTERM: 'Ended by SIGTERM',
+  SIGHUP: 'The terminal went away',
+} as const;
 
 type InterruptingSignal = keyof typeof KINDS;
+
+/**
+ * What SIGHUP means: nothing of our own (the system ends the process), an interruption like the others, or nothing at all.
+ */
+export type HangupMeaning = 'default' | 'interrupt' | 'ignore';
+
+/**
+ * For work that should be ended in good order. Node undoes what `nohup` set, and nobody can see afterwards that it did;
+ * what remains of nohup, cron and a service is that they have no terminal, and so none that could go away.
+ */
+export function hangupByTerminal(hasTerminal = [0, 1, 2].some((descriptor) => isatty(descriptor))): HangupMeaning {
+  return hasTerminal ? 'interrupt' : 'ignore';
+}
 
 export interface InterruptionOptions {
   /** How long the command may take to clean up after the signal, in milliseconds. */
   cleanUpMs: number;
   /** Leaves the process at once; called on a second signal, or when the clean-up took too long. */
   leave: (exitCode: number) => void;
+  /** `default` when not given. */
+  hangup?: HangupMeaning;
   /** Told once, when the first signal arrives. */
   onInterrupt?: (words: string) => void;
 }
 
-/**
- * Listens from construction to `release`. SIGHUP is left alone: catching it would undo `nohup`.
- */
+/** Listens from construction to `release`. */
 export class Interruption {
   readonly #controller = new AbortController();
   readonly #options: InterruptionOptions;
@@ -27,14 +45,17 @@ export class Interruption {
 
   constructor(options: InterruptionOptions) {
     this.#options = options;
+    const { hangup = 'default' } = options;
     for (const name of Object.keys(KINDS) as InterruptingSignal[]) {
-      const listener = () => this.#receive(name);
+      if (name === 'SIGHUP' && hangup === 'default') continue;
+      const ignored = name === 'SIGHUP' && hangup === 'ignore';
+      const listener = () => (ignored ? undefined : this.#receive(name));
       this.#listeners.set(name, listener);
       process.on(name, listener);
     }
   }
 
-  /** Aborted by the first signal; its reason is a `ForgeError` of the kind `interrupted` or `terminated`. */
+  /** Aborted by the first signal; its reason is a `ForgeError` of the signal's kind. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
@@ -65,6 +86,8 @@ export class Interruption {
   #receive(name: InterruptingSignal): void {
     const exitCode = EXIT_CODES[KINDS[name]];
     if (this.#received !== undefined) {
+      // The shell and the system both send one when a terminal closes: the second asks for nothing more.
+      if (name === 'SIGHUP') return;
       this.#options.leave(exitCode);
       return;
     }

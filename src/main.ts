@@ -26,10 +26,13 @@ async function fail(error: unknown, argv: readonly string[]): Promise<number> {
   return reportFailure(error, { json: asksForJson(argv) });
 }
 
+/** `EIO`: the terminal is gone. */
+const READER_IS_GONE = new Set(['EPIPE', 'ERR_STREAM_DESTROYED', 'EIO']);
+
 /** `forge … | head` closes our output early. That is the reader's right, and the command still does its work. */
 function ignoreClosedPipe(stream: NodeJS.WriteStream): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') throw error;
+    if (!READER_IS_GONE.has(error.code ?? '')) throw error;
   });
 }
 

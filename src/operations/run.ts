@@ -22,6 +22,7 @@ import { disorderly, disorderOf } from './verify.js';
 /** Bound of each wait inside a step, when not told. */
 export const WAIT_MS = 30_000;
 const VERIFY_LOOK_MS = 100;
+const ENDED_BY_SIGNAL = new Set<string>(['interrupted', 'terminated', 'hung-up']);
 
 export interface Mutation {
   readonly node: string;
@@ -323,7 +324,7 @@ function hostPortOf(address: string): { host: string; port: number } {
 /** Whatever ends the work, the operator is told how to go on and how to go back. */
 function resumable(error: unknown, operationId: string, course: Course): unknown {
   if (!(error instanceof ForgeError)) return error;
-  const interrupted = error.kind === 'interrupted' || error.kind === 'terminated';
+  const interrupted = ENDED_BY_SIGNAL.has(error.kind);
   const next =
     course === 'rollback'
       ? [`Go on undoing: forge rollback ${operationId}`]

@@ -3,6 +3,7 @@ import { Args, Flags } from '@oclif/core';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { dryRunFlag, ForgeCommand, yesFlag } from '../../src/base-command.js';
 import { ForgeError } from '../../src/errors.js';
+import { hangupByTerminal } from '../../src/interruption.js';
 import { ROOT } from '../support/repository.js';
 
 const AS_ASKED = { done: true };
@@ -41,6 +42,7 @@ interface Run {
 async function runSample(
   argv: string[],
   work: (command: Sample) => Promise<object> = async () => AS_ASKED,
+  Command: typeof Sample = Sample,
 ): Promise<Run> {
   Sample.work = work;
   const caught = { stdout: '', stderr: '' };
@@ -51,7 +53,7 @@ async function runSample(
     });
   }
   try {
-    const result: unknown = await Sample.run(argv, ROOT);
+    const result: unknown = await Command.run(argv, ROOT);
     return { ...caught, result };
   } catch (error) {
     return { ...caught, error: error as ForgeError };
@@ -162,5 +164,51 @@ describe.each([
     const before = process.listenerCount(name);
     await runSample([]);
     expect(process.listenerCount(name)).toBe(before);
+  });
+});
+
+class Heedful extends Sample {
+  protected override readonly hangup = 'interrupt' as const;
+}
+
+class Detached extends Sample {
+  protected override readonly hangup = 'ignore' as const;
+}
+
+describe('a terminal that goes away (SIGHUP)', () => {
+  it('ends a command as the system does, when the command has not asked to hear of it', async () => {
+    const before = process.listenerCount('SIGHUP');
+    let during = -1;
+    await runSample([], async () => {
+      during = process.listenerCount('SIGHUP');
+      return AS_ASKED;
+    });
+    expect(during).toBe(before);
+  });
+
+  it('interrupts one that has, once: the shell and the system both send it, and the work in hand is finished', async () => {
+    const exit = vi.spyOn(process, 'exit').mockImplementation(() => undefined as never);
+    const hangUpTwice = async (command: Sample) => {
+      process.emit('SIGHUP');
+      process.emit('SIGHUP');
+      command.stop.throwIfAborted();
+      return AS_ASKED;
+    };
+    const { error } = await runSample([], hangUpTwice, Heedful);
+    expect(error).toMatchObject({ kind: 'hung-up', exitCode: 129, message: 'The terminal went away.' });
+    expect(exit).not.toHaveBeenCalled();
+  });
+
+  it('is no matter of a command that has no terminal', async () => {
+    const { result } = await runSample(
+      [],
+      async (command) => {
+        process.emit('SIGHUP');
+        return { aborted: command.stop.aborted };
+      },
+      Detached,
+    );
+    expect(result).toEqual({ aborted: false });
+    expect([hangupByTerminal(true), hangupByTerminal(false)]).toEqual(['interrupt', 'ignore']);
   });
 });
