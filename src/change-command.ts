@@ -18,7 +18,7 @@ import { operationPaths } from './operations/home.js';
 import { unfinishedOperations } from './operations/journal/journal.js';
 import { MoveControl, type MoveControlOptions } from './operations/move/control.js';
 import { formatPlan, type Plan, parsePlan, planLines, sameRequest } from './operations/plan.js';
-import { otherUnfinished, type RunResult, runPlan, WAIT_MS } from './operations/run.js';
+import { otherUnfinished, type RunObserver, type RunResult, runPlan, WAIT_MS } from './operations/run.js';
 import type { ClusterSession } from './operations/session.js';
 import { StepProgress } from './ui/step-progress.js';
 
@@ -90,6 +90,9 @@ export interface ChangeOptions {
 export abstract class ChangeCommand extends ClusterCommand {
   static override baseFlags = { ...ClusterCommand.baseFlags, ...changeFlags };
 
+  /** Told every line of the journal and every change of a node: how tests end a command at a certain one. */
+  static watch: Pick<RunObserver, 'journal' | 'mutation'> = {};
+
   protected override readonly cleanUpMs = FINISH_MS;
   protected override readonly hangup = hangupByTerminal();
 
@@ -118,6 +121,7 @@ export abstract class ChangeCommand extends ClusterCommand {
           show: (shown, violations, begun) => this.#show(shown, violations, begun !== undefined),
           confirm: (agreed) => this.confirm(`${agreed.title}?`, { confirmWord: options.confirmWord }),
           observer: {
+            ...ChangeCommand.watch,
             step: (step, state) => progress.step(step.id, titleOf(plan, step.id), state),
             event: (step, event) => progress.event(step.id, event),
           },

@@ -5,7 +5,7 @@ import { type ErrorKind, EXIT_CODES, ForgeError } from '../../../src/errors.js';
 const page = readFileSync(new URL('../../../docs/exit-codes.md', import.meta.url), 'utf8');
 
 function documented(): Record<string, number> {
-  const rows = page.matchAll(/^\| (\d+) \| `(\w+)` \| (.+?) \|/gm);
+  const rows = page.matchAll(/^\| (\d+) \| `([\w-]+)` \| (.+?) \|/gm);
   return Object.fromEntries([...rows].map(([, code, kind]) => [kind, Number(code)]));
 }
 
@@ -21,6 +21,7 @@ describe('exit codes', () => {
   });
 
   it('follow the shell for signals: 128 plus the number of the signal', () => {
+    expect(EXIT_CODES['hung-up']).toBe(128 + 1);
     expect(EXIT_CODES.interrupted).toBe(128 + 2);
     expect(EXIT_CODES.terminated).toBe(128 + 15);
   });
