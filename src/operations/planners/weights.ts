@@ -94,17 +94,35 @@ function sorted(holders: readonly Holder[]): Holder[] {
   return holders.toSorted((left, right) => (left.id < right.id ? -1 : 1));
 }
 
+const WEIGHT = /^[0-9]{1,6}(\.[0-9]{1,6})?$/;
+
+/** NaN for what is no weight. */
+function weightOf(text: string): number {
+  const weight = WEIGHT.test(text) ? Number(text) : Number.NaN;
+  return weight <= WEIGHT_MAX ? weight : Number.NaN;
+}
+
 /**
  * Reads `NODE=WEIGHT`.
  * @throws ForgeError `usage` when it is not that, or the weight is no number from 0 to 100,000
  */
 export function parseWeight(text: string): { node: string; weight: number } {
   const at = text.lastIndexOf('=');
-  const weight = /^[0-9]{1,6}(\.[0-9]{1,6})?$/.test(text.slice(at + 1)) ? Number(text.slice(at + 1)) : Number.NaN;
-  if (at <= 0 || !(weight <= WEIGHT_MAX)) {
-    throw new ForgeError('usage', `--weight ${text}: this is no weight of a node.`, {
-      next: `Write NODE=WEIGHT, for example 10.0.0.1:6379=2; the weight is a number from 0 to ${WEIGHT_MAX}.`,
-    });
-  }
-  return { node: text.slice(0, at), weight };
+  const weight = weightOf(text.slice(at + 1));
+  if (at > 0 && !Number.isNaN(weight)) return { node: text.slice(0, at).trim(), weight };
+  throw new ForgeError('usage', `--weight ${text}: this is no weight of a node.`, {
+    next: `Write NODE=WEIGHT, for example 10.0.0.1:6379=2; the weight is a number from 0 to ${WEIGHT_MAX}.`,
+  });
+}
+
+/**
+ * Reads the weight of nodes that are named elsewhere.
+ * @throws ForgeError `usage` when it is no number from 0 to 100,000
+ */
+export function parseShare(text: string): number {
+  const weight = weightOf(text);
+  if (!Number.isNaN(weight)) return weight;
+  throw new ForgeError('usage', `--weight ${text}: this is no weight.`, {
+    next: `Write a number from 0 to ${WEIGHT_MAX}; a present master has 1.`,
+  });
 }

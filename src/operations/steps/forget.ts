@@ -39,7 +39,8 @@ export const forgetStep = defineStep({
 async function requireNoSlots(context: StepContext, id: string, members: readonly string[]): Promise<void> {
   for (const { topology } of (await viewsOf(context, [id, ...members])).values()) {
     const node = topology.node(id);
-    if ((node?.slots.length ?? 0) === 0 && (topology.shardOf(id)?.replicas.length ?? 0) === 0) continue;
+    const replicas = topology.nodes.filter(({ masterId }) => masterId === id);
+    if ((node?.slots.length ?? 0) === 0 && replicas.length === 0) continue;
     const address = context.pool.label(id);
     const what = node?.slots.length ? 'slots' : 'replicas';
     throw new ForgeError('refused', `${address} has ${what}: it cannot be removed.`, {
