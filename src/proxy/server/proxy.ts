@@ -211,6 +211,8 @@ export class ProxyServer implements AdminState {
         writeFileSync(pidFile, `${process.pid}\n`);
         this.openControl(pidFile);
       }
+      // Who told the old process meanwhile to read the configuration again meant it for this one, too.
+      if (takeOver !== null) this.reload();
       // Who reads this may count on all of it.
       for (const line of this.addresses?.lines() ?? []) logger.info(line);
       manager.ready(`serving clients, ${workers.count} workers`);

@@ -1,5 +1,5 @@
 /** A new process takes over: under load of several client libraries, with clients that block, subscribe and rest. */
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { Redis } from 'ioredis';
@@ -51,6 +51,13 @@ const start = async (workers = 2) => {
   return proxy;
 };
 const upgrade = (changes: object = {}) => upgradeProxy({ pidFile, drainS: 2, shutdownS: 4, ...changes });
+
+/** Sockets that listen on a port. */
+const listeners = async (port: number) => {
+  const ending = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const lines = (await readFile('/proc/net/tcp', 'latin1')).split('\n').map((line) => line.trim().split(/\s+/));
+  return lines.filter(([, local, , state]) => local?.endsWith(ending) && state === '0A').length;
+};
 
 /** Its output stays open, which its successor has as well. */
 const ends = (pid: number) =>
@@ -204,6 +211,25 @@ describe('forge proxy upgrade', () => {
     const fresh = new Redis({ path: socket });
     expect(await fresh.get('over')).toBe('a path');
     fresh.disconnect();
+  });
+
+  it('brings a configuration that came while the new process took over', async () => {
+    const config = (most: number) => ({
+      workers: 1,
+      listeners: [{ cluster: 'main', limits: { max_connections: most } }],
+      clusters: [{ name: 'main', endpoints: cluster.nodes.map(({ address }) => address) }],
+    });
+    proxy = await startProxy({ config: config(1000), args: ['--pid-file', pidFile] });
+    const running = proxy;
+    const old = running.pid;
+    const upgraded = upgrade();
+    // It has read the configuration, and gives connections half a second to arrive.
+    await poll('the new process listens', 10_000, async () => (await listeners(running.port)) === 2);
+    await running.configure(config(1001));
+    process.kill(old, 'SIGHUP');
+    await upgraded;
+    await ends(old);
+    expect((await running.page('/config_dump')).body).toContain('1001');
   });
 
   it('leaves the old one alone when the new one does not get ready', async () => {
