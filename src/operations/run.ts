@@ -302,16 +302,22 @@ async function work(options: RunSettings, lock: ClusterLock, journal: Journal, c
   const execution = { journal, contextOf, parallel, observer, signal };
   if (course === 'rollback') await unwind(execution);
   else await execute(execution);
-  await verify(options, journal.state.plan, signal);
+  await verify(options, journal.state.plan, signal, { rolledBack: course === 'rollback' });
 }
 
 /** What was done last is still on its way through the cluster: so the nodes have a bounded time to agree on it. */
-async function verify({ session, waitMs = WAIT_MS }: RunSettings, plan: Plan, signal: AbortSignal): Promise<void> {
+async function verify(
+  { session, waitMs = WAIT_MS }: RunSettings,
+  plan: Plan,
+  signal: AbortSignal,
+  how: { readonly rolledBack: boolean },
+): Promise<void> {
   const end = performance.now() + waitMs;
   for (;;) {
     const snapshot = await session.look();
-    if (disorderOf(snapshot, plan).length === 0) return;
-    if (performance.now() > end) throw disorderly(snapshot, plan);
+    const reasons = disorderOf(snapshot, plan, how);
+    if (reasons.length === 0) return;
+    if (performance.now() > end) throw disorderly(snapshot, reasons);
     await pause(VERIFY_LOOK_MS, signal);
   }
 }

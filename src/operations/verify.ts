@@ -5,14 +5,19 @@ import { disagreement, openSlots, uncoveredSlots } from './guards/health.js';
 import type { Plan } from './plan.js';
 
 /** Why the cluster is not in order: a slot is open, served by nobody or by two, or the nodes disagree. */
-export function disorderOf(snapshot: ClusterSnapshot, plan: Plan): string[] {
-  // What the operator accepted beforehand may still be so; what the operation was there for may not.
-  const guards = [openSlots, uncoveredSlots, disagreement].filter(({ name }) => !plan.forced.includes(name));
+export function disorderOf(
+  snapshot: ClusterSnapshot,
+  plan: Plan,
+  options: { readonly rolledBack?: boolean } = {},
+): string[] {
+  // What the operator accepted beforehand may still be so; what the operation was there for may not, unless it was given
+  // up: then the cluster may be as it was.
+  const accepted = new Set([...plan.forced, ...(options.rolledBack ? plan.tolerates : [])]);
+  const guards = [openSlots, uncoveredSlots, disagreement].filter(({ name }) => !accepted.has(name));
   return guards.flatMap(({ check }) => check(snapshot, plan));
 }
 
-export function disorderly(snapshot: ClusterSnapshot, plan: Plan): ForgeError {
-  const reasons = disorderOf(snapshot, plan);
+export function disorderly(snapshot: ClusterSnapshot, reasons: readonly string[]): ForgeError {
   return new ForgeError('verification', `All steps are done, but the cluster is not in order: ${reasons.join('; ')}.`, {
     host: snapshot.reference.address,
     next: 'Look at it with forge cluster check.',

@@ -2,33 +2,42 @@
 import * as z from 'zod';
 import { ForgeError } from '../../errors.js';
 import type { StepHandler } from '../step.js';
+import { assignSlotsStep } from './assign-slots.js';
 import { copyFunctionsStep } from './copy-functions.js';
 import { failoverStep } from './failover.js';
+import { finishSlotStep } from './finish-slot.js';
 import { forgetStep } from './forget.js';
 import { holdRoleStep } from './hold-role.js';
 import { meetStep } from './meet.js';
 import { migrateSlotsStep } from './migrate-slots.js';
 import { replicateStep } from './replicate.js';
 import { restartNodeStep } from './restart-node.js';
+import { setSlotStableStep } from './set-slot-stable.js';
 import { waitConvergenceStep } from './wait-convergence.js';
 import { waitSyncStep } from './wait-sync.js';
 
 /** What a step of a plan does, told apart by `kind`. */
 export const actionSchema = z.discriminatedUnion('kind', [
+  assignSlotsStep.schema,
   copyFunctionsStep.schema,
   failoverStep.schema,
+  finishSlotStep.schema,
   forgetStep.schema,
   holdRoleStep.schema,
   meetStep.schema,
   migrateSlotsStep.schema,
   replicateStep.schema,
   restartNodeStep.schema,
+  setSlotStableStep.schema,
   waitConvergenceStep.schema,
   waitSyncStep.schema,
 ]);
 export type Action = z.infer<typeof actionSchema>;
 
 const HANDLERS = [
+  assignSlotsStep,
+  finishSlotStep,
+  setSlotStableStep,
   copyFunctionsStep,
   forgetStep,
   holdRoleStep,

@@ -1,0 +1,29 @@
+import { ChangeCommand } from '../../change-command.js';
+import { parseForce } from '../../operations/guards/index.js';
+import { readSlotKeys } from '../../operations/health/slot-keys.js';
+import { planFix } from '../../operations/planners/fix.js';
+import { slotsInQuestion } from '../../operations/planners/fix-facts.js';
+import type { RunResult } from '../../operations/run.js';
+
+export default class ClusterFix extends ChangeCommand {
+  static override summary = 'Repair slots: close open ones, give those that nobody has to a master, make nodes agree.';
+  static override description =
+    `By a stated rule for each case (docs/cluster-fix.md): no key is dropped, nothing is guessed.
+What cannot be known is refused, with the reason and what to do; --force GUARD leaves that as it is and repairs the rest.`;
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> --dry-run',
+    '<%= config.bin %> <%= command.id %> --seed 10.0.0.1:6379',
+    '<%= config.bin %> <%= command.id %> --force nodes-down --yes',
+  ];
+
+  async run(): Promise<RunResult> {
+    const { flags } = await this.parse(ClusterFix);
+    const force = parseForce(flags.force ?? []);
+    return this.change({
+      flags,
+      operation: 'cluster fix',
+      plan: async (snapshot, session) =>
+        planFix(snapshot, await readSlotKeys(session, snapshot, slotsInQuestion(snapshot)), { force }),
+    });
+  }
+}

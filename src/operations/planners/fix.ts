@@ -1,0 +1,163 @@
+/** Repairs slots: what `fix-rules.ts` decides for each, as a plan. Pure. */
+import { isFailing } from '../../cluster/cluster-node.js';
+import { countSlots, slotsFrom, unionSlots } from '../../cluster/slots.js';
+import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
+import { ForgeError } from '../../errors.js';
+import { createPlan, type Plan, type PlanDraft } from '../plan.js';
+import { factsOf, misheardSlots, type SlotKeys, slotsOfTheSilent } from './fix-facts.js';
+import { halfKnown } from './fix-members.js';
+import { decide, type SlotDecision, type Unknown } from './fix-rules.js';
+import { shareOut } from './fix-share.js';
+
+/** What this operation is there to put right, or can work beside. */
+export const FIX_TOLERATES = ['disagreement', 'nodes-down', 'open-slots', 'uncovered-slots'] as const;
+/** Cases that are told one by one. */
+const TOLD_MAX = 8;
+
+export interface FixOptions {
+  /** Guards that the operator overrides: what they name stays as it is, and the rest is repaired. */
+  readonly force?: readonly string[];
+}
+
+/**
+ * The plan that puts slots in order; without steps when they are.
+ * @param keys of the slots in question (`slotsInQuestion`), of all masters that answer
+ * @throws ForgeError `refused` when something cannot be known, naming all of it and what to do
+ */
+export function planFix(snapshot: ClusterSnapshot, keys: SlotKeys, options: FixOptions = {}): Plan {
+  const force = new Set(options.force);
+  const silent = slotsOfTheSilent(snapshot);
+  const unknowns: Unknown[] = [...halfKnown(snapshot)];
+  let decisions: SlotDecision[] = [];
+  for (const facts of factsOf(snapshot, keys)) {
+    const found = decide(snapshot, facts, silent);
+    if ('unknown' in found) unknowns.push(found.unknown);
+    else decisions.push(found.decision);
+  }
+  const down = decisions.some((each) => movesKeys(each, keys)) ? outOfService(snapshot) : undefined;
+  if (down !== undefined) {
+    unknowns.push(down);
+    decisions = decisions.filter((decision) => !movesKeys(decision, keys));
+  }
+  const refusing = unknowns.filter(({ guard }) => !force.has(guard));
+  if (refusing.length > 0) throw cannotKnow(refusing);
+  const steps = stepsFor(snapshot, shareOut(snapshot, decisions), keys);
+  const repaired = countSlots(slotsFrom(decisions.map(({ slot }) => slot)));
+  const misheard = countSlots(unionSlots(...misheardSlots(snapshot).values()));
+  return createPlan(snapshot, {
+    operation: 'cluster fix',
+    request: { leave: FIX_TOLERATES.filter((guard) => force.has(guard)) },
+    title: titleOf(repaired, misheard, steps.length),
+    steps,
+    tolerates: FIX_TOLERATES,
+    notes: unknowns.slice(0, TOLD_MAX).map(({ text }) => `left as it is: ${text}`),
+  });
+}
+
+function titleOf(repaired: number, misheard: number, steps: number): string {
+  if (steps === 0) return 'All slots are in order';
+  if (repaired > 0) return `Repair ${repaired} slots`;
+  return misheard > 0 ? `Make the owners of ${misheard} slots known to all` : 'Make the nodes agree';
+}
+
+/** Keys leave a node: MIGRATE is refused by a cluster that is down. */
+function movesKeys({ finish, close, owner, slot }: SlotDecision, keys: SlotKeys): boolean {
+  return finish !== undefined || close.some((id) => id !== owner && (keys.get(id)?.get(slot) ?? 0) > 0);
+}
+
+/** A master with slots is lost, and the cluster serves nothing (`cluster-require-full-coverage`): no key can be moved. */
+function outOfService(snapshot: ClusterSnapshot): Unknown | undefined {
+  const lost = snapshot.topology.masters.filter(
+    (node) => node.slots.length > 0 && (isFailing(node) || snapshot.report(node.id) === undefined),
+  );
+  const [first] = lost;
+  const stopped = snapshot.reports.some(({ cluster }) => cluster.state !== 'ok');
+  if (first === undefined || !stopped) return undefined;
+  const address = snapshot.addressOf(first.id);
+  return {
+    guard: 'nodes-down',
+    text: `keys cannot be moved while the cluster is down, because ${address} does not serve its slots`,
+    next: `Start ${address}, or let a replica take over: forge cluster failover. Then fix again.`,
+  };
+}
+
+function cannotKnow(unknowns: readonly Unknown[]): ForgeError {
+  const more = unknowns.length - TOLD_MAX;
+  const lines = unknowns.slice(0, TOLD_MAX).map(({ text }) => `  ${text}`);
+  if (more > 0) lines.push(`  and ${more} more`);
+  const next = [...new Set(unknowns.map((each) => each.next))].slice(0, TOLD_MAX);
+  const guards = [...new Set(unknowns.map(({ guard }) => guard))].sort();
+  return new ForgeError('refused', `Not all of it can be repaired without guessing:\n${lines.join('\n')}`, {
+    next: [...next, `Or leave that as it is and repair the rest: --force ${guards.join(',')}`],
+    details: { unknown: unknowns.map(({ guard, slot, text }) => ({ guard, slot: slot ?? null, text })) },
+  });
+}
+
+/** Slots of the same nodes are one step. */
+class Groups {
+  readonly #slots = new Map<string, number[]>();
+
+  add(slot: number, ...nodes: string[]): void {
+    const key = nodes.join(' ');
+    const list = this.#slots.get(key);
+    if (list === undefined) this.#slots.set(key, [slot]);
+    else list.push(slot);
+  }
+
+  /** By the ids of the nodes, so that the same case makes the same plan. */
+  get all(): { nodes: string[]; ranges: { start: number; end: number }[] }[] {
+    return [...this.#slots]
+      .sort(([left], [right]) => (left < right ? -1 : 1))
+      .map(([key, slots]) => ({ nodes: key.split(' '), ranges: slotsFrom(slots).map((range) => ({ ...range })) }));
+  }
+}
+
+/**
+ * Owners first, since no key can be moved while slots are served by nobody; then the marks of owners, which take no keys
+ * of a slot that they send away; then moves that were begun, and keys that go home.
+ */
+function stepsFor(
+  snapshot: ClusterSnapshot,
+  decisions: readonly SlotDecision[],
+  keys: SlotKeys,
+): NonNullable<PlanDraft['steps']> {
+  const ref = (id: string | undefined) => ({ id: id as string, address: snapshot.addressOf(id as string) });
+  const [assign, own, finish, close] = [new Groups(), new Groups(), new Groups(), new Groups()];
+  for (const [id, slots] of misheardSlots(snapshot)) {
+    for (const { start, end } of slots) for (let slot = start; slot <= end; slot++) assign.add(slot, id);
+  }
+  for (const decision of decisions) {
+    const { slot, assignTo, owner = '' } = decision;
+    if (assignTo !== undefined) assign.add(slot, assignTo);
+    if (decision.finish !== undefined) finish.add(slot, decision.finish.source, decision.finish.target);
+    for (const id of decision.close) (id === owner ? own : close).add(slot, id, owner);
+  }
+  const steps: { id: string; after: string[]; action: PlanDraft['steps'][number]['action'] }[] = [];
+  const add = (word: string, after: string[], groups: Groups, make: (nodes: string[]) => object): string[] =>
+    groups.all.map(({ nodes, ranges }, index) => {
+      const id = `${word}-${index + 1}`;
+      steps.push({ id, after, action: { ...make(nodes), ranges } as (typeof steps)[number]['action'] });
+      return id;
+    });
+  const nodes = snapshot.reports.map(({ id }) => id);
+  const wait = (id: string, after: string[]): string[] => {
+    // As long as a master is lost the cluster does not serve, and a wait for that would never end.
+    if (snapshot.silent.some(({ role, slots }) => role === 'master' && slots.length > 0)) return after;
+    steps.push({ id, after, action: { kind: 'wait-convergence', nodes } });
+    return [id];
+  };
+  const assigned = add('assign', [], assign, ([id]) => ({ kind: 'assign-slots', node: ref(id) }));
+  const ready =
+    assigned.length > 0 && decisions.some((each) => movesKeys(each, keys)) ? wait('serve', assigned) : assigned;
+  const stable = ([node, owner]: string[]) => ({ kind: 'set-slot-stable', node: ref(node), owner: ref(owner) });
+  const kept = add('keep', ready, own, stable);
+  const finished = add('finish', ready, finish, ([source, target]) => ({
+    kind: 'finish-slot',
+    source: ref(source),
+    target: ref(target),
+  }));
+  const closed = add('close', [...ready, ...kept, ...finished], close, stable);
+  const all = [...assigned, ...kept, ...finished, ...closed];
+  if (all.length > 0 || !snapshot.agreed || snapshot.topology.handshakes.length > 0) wait('agree', all);
+  return steps;
+}
