@@ -1,0 +1,97 @@
+/** An operator of a real cluster: runs commands of forge as processes of their own, which may be killed. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import path from 'node:path';
+import { temporaryHome } from './join.js';
+import type { Death, KilledCommand } from './killed-command.js';
+
+const CHILD = path.resolve(import.meta.dirname, 'killed-command.ts');
+const CHILD_MS = 120_000;
+
+export interface CommandResult {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunningCommand {
+  readonly child: ChildProcess;
+  readonly ended: Promise<CommandResult>;
+  /** Resolves when either output has shown it; rejects when the process ends before. */
+  said(pattern: RegExp): Promise<void>;
+}
+
+export class TestOperator {
+  readonly #home: Awaited<ReturnType<typeof temporaryHome>>;
+  readonly #environment: NodeJS.ProcessEnv;
+
+  private constructor(home: Awaited<ReturnType<typeof temporaryHome>>, environment: NodeJS.ProcessEnv) {
+    this.#home = home;
+    this.#environment = environment;
+  }
+
+  /** With journals of their own, and these variables: seeds, password. */
+  static async create(environment: NodeJS.ProcessEnv): Promise<TestOperator> {
+    return new TestOperator(await temporaryHome(), environment);
+  }
+
+  get paths() {
+    return this.#home.paths;
+  }
+
+  /** Starts `scale/add …`. `--yes` is added: nobody is there to be asked. */
+  start(command: string, argv: readonly string[], death?: Death, wrapper: readonly string[] = []): RunningCommand {
+    const run: KilledCommand = { command, argv: [...argv, '--yes'], ...(death === undefined ? {} : { death }) };
+    const words = [...wrapper, process.execPath, '--import', 'tsx', CHILD, JSON.stringify(run)];
+    const child = spawn(words[0] as string, words.slice(1), {
+      env: { ...process.env, NO_COLOR: '1', ...this.#environment, FORGE_HOME: this.#home.home },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const output = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('utf8').on('data', (text: string) => {
+        output[name] += text;
+      });
+    }
+    const timer = setTimeout(() => child.kill('SIGKILL'), CHILD_MS);
+    const ended = new Promise<CommandResult>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('close', (code, signal) => {
+        clearTimeout(timer);
+        resolve({ code, signal, ...output });
+      });
+    });
+    const said = (pattern: RegExp) =>
+      new Promise<void>((resolve, reject) => {
+        const look = () => pattern.test(output.stdout + output.stderr) && resolve();
+        for (const stream of [child.stdout, child.stderr]) stream.on('data', look);
+        child.once('close', () => reject(new Error(`ended without saying ${pattern}: ${output.stderr}`)));
+        look();
+      });
+    return { child, ended, said };
+  }
+
+  /** To the end, whatever it is. */
+  run(command: string, argv: readonly string[], death?: Death): Promise<CommandResult> {
+    return this.start(command, argv, death).ended;
+  }
+
+  /** To a good end; throws what it said when not. */
+  async succeed(command: string, argv: readonly string[]): Promise<CommandResult> {
+    const result = await this.run(command, argv);
+    if (result.code === 0) return result;
+    throw new Error(`${command} ${argv.join(' ')}: ${result.signal ?? result.code}\n${result.stderr}`);
+  }
+
+  /** True when it died as it should; false when it was done before. Throws what it said when it failed. */
+  async killed(command: string, argv: readonly string[], death: Death): Promise<boolean> {
+    const result = await this.run(command, argv, death);
+    if (result.signal === 'SIGKILL') return true;
+    if (result.code === 0) return false;
+    throw new Error(`${command} ${argv.join(' ')}: ${result.signal ?? result.code}\n${result.stderr}`);
+  }
+
+  remove(): Promise<void> {
+    return this.#home.remove();
+  }
+}
