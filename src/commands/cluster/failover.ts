@@ -2,7 +2,7 @@ import { Args, Flags } from '@oclif/core';
 import { ChangeCommand } from '../../change-command.js';
 import { parseAddress } from '../../cluster/address.js';
 import { ForgeError } from '../../errors.js';
-import { planFailover } from '../../operations/planners/failover.js';
+import { failoverRequest, planFailover } from '../../operations/planners/failover.js';
 import { addressWords, splitWords } from '../../operations/planners/node-choice.js';
 import type { RunResult } from '../../operations/run.js';
 import { FAILOVER_MODES } from '../../operations/steps/failover.js';
@@ -54,11 +54,13 @@ confirmed in time.`;
         next: 'Name the replica that is to be the master, or a master with --from.',
       });
     }
+    const request = { promote, from, mode: flags.mode };
     return this.change({
       flags,
       operation: 'cluster failover',
       also: addressWords([...promote, ...from]).map((word) => parseAddress(word)),
-      plan: (snapshot) => planFailover(snapshot, { promote, from, mode: flags.mode }),
+      request: failoverRequest(request),
+      plan: (snapshot) => planFailover(snapshot, request),
     });
   }
 }

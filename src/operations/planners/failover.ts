@@ -14,6 +14,11 @@ export interface FailoverRequest {
   readonly mode: FailoverMode;
 }
 
+/** What was asked for, in a form that is the same for the same command. */
+export function failoverRequest({ promote, from, mode }: FailoverRequest): Plan['request'] {
+  return { promote: splitWords(promote), from: splitWords(from), mode };
+}
+
 interface Change {
   readonly shard: Shard;
   readonly promoteId: string;
@@ -44,7 +49,7 @@ export function planFailover(snapshot: ClusterSnapshot, request: FailoverRequest
   const names = changes.map(({ promoteId }) => snapshot.addressOf(promoteId));
   return createPlan(snapshot, {
     operation: 'cluster failover',
-    request: { promote: splitWords(request.promote), from: splitWords(request.from), mode: request.mode },
+    request: failoverRequest(request),
     title: changes.length === 0 ? 'The masters are as they should be' : `Make ${names.join(', ')} master`,
     steps: stepsOf(snapshot, changes, request.mode),
     // A dead master is what the other modes are for.

@@ -18,6 +18,11 @@ export interface RestartRequest {
   readonly allowOutage: boolean;
 }
 
+/** What was asked for, in a form that is the same for the same command. */
+export function restartRequest({ nodes, command, failBack, allowOutage }: RestartRequest): Plan['request'] {
+  return { nodes: splitWords(nodes), command: command === undefined ? null : [...command], failBack, allowOutage };
+}
+
 type Steps = PlanDraft['steps'][number][];
 
 /**
@@ -40,12 +45,7 @@ export function planRestart(snapshot: ClusterSnapshot, request: RestartRequest):
   const names = [...chosen].map((id) => snapshot.addressOf(id));
   return createPlan(snapshot, {
     operation: 'cluster restart',
-    request: {
-      nodes: splitWords(request.nodes),
-      command: request.command === undefined ? null : [...request.command],
-      failBack: request.failBack,
-      allowOutage: request.allowOutage,
-    },
+    request: restartRequest(request),
     title: named ? `Restart ${names.join(', ').slice(0, TITLE_MAX)}` : `Restart all ${names.length} nodes`,
     steps,
     notes,

@@ -113,13 +113,20 @@ async function unready(
   const own = (await viewOf(context, promote.id)).topology;
   if (own.myself?.masterId !== demote.id) return `it is no replica of ${demote.address}`;
   if (mode === 'takeover') return undefined;
-  // Who has just been restarted is linked to some a moment later; a vote that has no link to go by is lost.
+  // News of a node that was restarted or attached a moment ago is still on its way: a vote that has no link to go by is
+  // lost, and who takes the replica for something else gives none.
   const voters = own.masters.filter(({ slots }) => slots.length > 0);
   const views = await viewsOf(context, mode === 'planned' ? idsOf(voters) : idsOf(voters, demote.id));
-  const linked = voters.filter((voter) => voter.linked && views.get(voter.id)?.topology.node(promote.id)?.linked);
-  if (linked.length * 2 <= voters.length) return `only ${linked.length} of ${voters.length} masters are linked to it`;
+  const ready = voters.filter((voter) => {
+    const seen = views.get(voter.id)?.topology.node(promote.id);
+    return voter.linked && seen?.linked === true && seen.masterId === demote.id;
+  });
+  if (ready.length * 2 <= voters.length) {
+    return `only ${ready.length} of ${voters.length} masters are linked to it and know it as this master's replica`;
+  }
   if (mode !== 'planned') return undefined;
-  if (!linked.some(({ id }) => id === demote.id)) return 'it and its master have no link on the cluster bus';
+  if (!ready.some(({ id }) => id === demote.id))
+    return 'its master is not linked to it, or does not know it as its replica';
   const [replica, master] = await Promise.all([
     infoOf(context, promote.id, 'replication'),
     infoOf(context, demote.id, 'replication'),
