@@ -14,7 +14,7 @@ import type { NodeConnection } from '../../cluster/node-connection.js';
 import type { NodePool } from '../../cluster/node-pool.js';
 import { ForgeError } from '../../errors.js';
 import type { Operator } from '../journal/entry.js';
-import { judge, stayedSilent } from './judge.js';
+import { EXPIRY_SECONDS, judge, stayedSilent } from './judge.js';
 import { killOwners, listClaims, nameAll, openLockConnections } from './lock-nodes.js';
 import { type LockOwner, lockName } from './name.js';
 
@@ -23,6 +23,7 @@ export const HEARTBEAT_MS = 2_000;
 const SILENCE_MAX_MS = 10_000;
 /** Between two looks at a lock that seems to have expired: a living owner says something meanwhile. */
 const OBSERVE_MS = 2 * HEARTBEAT_MS + 500;
+const SECOND_MS = 1_000;
 const ATTEMPTS_MAX = 6;
 const STEP_BACK_MS = 150;
 const CONTEND_LOOKS_MAX = 20;
@@ -130,14 +131,12 @@ export class ClusterLock {
   }
 
   /**
-   * Returns when this process may change the cluster: it was heard by a node a short while ago, by both clocks (a machine
-   * that slept shows it by one of them only), or now.
+   * Returns when this process may change the cluster: it was heard by a node a short while ago, by both clocks, or now.
    * @throws ForgeError `locked` when somebody else has taken the lock, `unreachable` when no node answers
    */
   async requireHeld(): Promise<void> {
     this.#controller.signal.throwIfAborted();
-    const silent = Math.max(performance.now() - this.#heardMonotonic, Math.abs(Date.now() - this.#heardWall));
-    if (silent < SILENCE_MAX_MS) return;
+    if (this.#silentMs() < SILENCE_MAX_MS) return;
     await this.#beat();
     this.#controller.signal.throwIfAborted();
     if (performance.now() - this.#heardMonotonic >= SILENCE_MAX_MS || this.#connections.size === 0) throw noNode();
@@ -159,6 +158,9 @@ export class ClusterLock {
   }
 
   async #beatOnce(): Promise<void> {
+    // Who has lost the lock must not ask for it again.
+    if (this.#controller.signal.aborted) return;
+    const silentMs = this.#silentMs();
     const results = await Promise.all(
       [...this.#connections].map(async ([id, connection]) => {
         const heard = await connection.call('PING').then(
@@ -172,7 +174,19 @@ export class ClusterLock {
       }),
     );
     if (results.includes(true)) this.#heard();
-    if (this.#connections.size < this.#nodeIds.length && !this.#released) await this.#takeAgain();
+    if (this.#connections.size >= this.#nodeIds.length || this.#released) return;
+    if (silentMs >= EXPIRY_SECONDS * SECOND_MS) this.#lose(tooSilent(this.owner, silentMs));
+    else await this.#takeAgain();
+  }
+
+  /** By both clocks: a machine that slept shows it by one of them only. */
+  #silentMs(): number {
+    return Math.max(performance.now() - this.#heardMonotonic, Math.abs(Date.now() - this.#heardWall));
+  }
+
+  #lose(reason: unknown): void {
+    this.#controller.abort(reason);
+    closeAll(this.#connections);
   }
 
   #heard(): void {
@@ -189,16 +203,25 @@ export class ClusterLock {
       const judgement = judge(claims, this.owner.token);
       if (judgement.verdict === 'held' || judgement.verdict === 'contended') {
         closeAll(connections);
-        this.#controller.abort(lockedBy(judgement.owner, 'has taken the lock over'));
+        this.#lose(lockedBy(judgement.owner, 'has taken the lock over'));
         return;
       }
       if (connections.size > 0) this.#heard();
       for (const [id, connection] of connections) this.#connections.set(id, connection);
       if (this.#released) closeAll(this.#connections);
     } catch (error) {
-      if (!(error instanceof ForgeError)) this.#controller.abort(error);
+      if (!(error instanceof ForgeError)) this.#lose(error);
     }
   }
+}
+
+/** Whoever took the lock over meanwhile may have given it back: that nobody has it now proves nothing. */
+function tooSilent(owner: LockOwner, silentMs: number): ForgeError {
+  const seconds = Math.round(silentMs / SECOND_MS);
+  return new ForgeError('locked', `This process reached no node for ${seconds} s: longer than its lock lasts.`, {
+    next: 'Somebody else may have changed the cluster meanwhile. Look at it with forge cluster check.',
+    details: { owner: { ...owner } },
+  });
 }
 
 function noNode(): ForgeError {

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { ClusterLock, newToken, thisOperator } from '../../../src/operations/lock/lock.js';
 import { lockName, workName } from '../../../src/operations/lock/name.js';
 import { lockStatus, releaseLock } from '../../../src/operations/lock/status.js';
@@ -96,6 +96,28 @@ describe('the lock of a cluster', () => {
     expect(failure).toMatchObject({ kind: 'locked' });
     expect(failure.message).toContain('has taken the lock over');
     await successor.requireHeld();
+  });
+
+  it('is not asked for again by one who has lost it, nor by one who was cut off and silent too long', async () => {
+    const [owner, late, other] = [await open(), await open(), await open()];
+    const lost = await take(owner, 100);
+    await releaseLock(other.pool, other.memberIds, owner.token);
+    const successor = await take(other);
+    await expect.poll(() => lost.signal.aborted, { timeout: 5_000 }).toBe(true);
+    await successor.release();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(await lockStatus(other.pool, other.memberIds)).toEqual([]);
+
+    const cut = await take(late, 1_500);
+    const now = Date.now;
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + 31_000);
+    try {
+      await releaseLock(other.pool, other.memberIds, late.token);
+      await expect.poll(() => cut.signal.aborted, { timeout: 5_000 }).toBe(true);
+      expect((await failureOf(cut.requireHeld())).message).toMatch(/reached no node for 3\d s/);
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   it('comes back to a node that was restarted', async () => {
