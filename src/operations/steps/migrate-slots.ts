@@ -1,6 +1,7 @@
 /** Slots move from one master to another, with their keys. */
 import * as z from 'zod';
 import { countSlots, formatSlots, intersectSlots, normalizeSlots, subtractSlots } from '../../cluster/slots.js';
+import { jobsUnderWay } from '../move/atomic/under-way.js';
 import { moveSlots } from '../move/move-slots.js';
 import { defineStep, type NodeRef, nodeRefSchema, type StepContext, slotRangeSchema } from '../step.js';
 import { viewOf } from './views.js';
@@ -38,11 +39,10 @@ async function isMoved(context: StepContext, { source, target, ranges }: Migrate
     slots.flatMap(({ start, end }) => Array.from({ length: end - start + 1 }, (_, i) => start + i)),
   );
   const open = [...here.importing, ...here.migrating, ...there.migrating, ...there.importing];
-  return (
-    subtractSlots(slots, here.slots).length === 0 &&
-    intersectSlots(slots, there.slots).length === 0 &&
-    !open.some(({ slot }) => wanted.has(slot))
-  );
+  const owned = subtractSlots(slots, here.slots).length === 0 && intersectSlots(slots, there.slots).length === 0;
+  if (!owned || open.some(({ slot }) => wanted.has(slot))) return false;
+  const underWay = await Promise.all([source, target].map(({ id }) => jobsUnderWay(context, id, slots)));
+  return underWay.every((jobs) => jobs.length === 0);
 }
 
 async function move(

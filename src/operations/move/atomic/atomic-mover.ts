@@ -23,6 +23,8 @@ import { CannotMoveAtomically } from './unavailable.js';
 /** Attempts at one job, with a pause that doubles: what goes by itself has gone after that. */
 const ATTEMPTS_MAX = 5;
 const BACKOFF_MS = 200;
+/** A job that was cancelled from here has most likely moved nothing. */
+const CANCELLED_MS = 2_000;
 const LOOK_MIN_MS = 10;
 const LOOK_MAX_MS = 250;
 const RANGES_SHOWN_MAX = 4;
@@ -83,7 +85,10 @@ class AtomicMove {
     let todo = batch.slots;
     for (let attempt = 1; ; attempt++) {
       const { words, gaveUp } = await this.#attempt(todo, batch.bytes);
-      const owners = await this.#settled(todo);
+      const owners = await this.#settled(todo, gaveUp === undefined ? undefined : CANCELLED_MS).catch((error) => {
+        // The job was cancelled because a node is silent: that is what to tell.
+        throw gaveUp === undefined ? error : this.#gaveUp(gaveUp, todo);
+      });
       if (mayHaveLostWrites(words)) this.#warnOfWrites(words);
       todo = owners.left;
       if (todo.length === 0) {
@@ -119,7 +124,8 @@ class AtomicMove {
     if (job === undefined) return { words: '' };
     const end = await follow(this.#context, this.#jobs, commanded, job, bytes);
     if (end.job?.phase === 'done') return { words: '' };
-    return { words: await this.#lastWords(end), gaveUp: end.gaveUp };
+    if (end.gaveUp !== undefined) return { words: end.job?.message ?? '', gaveUp: end.gaveUp };
+    return { words: await this.#lastWords(end) };
   }
 
   /** The node at the other end often knows better why. */
@@ -132,7 +138,7 @@ class AtomicMove {
   }
 
   /** Waits until both nodes say the same of whose the slots are. */
-  async #settled(slots: SlotSet): Promise<Owners> {
+  async #settled(slots: SlotSet, boundMs = this.#context.waitMs): Promise<Owners> {
     const { context, move } = { context: this.#context, move: { ...this.#move, slots } };
     const started = performance.now();
     for (;;) {
@@ -143,7 +149,7 @@ class AtomicMove {
         requirePair(move, owners);
         return owners;
       }
-      if (elapsed > (context.signal.aborted ? FINISH_MS : context.waitMs)) {
+      if (elapsed > (context.signal.aborted ? Math.min(FINISH_MS, boundMs) : boundMs)) {
         if (owners instanceof ForgeError) throw this.#unknown(slots, owners);
         requirePair(move, owners);
         throw this.#disagreement(owners.unsettled);

@@ -21,7 +21,7 @@ export const valkeyAtomicDriver: AtomicDriver = {
   ],
   list: ['CLUSTER', 'GETSLOTMIGRATIONS'],
   parse: (reply) => (Array.isArray(reply) ? reply.flatMap(parseJob) : []),
-  cancel: () => ['CLUSTER', 'CANCELSLOTMIGRATIONS', 'ALL'],
+  cancel: () => ['CLUSTER', 'CANCELSLOTMIGRATIONS'],
 };
 
 function parseJob(entry: unknown): SlotJob[] {
