@@ -1,18 +1,16 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { parseAddressList } from '../../../src/cluster/address.js';
-import { unfinishedOperations } from '../../../src/operations/journal/journal.js';
 import { TestOperator } from '../../support/operations/operator.js';
 import { Traffic } from '../../support/operations/traffic.js';
 import { type RedisCluster, type RedisServer, startCluster, startRedis } from '../../support/redis.js';
-import { fill, idOf } from '../operations/move/moving.js';
+import { fill } from '../operations/move/moving.js';
+import { breakSlots, type CommandLine, deaths, FULL, storm, sweep } from './kills.js';
 import { expectSound } from './sound.js';
 
 const PASSWORD = 'torture secret';
 const KEYS = 12_000;
 /** A share of so much is some 400 slots: more than a dozen groups on their way. */
 const WEIGHT = '0.08';
-const MOMENTS = ['before', 'torn', 'after'] as const;
-const RUNS_MAX = 60;
 
 let cluster: RedisCluster;
 let spare: RedisServer;
@@ -34,26 +32,63 @@ afterAll(async () => {
 });
 afterEach(() => expect(traffic.errors).toEqual([]));
 
-const add = () => ['scale/add', [spare.address, '--weight', WEIGHT]] as const;
-const remove = () => ['scale/remove', [spare.address]] as const;
+const add = (): CommandLine => ['scale/add', [spare.address, '--weight', WEIGHT]];
+const remove = (): CommandLine => ['scale/remove', [spare.address]];
+const first = () => cluster.masters[0] as RedisServer;
+const second = () => cluster.masters[1] as RedisServer;
+const weigh = (): CommandLine => ['cluster/rebalance', ['--weight', `${first().address}=1.05`, '--threshold', '0']];
+const even = (): CommandLine => ['cluster/rebalance', ['--threshold', '0']];
+const fix = (): CommandLine => ['cluster/fix', []];
+const sound = (name: string, nodes = cluster.nodes) => expectSound({ nodes, keys: KEYS, traffic, name });
 
 describe('a command that is killed again and again', () => {
-  it('adds a master in the end, and takes it out again, and no client ever notices', async () => {
-    await storm(...add());
-    await expectSound({ nodes: [...cluster.nodes, spare], keys: KEYS, traffic, name: 'added' });
-    await storm(...remove());
-    await expectSound({ nodes: cluster.nodes, keys: KEYS, traffic, name: 'removed' });
+  it('adds a master in the end, and takes it out again', async () => {
+    await storm(operator, first(), add());
+    await sound('added', [...cluster.nodes, spare]);
+    await storm(operator, first(), remove());
+    await sound('removed');
     expect(String(await spare.call('CLUSTER', 'INFO'))).toContain('cluster_known_nodes:1');
+  });
+
+  it('brings masters to their shares in the end', async () => {
+    await storm(operator, first(), weigh());
+    await sound('weighed');
+    await operator.succeed(...even());
+    await sound('even');
+  });
+
+  it('repairs slots in the end', async () => {
+    await breakSlots(first(), second(), traffic.names);
+    await storm(operator, first(), fix());
+    await sound('fixed');
   });
 });
 
-/** Each run dies at the third line that it writes: what it was doing is begun, and perhaps done. Returns the runs it took. */
-async function storm(command: string, argv: readonly string[]): Promise<number> {
-  const members = [await idOf(cluster.masters[0] as RedisServer)];
-  for (let runs = 1; ; runs++) {
-    expect(runs).toBeLessThan(RUNS_MAX);
-    const moment = MOMENTS[runs % MOMENTS.length] as (typeof MOMENTS)[number];
-    if (!(await operator.killed(command, argv, { line: 3, moment }))) return runs;
-    if ((await unfinishedOperations(operator.paths.journals, members)).length === 0) return runs;
-  }
-}
+describe.runIf(FULL)('a command that is killed at any one moment', () => {
+  const HOURS_MS = 3 * 3_600_000;
+
+  it('is finished by the same command: adding and removing a master', { timeout: HOURS_MS }, async () => {
+    const pair = [add(), remove()] as const;
+    const deaths = await sweep(operator, pair, (name, line) =>
+      sound(name, line === pair[0] ? [...cluster.nodes, spare] : cluster.nodes),
+    );
+    expect(deaths).toBeGreaterThan(60);
+  });
+
+  it('is finished by the same command: rebalancing', { timeout: HOURS_MS }, async () => {
+    expect(await sweep(operator, [weigh(), even()], (name) => sound(name))).toBeGreaterThan(30);
+  });
+
+  it('is finished by the same command: repairing', { timeout: HOURS_MS }, async () => {
+    let count = 0;
+    for (const { death } of deaths()) {
+      await breakSlots(first(), second(), traffic.names);
+      const died = await operator.killed(...fix(), death);
+      await operator.succeed(...fix());
+      await sound(`fix ${JSON.stringify(death)}`);
+      if (died) count++;
+      else if ('line' in death) break;
+    }
+    expect(count).toBeGreaterThan(10);
+  });
+});

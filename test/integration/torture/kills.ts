@@ -1,0 +1,99 @@
+/** Kills commands at every moment that they have, and runs them again. */
+import { expect } from 'vitest';
+import { unfinishedOperations } from '../../../src/operations/journal/journal.js';
+import type { Death } from '../../support/operations/killed-command.js';
+import type { TestOperator } from '../../support/operations/operator.js';
+import type { RedisServer } from '../../support/redis.js';
+import { halfMove, importing, migrating, stable } from '../operations/fix/broken.js';
+import { idOf, slotOf } from '../operations/move/moving.js';
+
+/** All moments, one by one: hours of them. Without it, a selection that takes less than a minute. */
+export const FULL = process.env['FORGE_TORTURE'] === 'full';
+
+const MOMENTS = ['before', 'torn', 'after'] as const;
+const RUNS_MAX = 60;
+/** Of every Nth change of a node, when all of them are killed; a prime, so that no kind of change is always left out. */
+const MUTATION_STEP = 61;
+const MUTATION_DELAY_MAX_MS = 23;
+
+export type CommandLine = readonly [command: string, argv: readonly string[]];
+
+/**
+ * Runs the command until it is done. Each run dies at the Nth line of the journal that it writes: what it was doing is
+ * begun, or done, and not written down.
+ */
+export async function storm(
+  operator: TestOperator,
+  member: RedisServer,
+  [command, argv]: CommandLine,
+): Promise<number> {
+  const members = [await idOf(member)];
+  for (let runs = 1; ; runs++) {
+    expect(runs, `${command} does not come to an end`).toBeLessThan(RUNS_MAX);
+    const moment = MOMENTS[runs % MOMENTS.length] as (typeof MOMENTS)[number];
+    const line = moment === 'after' ? 3 : 4;
+    if (!(await operator.killed(command, argv, { line, moment }))) return runs;
+    if ((await unfinishedOperations(operator.paths.journals, members)).length === 0) return runs;
+  }
+}
+
+/** Every line of the journal in every way, then every so many changes of a node, and moments after them; endless. */
+export function* deaths(): Generator<{ death: Death; kind: 'line' | 'mutation' }, never> {
+  for (let number = 1; ; number++) {
+    for (const moment of MOMENTS) yield { kind: 'line', death: { line: number, moment } };
+    const mutation = 1 + (number - 1) * MUTATION_STEP;
+    yield { kind: 'mutation', death: { mutation } };
+    yield { kind: 'mutation', death: { mutation, afterMs: (number * 7) % MUTATION_DELAY_MAX_MS } };
+  }
+}
+
+/**
+ * Kills one of two commands, each of which takes back what the other does, at the next moment on the list; runs it again
+ * to its end; looks. Ends when both are done before they could be killed, by either count.
+ */
+export async function sweep(
+  operator: TestOperator,
+  [there, back]: readonly [CommandLine, CommandLine],
+  look: (name: string, line: CommandLine) => Promise<void>,
+): Promise<number> {
+  const outlived = { line: new Set<string>(), mutation: new Set<string>() };
+  let turn = 0;
+  for (const { death, kind } of deaths()) {
+    for (const line of [there, back]) {
+      const [command, argv] = line;
+      const name = `${command} ${JSON.stringify(death)}`;
+      if (!outlived[kind].has(command)) {
+        if (await operator.killed(command, argv, death)) turn++;
+        else outlived[kind].add(command);
+      }
+      await operator.succeed(command, argv);
+      await look(name, line);
+    }
+    if (outlived.line.size + outlived.mutation.size === 4) break;
+  }
+  return turn;
+}
+
+const EACH_KIND = 4;
+
+/** Leaves slots open as interrupted moves of other tools do. Returns how many. Those of `avoid` are left alone. */
+export async function breakSlots(from: RedisServer, to: RedisServer, avoid: readonly string[]): Promise<number> {
+  const busy = new Set(avoid.map(slotOf));
+  const ranges = String(await from.call('CLUSTER', 'NODES'))
+    .split('\n')
+    .find((line) => line.includes('myself'));
+  const first = Number(/ (\d+)-\d+/.exec(ranges ?? '')?.[1] ?? 0);
+  let broken = 0;
+  for (let slot = first; broken < EACH_KIND * 3; slot++) {
+    const keys = (await from.call('CLUSTER', 'GETKEYSINSLOT', slot, 100)) as string[];
+    if (busy.has(slot) || keys.length < 2) continue;
+    const half = keys.slice(0, keys.length / 2);
+    const kind = broken++ % 3;
+    if (kind === 2) await migrating(from, slot, to);
+    else await halfMove(from, to, slot, half);
+    if (kind === 1) await stable(from, slot);
+    // What one side has lost its mark for, the other still waits for.
+    if (kind === 2 && broken % 2 === 0) await importing(to, slot, from);
+  }
+  return broken;
+}
