@@ -7,8 +7,16 @@ import type { SizedKey } from './batches.js';
 export const KEYS_READ_MAX = 250;
 /** Slots whose keys are counted in one write: the node's clients have their turn in between. */
 const COUNTED_AT_ONCE = 512;
-/** Keys whose sizes are asked for in one write. */
-const SIZED_AT_ONCE = 500;
+/** Slots whose keys are read in one write. */
+const SLOTS_READ_AT_ONCE = 8;
+/** Changes nothing, and looks at keys of one slot only; one that cannot be measured has no size. */
+const READ_SCRIPT = `local keys = redis.call('CLUSTER', 'GETKEYSINSLOT', ARGV[1], ARGV[2])
+local sizes = {}
+for i, key in ipairs(keys) do
+  local size = redis.pcall('MEMORY', 'USAGE', key)
+  sizes[i] = type(size) == 'number' and size or 0
+end
+return {keys, sizes}`;
 const ASKING: Command = ['ASKING'];
 
 /** Up to 250 keys of each slot; empty for a slot without keys. */
@@ -20,26 +28,63 @@ export function listKeys(connection: NodeConnection, slots: readonly number[]): 
   );
 }
 
-/** Like `listKeys`, with the sizes in bytes; 0 for a key that has expired meanwhile, or where MEMORY is not allowed. */
+/**
+ * Like `listKeys`, with the sizes in bytes; 0 for a key that has expired meanwhile, or where MEMORY is not allowed. One
+ * command per slot where the node has EVAL_RO (Redis 7) and allows it, else one per key.
+ */
 export async function readKeys(
   connection: NodeConnection,
   slots: readonly number[],
   { importing = false }: { importing?: boolean } = {},
 ): Promise<SizedKey[][]> {
-  const lists = await listKeys(connection, slots);
-  const all = lists.flat();
-  const sizes: number[] = [];
-  for (let at = 0; at < all.length; at += SIZED_AT_ONCE) {
-    const some = all.slice(at, at + SIZED_AT_ONCE);
-    const commands = some.flatMap((key): Command[] => [...(importing ? [ASKING] : []), ['MEMORY', 'USAGE', key]]);
-    const outcomes = await connection.callAll(commands);
-    for (const outcome of importing ? outcomes.filter((_, index) => index % 2 === 1) : outcomes) {
-      if (outcome.status === 'rejected' && replyErrorOf(outcome.reason) === undefined) throw outcome.reason;
-      sizes.push(outcome.status === 'fulfilled' ? Number(outcome.value ?? 0) : 0);
+  const lists: SizedKey[][] = [];
+  for (let at = 0; at < slots.length; at += SLOTS_READ_AT_ONCE) {
+    const some = slots.slice(at, at + SLOTS_READ_AT_ONCE);
+    const scripts = some.map((slot): Command => ['EVAL_RO', READ_SCRIPT, 0, slot, KEYS_READ_MAX]);
+    const outcomes = await askEach(connection, scripts, importing);
+    for (const [index, outcome] of outcomes.entries()) {
+      if (outcome.status === 'fulfilled') {
+        const [keys, sizes] = outcome.value as [Buffer[], number[]];
+        lists.push(keys.map((key, place) => ({ key, bytes: sizes[place] ?? 0 })));
+      } else if (replyErrorOf(outcome.reason) === undefined) throw outcome.reason;
+      else lists.push(await readOneByOne(connection, some[index] as number, importing));
     }
   }
-  let place = 0;
-  return lists.map((keys) => keys.map((key) => ({ key, bytes: sizes[place++] ?? 0 })));
+  return lists;
+}
+
+async function readOneByOne(connection: NodeConnection, slot: number, importing: boolean): Promise<SizedKey[]> {
+  const [keys = []] = await listKeys(connection, [slot]);
+  const sizes = await sizesOneByOne(connection, keys, importing);
+  return keys.map((key, place) => ({ key, bytes: sizes[place] ?? 0 }));
+}
+
+async function sizesOneByOne(
+  connection: NodeConnection,
+  keys: readonly Buffer[],
+  importing: boolean,
+): Promise<number[]> {
+  const commands = keys.map((key): Command => ['MEMORY', 'USAGE', key]);
+  const outcomes = await askEach(connection, commands, importing);
+  return outcomes.map((outcome) => {
+    if (outcome.status === 'fulfilled') return Number(outcome.value ?? 0);
+    if (replyErrorOf(outcome.reason) === undefined) throw outcome.reason;
+    return 0;
+  });
+}
+
+/** A node that holds the slots as importing answers only after ASKING. */
+async function askEach(
+  connection: NodeConnection,
+  commands: readonly Command[],
+  importing: boolean,
+): Promise<PromiseSettledResult<unknown>[]> {
+  if (!importing) return connection.callAll(commands, { binary: true });
+  const outcomes = await connection.callAll(
+    commands.flatMap((command) => [ASKING, command]),
+    { binary: true },
+  );
+  return outcomes.filter((_, index) => index % 2 === 1);
 }
 
 /** How many keys each slot holds. */

@@ -14,6 +14,8 @@ import { MoveProgress } from './progress.js';
 import { slotStates } from './slot-states.js';
 import { requireNoStrays } from './strays.js';
 
+/** While the keys of one group move, the next one is opened, and the one before is closed. */
+const GROUPS_AT_ONCE = 2;
 const MIB = 1024 * 1024;
 /** Big keys that are named one by one. */
 const BIG_KEYS_NAMED_MAX = 20;
@@ -69,33 +71,42 @@ class Mover {
     const counts = await countKeys(await this.#pair.worker(), slots);
     let left: SlotKeys[] = slots.map((slot, index) => ({ slot, keys: counts[index] ?? 0 }));
     this.#progress.expect(counts.reduce((sum, keys) => sum + keys, 0));
-    while (left.length > 0) {
-      // A pause and an interruption are heard here: between groups no slot is open.
-      await context.move.turn(context.signal);
-      const length = groupLength(left, this.#progress.keyBytes, context.move.limits);
-      const group = left.slice(0, length).map(({ slot }) => slot);
-      left = left.slice(length);
-      await this.#moveGroup(group, begun);
-    }
+    let failure: { error: unknown } | undefined;
+    const lane = async () => {
+      while (left.length > 0 && failure === undefined) {
+        try {
+          // A pause and an interruption are heard here: the lane has no slot open.
+          await context.move.turn(context.signal);
+          const length = groupLength(left, this.#progress.keyBytes, context.move.limits);
+          const group = left.slice(0, length).map(({ slot }) => slot);
+          left = left.slice(length);
+          if (group.length > 0) await this.#moveGroup(group, begun);
+        } catch (error) {
+          failure ??= { error };
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: GROUPS_AT_ONCE }, lane));
+    if (failure !== undefined) throw this.#toldPartly(failure.error);
+  }
+
+  #toldPartly(error: unknown): unknown {
+    return this.#progress.slots === 0 || !(error instanceof ForgeError) ? error : partly(error, this.#progress);
   }
 
   async #moveGroup(slots: readonly number[], begun: ReadonlySet<number>): Promise<void> {
     const { context } = this.#pair;
-    try {
-      const opened = slots.filter((slot) => begun.has(slot));
-      await moveGroup(
-        this.#pair,
-        { slots, opened },
-        {
-          size: this.#size,
-          bigKeyBytes: context.move.bigKeyBytes,
-          sending: (batch) => this.#warnOf(batch),
-          moved: (batch) => this.#progress.batch(batch),
-        },
-      );
-    } catch (error) {
-      throw this.#progress.slots === 0 || !(error instanceof ForgeError) ? error : partly(error, this.#progress);
-    }
+    const opened = slots.filter((slot) => begun.has(slot));
+    await moveGroup(
+      this.#pair,
+      { slots, opened },
+      {
+        size: this.#size,
+        bigKeyBytes: context.move.bigKeyBytes,
+        sending: (batch) => this.#warnOf(batch),
+        moved: (batch) => this.#progress.batch(batch),
+      },
+    );
     this.#progress.slotsDone(slots.length);
     context.report(this.#progress.event());
   }
@@ -113,7 +124,7 @@ class Mover {
 }
 
 function partly(error: ForgeError, { slots, slotsTotal }: MoveProgress): ForgeError {
-  if (error.kind === 'locked') return error;
+  if (error.kind === 'locked' || error.kind === 'interrupted' || error.kind === 'terminated') return error;
   return new ForgeError('partial', `${slots} of ${slotsTotal} slots have moved. ${error.message}`, {
     host: error.host,
     next: error.next,

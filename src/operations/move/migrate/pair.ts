@@ -6,13 +6,17 @@ import type { Topology } from '../../../cluster/topology.js';
 import { ForgeError } from '../../../errors.js';
 import type { NodeRef, StepContext } from '../../step.js';
 import { viewOf } from '../../steps/views.js';
+import { Permits } from './permits.js';
 
 /** MIGRATE answers when the target has answered: the connection waits longer than MIGRATE itself does. */
 const REPLY_MARGIN_MS = 10_000;
 /** Bound of every single wait of the source for the target inside MIGRATE. */
-export const MIGRATE_TIMEOUT_MS = 10_000;
-/** The same for a key that is big: the target is busy with it for long before it answers. */
-export const BIG_KEY_TIMEOUT_MS = 120_000;
+export const MIGRATE_TIMEOUT_MS = 1_500;
+/** The same for the biggest keys: the target is busy with one for long before it answers. */
+export const MIGRATE_TIMEOUT_MAX_MS = 120_000;
+
+/** The next batch waits at the source while one is on its way; clients have their turn in between. */
+export const BATCHES_IN_FLIGHT = 2;
 
 export interface PairNodes {
   readonly source: NodeRef;
@@ -37,6 +41,9 @@ export class Pair implements PairNodes {
   readonly source: NodeRef;
   readonly target: NodeRef;
   readonly others: readonly NodeRef[];
+  readonly inFlight = new Permits(BATCHES_IN_FLIGHT);
+  /** When the last batch was answered, in monotonic milliseconds. */
+  answeredAt = 0;
   #worker: Promise<NodeConnection> | undefined;
   #reach: Promise<Reach> | undefined;
   #reversed: Pair | undefined;
@@ -52,7 +59,7 @@ export class Pair implements PairNodes {
   async worker(): Promise<NodeConnection> {
     const current = await this.#worker?.catch(() => undefined);
     if (current?.isOpen) return current;
-    const settings = { commandTimeoutMs: BIG_KEY_TIMEOUT_MS + REPLY_MARGIN_MS };
+    const settings = { commandTimeoutMs: MIGRATE_TIMEOUT_MAX_MS + REPLY_MARGIN_MS };
     this.#worker = this.context.pool.dedicated(this.source.id, { settings });
     return this.#worker;
   }

@@ -3,11 +3,19 @@ import { commandFailure } from '../../../cluster/node-failure.js';
 import { type Batch, type BatchSize, cutBatches, type SizedKey } from './batches.js';
 import { compareKey } from './compare.js';
 import { ConflictError, kindOfFailure } from './failures.js';
-import { readKeys } from './keys.js';
-import { BIG_KEY_TIMEOUT_MS, type MigrateOptions, type Pair } from './pair.js';
+import { countKeys, readKeys } from './keys.js';
+import {
+  BATCHES_IN_FLIGHT,
+  MIGRATE_TIMEOUT_MAX_MS,
+  MIGRATE_TIMEOUT_MS,
+  type MigrateOptions,
+  type Pair,
+} from './pair.js';
 
-/** The next batch waits at the source while one is on its way; clients have their turn in between. */
-const IN_FLIGHT = 2;
+/** A slow network, and a target that builds a large structure: 5 MB/s. */
+const BYTES_PER_MS_MIN = 5_000;
+/** Of one group; the pair bounds them all together. */
+const LANES = BATCHES_IN_FLIGHT;
 /** Reads of the same slots that find no key fewer: then something puts keys in, and no further turn would end it. */
 const IDLE_PASSES_MAX = 20;
 
@@ -32,9 +40,9 @@ export async function transferKeys(pair: Pair, slots: readonly number[], options
   while (left.length > 0) {
     const lists = await readKeys(await pair.worker(), left, options);
     const batches = cutAll(left, lists, options);
-    left = left.filter((_, index) => (lists[index]?.length ?? 0) > 0);
-    const before = left.length === 0 ? 0 : idle + 1;
-    idle = (await sendAll(pair, batches, options)) ? 0 : before;
+    idle = (await sendAll(pair, batches, options)) ? 0 : idle + 1;
+    const counts = await countKeys(await pair.worker(), left);
+    left = left.filter((_, index) => (counts[index] ?? 0) > 0);
     if (idle > IDLE_PASSES_MAX) {
       const cause = new Error('the keys do not become fewer');
       throw commandFailure(cause, pair.source.address, 'MIGRATE');
@@ -53,19 +61,13 @@ function cutAll(slots: readonly number[], lists: readonly SizedKey[][], options:
 async function sendAll(pair: Pair, batches: readonly Batch[], options: TransferOptions): Promise<boolean> {
   let next = 0;
   let moved = false;
-  let answeredAt = performance.now();
   let failure: { error: unknown } | undefined;
   const lane = async () => {
     while (next < batches.length && failure === undefined) {
       const batch = batches[next++] as Batch;
       try {
         await keepRate(pair);
-        options.sending(batch);
-        const sentAt = performance.now();
-        await deliver(pair, batch);
-        const now = performance.now();
-        options.size.took(batch, now - Math.max(sentAt, answeredAt));
-        answeredAt = now;
+        await pair.inFlight.with(() => sendTimed(pair, batch, options));
         pair.context.move.spent(batch.keys.length, batch.bytes);
         options.moved(batch);
         moved = true;
@@ -74,9 +76,19 @@ async function sendAll(pair: Pair, batches: readonly Batch[], options: TransferO
       }
     }
   };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+  await Promise.all(Array.from({ length: LANES }, lane));
   if (failure !== undefined) throw failure.error;
   return moved;
+}
+
+/** The batch before it, if one is on its way, has its part of the time until the answer. */
+async function sendTimed(pair: Pair, batch: Batch, options: TransferOptions): Promise<void> {
+  options.sending(batch);
+  const sentAt = performance.now();
+  await deliver(pair, batch);
+  const now = performance.now();
+  options.size.took(batch, now - Math.max(sentAt, pair.answeredAt));
+  pair.answeredAt = now;
 }
 
 /** The rate limit, but not for what an interrupted run has to finish; a pause begins when the slots in hand are done. */
@@ -89,8 +101,13 @@ async function keepRate({ context }: Pair): Promise<void> {
   }
 }
 
+/** A source that waits for a target that hangs answers nobody: so it waits no longer than the bytes may take. */
+function timeoutFor({ bytes }: Batch): number {
+  return Math.min(MIGRATE_TIMEOUT_MAX_MS, Math.round(MIGRATE_TIMEOUT_MS + bytes / BYTES_PER_MS_MIN));
+}
+
 async function deliver(pair: Pair, batch: Batch): Promise<void> {
-  const options: MigrateOptions = batch.big ? { timeoutMs: BIG_KEY_TIMEOUT_MS } : {};
+  const options: MigrateOptions = { timeoutMs: timeoutFor(batch) };
   try {
     await send(pair, batch.keys, options);
   } catch (error) {
