@@ -34,6 +34,7 @@ const DOWNSTREAM = [
   'downstream_rq_slow',
   'downstream_auth_failure',
   'downstream_cx_tls_on_plain_port',
+  'downstream_cx_taken_over_total',
   'downstream_ssl_handshake',
   'downstream_ssl_connection_error',
   'downstream_ssl_fail_verify_no_cert',

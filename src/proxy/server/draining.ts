@@ -2,6 +2,7 @@ import { unblock } from '../engine/blocking/waits.js';
 import type { Client } from '../engine/core/client.js';
 import type { Core } from '../engine/core/core.js';
 import { Hold } from '../engine/core/hold.js';
+import type { Passing } from './handover/passing.js';
 
 /** How a worker lets its clients go, in milliseconds from the beginning. */
 export interface DrainTimes {
@@ -35,6 +36,8 @@ export class Draining {
   constructor(
     private readonly core: Core,
     private readonly times: DrainTimes,
+    /** Null: there is nobody who would go on with them. */
+    private readonly passing: Passing | null = null,
   ) {
     this.sinceMs = core.nowMs;
   }
@@ -45,6 +48,7 @@ export class Draining {
     const { nowMs } = core;
     const ageMs = nowMs - this.sinceMs;
     for (const client of [...core.clients]) {
+      if (ageMs < times.shutdownMs && this.passing?.pass(client)) continue;
       const paused = client.head === null && client.output.bytes === 0;
       if (paused && (times.idleMs === 0 || this.resting(client))) this.end(client);
       else if (ageMs >= times.shutdownMs) this.finish(client, paused);
@@ -60,10 +64,18 @@ export class Draining {
   urge(): void {
     const { core, times } = this;
     core.beginEvent();
+    this.passing?.urge();
     if (core.nowMs - this.sinceMs < times.drainMs) return;
     if (this.urged.length === 0) this.urged = [...core.clients];
     for (const client of this.urged.splice(-URGED_MAX)) {
-      if (client.closed || client.head !== null || client.output.bytes > 0 || client.carry !== null) continue;
+      if (
+        client.closed ||
+        client.hold & Hold.passing ||
+        client.head !== null ||
+        client.output.bytes > 0 ||
+        client.carry !== null
+      )
+        continue;
       if (this.listens(client)) this.end(client);
       else if (client.mode === null && this.hasJustPaused(client)) this.end(client);
     }

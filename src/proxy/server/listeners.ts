@@ -1,13 +1,16 @@
 import { NO_PLACE } from '../engine/admission/admission.js';
 import { type Bytes, utf8Encoded } from '../engine/bytes.js';
+import { takeUp } from '../engine/clients/passing.js';
 import type { Client } from '../engine/core/client.js';
 import type { Core } from '../engine/core/core.js';
 import type { Transport } from '../engine/core/runtime.js';
 import { Counter } from '../engine/stats.js';
 import { countLarge, LARGE_CHUNK_BYTES } from './collector.js';
+import type { Passed } from './handover/passed.js';
 import type { WorkerAddress } from './messages.js';
 import { faultText, post } from './post.js';
 import { KEEPALIVE_MS } from './sockets/bun-sockets.js';
+import type { EpollSockets } from './sockets/epoll-sockets.js';
 import type { PlainHandlers, PlainSocket, Sockets } from './sockets/sockets.js';
 import { type Refusal, TlsAcceptor, type TlsSocket } from './tls/acceptor.js';
 import type { ServerTls } from './tls/material.js';
@@ -170,6 +173,20 @@ function plainHandlers(core: Core, address: WorkerAddress): PlainHandlers<Client
       core.logs.note('error', 'cannot accept clients for now; those who come wait', { reason });
     },
   };
+}
+
+/** Goes on with a client of another process; who would not be let in any more is closed. */
+export function adopt(core: Core, sockets: EpollSockets, fd: number, { client: passed, path, input }: Passed): void {
+  core.beginEvent();
+  const address: WorkerAddress = { host: '', port: 0, ...(path === '' ? {} : { path }) };
+  const none: Client | undefined = undefined;
+  const socket = sockets.adopt<Client | undefined>(fd, none, plainHandlers(core, address), path !== '');
+  const client = accept(core, socket, address, core.admission.readmit(hostOf(socket, address)));
+  socket.data = client;
+  core.count(Counter.downstream_cx_taken_over_total);
+  if (socket.begin() && takeUp(core, client, passed, input)) return;
+  socket.terminate();
+  core.left(client);
 }
 
 /** Nothing was received of it yet. */

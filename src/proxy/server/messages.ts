@@ -135,6 +135,15 @@ export interface AcceptMessage {
 export interface DrainMessage {
   readonly type: 'drain';
   readonly times: DrainTimes;
+  /** Where the process that takes over waits for clients; empty when it does not. */
+  readonly clients: string;
+}
+
+/** Take up the clients that another process passes on. */
+export interface AdoptMessage {
+  readonly type: 'adopt';
+  /** Where they come; the worker closes it. Null: no more come. */
+  readonly fd: number | null;
 }
 
 /** Asks for the state of the upstream connections. */
@@ -186,6 +195,7 @@ export type ToWorker =
   | StopAcceptingMessage
   | AcceptMessage
   | DrainMessage
+  | AdoptMessage
   | ReportMessage
   | AskedMessage
   | AnswersMessage

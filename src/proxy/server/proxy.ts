@@ -43,9 +43,16 @@ interface Stop {
   readonly why: string;
   readonly times: DrainTimes;
   readonly timeoutMs: number;
+  /** Where the process that takes over waits for clients; empty when nobody does. */
+  readonly clients: string;
 }
 
-const endBy = (signal: string): Stop => ({ why: signal, times: AT_ONCE, timeoutMs: DRAIN_TIMEOUT_MS });
+const endBy = (signal: string): Stop => ({
+  why: signal,
+  times: AT_ONCE,
+  timeoutMs: DRAIN_TIMEOUT_MS,
+  clients: '',
+});
 
 /** What the proxy was started with, and where it reads it again. */
 export interface Source {
@@ -206,7 +213,7 @@ export class ProxyServer implements AdminState {
       this.overload.configure(this.config.overload);
       clusters.start();
       await takeOver?.listeners(this.addresses?.ports ?? [], workers.count);
-      await takeOver?.rest();
+      await takeOver?.rest(workers);
       if (pidFile !== '') {
         writeFileSync(pidFile, `${process.pid}\n`);
         this.openControl(pidFile);
@@ -217,11 +224,11 @@ export class ProxyServer implements AdminState {
       for (const line of this.addresses?.lines() ?? []) logger.info(line);
       manager.ready(`serving clients, ${workers.count} workers`);
       collectInMain();
-      const { why, times, timeoutMs } = await stopping.promise;
+      const { why, times, timeoutMs, clients } = await stopping.promise;
       logger.info(`${why}: draining`);
       manager.stopping('draining');
       this.draining = true;
-      const clean = await workers.drain(times, timeoutMs);
+      const clean = await workers.drain(times, timeoutMs, clients);
       logger.info(clean ? 'drained' : 'some clients did not finish in time; they were closed');
     } finally {
       clusters.stop();
@@ -266,7 +273,7 @@ export class ProxyServer implements AdminState {
         reload: ({ dry_run }) => this.reload(dry_run === true),
         upgrade: ({ program, times }) => this.upgrade(String(program || process.execPath), path, String(times ?? '')),
         yield: ({ pid }) => this.yield(Number(pid)),
-        drain: ({ times }) => this.leave(String(times ?? '')),
+        drain: ({ times, clients }) => this.leave(String(times ?? ''), String(clients ?? '')),
       });
     } catch (error) {
       this.logger.warn(`no control socket: ${(error as Error).message}; reload by SIGHUP, no upgrade`);
@@ -311,12 +318,12 @@ export class ProxyServer implements AdminState {
     }
   }
 
-  private leave(text: string): object {
+  private leave(text: string, clients: string): object {
     const times = drainTimes(text);
     this.replaced = true;
     if (this.succession.pid !== 0) this.manager.succeeded(this.succession.pid);
     this.yielded.resolve();
-    const stop = { why: 'replaced', times, timeoutMs: times.shutdownMs + DRAIN_TIMEOUT_MS };
+    const stop = { why: 'replaced', times, timeoutMs: times.shutdownMs + DRAIN_TIMEOUT_MS, clients };
     // Who waits for an answer gets it first.
     setTimeout(() => this.stopping.resolve(stop), ANSWER_MS);
     return { pid: process.pid };

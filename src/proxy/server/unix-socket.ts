@@ -2,15 +2,13 @@ import { ptr } from 'bun:ffi';
 import { chmodSync, renameSync, rmSync, statSync } from 'node:fs';
 import type { ListenAddress } from '../config/listen-address.js';
 import { loadLibc } from './libc.js';
+import { encodeSocketPath } from './sockets/socket-address.js';
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const F_DUPFD_CLOEXEC = 1030;
-/** Bytes of a `sockaddr_un`, and of the family in front of the path. */
-const ADDRESS_BYTES = 110;
-const FAMILY_BYTES = 2;
 /** Connections that wait to be accepted: Redis's `tcp-backlog`. */
 const BACKLOG = 511;
 
@@ -50,8 +48,9 @@ export class UnixSocket {
     // Made beside its place and moved there, so that at no time nobody answers, nor one with other permissions.
     const beside = `${path}.${process.pid}`;
     try {
+      const address = encodeSocketPath(beside);
       rmSync(beside, { force: true });
-      if (fd < 0 || library.bind(fd, ptr(sockaddr(beside)), ADDRESS_BYTES) !== 0) {
+      if (fd < 0 || library.bind(fd, ptr(address), address.length) !== 0) {
         throw new Error('is its folder there, and may this user write to it?');
       }
       chmodSync(beside, mode);
@@ -85,19 +84,13 @@ export class UnixSocket {
   }
 }
 
-function sockaddr(path: string): Buffer {
-  const address = Buffer.alloc(ADDRESS_BYTES);
-  address.writeUInt16LE(AF_UNIX);
-  address.write(path, FAMILY_BYTES);
-  return address;
-}
-
 /** Somebody answers there. What a process left behind that is gone answers nobody. */
 function isServed(library: Library, path: string): boolean {
   const fd = library.socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
   try {
-    return library.connect(fd, ptr(sockaddr(path)), ADDRESS_BYTES) === 0;
+    const address = encodeSocketPath(path);
+    return library.connect(fd, ptr(address), address.length) === 0;
   } finally {
     library.close(fd);
   }

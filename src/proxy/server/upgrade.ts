@@ -1,8 +1,10 @@
 import { TAKE_OVER, TAKE_OVER_TIMES, UPGRADE_MS } from '../config/control-path.js';
 import { askOther } from './control.js';
 import type { DrainTimes } from './draining.js';
+import { HandoverPlace } from './handover/place.js';
 import type { Logger } from './logger.js';
 import { Steering } from './reuse-port.js';
+import type { Workers } from './workers.js';
 
 /** How long the new process may take until it knows its clusters. */
 export const READY_MS = 30_000;
@@ -118,10 +120,22 @@ export class TakeOver {
     }
   }
 
-  /** Has the other one let its clients go and end. Asked before this one takes its control socket. */
-  async rest(): Promise<void> {
-    await askOther(this.path, { ask: 'drain', times: this.times ?? '' });
+  /**
+   * Has the other one let its clients go and end. Asked before this one takes its control socket.
+   * @param workers they go on with clients that the other one passes on
+   */
+  async rest(workers: Pick<Workers, 'adopts' | 'adopt'>): Promise<void> {
+    const place = workers.adopts ? HandoverPlace.open(`${this.path}.clients`) : null;
+    if (place !== null) workers.adopt(() => place.share());
+    await askOther(this.path, { ask: 'drain', times: this.times ?? '', clients: place?.path ?? '' });
     this.logger.info(`took over from process ${this.old.pid}, which drains`);
+    if (place !== null) void this.closeWhenGone(place, workers);
+  }
+
+  private async closeWhenGone(place: HandoverPlace, workers: Pick<Workers, 'adopt'>): Promise<void> {
+    while (isAlive(this.old.pid)) await Bun.sleep(LOOK_MS);
+    workers.adopt(null);
+    place.close();
   }
 }
 

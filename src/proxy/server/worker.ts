@@ -7,9 +7,12 @@ import { ClusterKeySpace } from '../engine/sharding/key-space.js';
 import { BunRuntime } from './bun-runtime.js';
 import { collectWhenIdle, noteEvents, startCollecting } from './collector.js';
 import { Draining, URGE_MS } from './draining.js';
-import { type Listening, listen } from './listeners.js';
+import type { Adopter } from './handover/adopter.js';
+import { Passing } from './handover/passing.js';
+import { adopt, type Listening, listen } from './listeners.js';
 import type { AcceptMessage, ClusterStart, LaneReport, ToWorker, WorkerStart } from './messages.js';
 import { post } from './post.js';
+import { EpollSockets } from './sockets/epoll-sockets.js';
 import { openSockets, type Sockets } from './sockets/sockets.js';
 
 /** How often the engine looks after time. */
@@ -24,6 +27,7 @@ let listening: Listening[] = [];
 let accepting = true;
 let draining: Draining | null = null;
 let drained = false;
+let adopter: Adopter | null = null;
 
 self.onmessage = ({ data: message }) => {
   switch (message.type) {
@@ -96,8 +100,16 @@ self.onmessage = ({ data: message }) => {
       break;
     case 'drain':
       stopAccepting();
-      draining = new Draining(core, message.times);
+      draining = new Draining(core, message.times, Passing.open(core, message.clients));
       if (message.times.drainMs < Number.POSITIVE_INFINITY) sockets.every(URGE_MS, () => draining?.urge());
+      break;
+    case 'adopt':
+      adopter?.stop();
+      adopter = null;
+      if (message.fd !== null && sockets instanceof EpollSockets) {
+        const own = sockets;
+        adopter = own.adopter(message.fd, (descriptor, passed) => adopt(core, own, descriptor, passed));
+      }
   }
 };
 post({ type: 'loaded' });

@@ -78,6 +78,8 @@ export class Workers {
   private readonly reports = new Map<number, (lanes: readonly LaneReport[]) => void>();
   private nextReport = 0;
   private readonly drained = new Set<number>();
+  /** Workers whose connections are the system's own. */
+  private readonly adopting = new Set<number>();
   private onDrained: (() => void) | null = null;
   private readonly closed = new Set<number>();
   private onClosed: (() => void) | null = null;
@@ -159,6 +161,7 @@ export class Workers {
           case 'listening':
             clearTimeout(timer);
             descriptor = message.descriptor;
+            if (descriptor >= 0) this.adopting.add(index);
             resolve();
             break;
           case 'listen-failed':
@@ -311,8 +314,18 @@ export class Workers {
     if (this.closed.size >= this.options.count) this.onClosed?.();
   }
 
-  /** Lets clients finish what is on its way; resolves when all have left (true) or the time is over. */
-  drain(times: DrainTimes, timeoutMs: number): Promise<boolean> {
+  /** False: no worker can go on with connections of another process. */
+  get adopts(): boolean {
+    return this.adopting.size === this.options.count;
+  }
+
+  /** Has them take up the clients that another process passes on. @param share a descriptor for one worker; null: no more */
+  adopt(share: (() => number) | null): void {
+    for (const worker of this.workers) worker?.postMessage({ type: 'adopt', fd: share === null ? null : share() });
+  }
+
+  /** Lets clients finish what is on its way; resolves when all have left (true) or the time is over. @param clients where they are taken up */
+  drain(times: DrainTimes, timeoutMs: number, clients = ''): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), timeoutMs);
       this.onDrained = () => {
@@ -323,7 +336,7 @@ export class Workers {
       this.workers.forEach((worker, index) => {
         if (worker === undefined) this.drainedBy(index);
       });
-      this.broadcast({ type: 'drain', times });
+      this.broadcast({ type: 'drain', times, clients });
     });
   }
 }

@@ -80,6 +80,24 @@ export class Access implements Authenticator {
     done('');
   }
 
+  /**
+   * A client comes from another process of the same proxy, in which it was this user.
+   * @param name null: it was not logged in
+   * @param nopass it has shown no password
+   * @returns false when it would not be let in any more
+   */
+  resume(client: Client, name: string | null, nopass: boolean): boolean {
+    if (name === null) return true;
+    const user = this.users.get(name);
+    if (user === undefined || !user.enabled || !user.mayComeFrom(client.address)) return false;
+    if (nopass && !user.nopass) return false;
+    let refused = '';
+    this.admit(client, name, user, (error) => {
+      refused = error;
+    });
+    return refused === '';
+  }
+
   login(client: Client, username: string | null, password: Bytes, done: (error: string) => void): void {
     const name = username ?? this.settings.defaultUser;
     const user = this.users.get(name);

@@ -82,6 +82,14 @@ export class Admission {
     return this.refuse(Refused.address, host);
   }
 
+  /** The same for a client that another process of this proxy had let in: it is counted, and not refused. */
+  readmit(host: string): number {
+    const { ledger, worker } = this;
+    ledger.connect(worker, Number.POSITIVE_INFINITY);
+    if (host === '' || !Number.isFinite(this.settings.maxConnectionsPerAddress)) return NO_PLACE;
+    return Math.max(NO_PLACE, ledger.addresses.enter(host, worker, Number.POSITIVE_INFINITY));
+  }
+
   private refuse(why: number, host: string): number {
     const { error, counter } = REFUSALS[why];
     this.core.count(counter);

@@ -21,6 +21,8 @@ export const Hold = {
   pause: 32,
   /** Its login is being checked, or has failed a moment ago. */
   login: 64,
+  /** It is passed on to another process as soon as what it has asked is answered. */
+  passing: 128,
 } as const;
 
 /** With one of these the socket is read all the same. */

@@ -43,6 +43,7 @@ const HELP: Readonly<Record<string, string>> = {
   downstream_rq_slow: 'commands that took longer than slowlog_log_slower_than',
   downstream_rq_time: 'from the arrival of a command until its reply is in the output to its client|time',
   downstream_auth_failure: 'failed logins',
+  downstream_cx_taken_over_total: 'connections that the process before this one had passed on (forge proxy upgrade)',
   downstream_cx_tls_on_plain_port: 'connections that spoke TLS where it is not spoken',
   // TLS, of clients or of a cluster's nodes.
   'ssl.handshake': 'TLS handshakes that succeeded',

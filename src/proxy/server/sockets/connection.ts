@@ -124,6 +124,15 @@ export class Connection<Data> implements PlainSocket<Data>, Pollable {
 
   lingerUntilMs = 0;
 
+  /** Gives the connection up without a word: another process has it. Nothing is said of it any more. */
+  detach(): void {
+    if (this.closed) return;
+    this.closed = true;
+    // It is open elsewhere, and would be watched beyond the end of this descriptor.
+    this.poller.remove(this);
+    this.poller.close(this);
+  }
+
   terminate(): void {
     if (this.closed) return;
     // What was written and not sent is not kept for a side that does not read.

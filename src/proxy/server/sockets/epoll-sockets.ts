@@ -1,4 +1,6 @@
 import { dns } from 'bun';
+import { Adopter } from '../handover/adopter.js';
+import type { Passed } from '../handover/passed.js';
 import { Acceptor } from './acceptor.js';
 import { BunSockets, KEEPALIVE_MS } from './bun-sockets.js';
 import { Connection, type Lingering } from './connection.js';
@@ -112,6 +114,22 @@ export class EpollSockets implements Sockets {
         acceptor.stop();
       },
     };
+  }
+
+  /**
+   * Takes over a connection of another process. Nothing is heard of it before `begin`.
+   * @param isPath it is of a Unix socket
+   */
+  adopt<Data>(fd: number, data: Data, handlers: PlainHandlers<Data>, isPath: boolean): Connection<Data> {
+    const address = new Uint8Array(SOCKADDR_BYTES_MAX);
+    this.system.getpeername(fd, address, new Int32Array([SOCKADDR_BYTES_MAX]));
+    const peer = isPath ? null : decodeSocketAddress(address);
+    return new Connection<Data>(this.poller, fd, data, handlers, peer, this.lingering);
+  }
+
+  /** Waits for connections that another process passes on. @param fd listening; it is closed in the end */
+  adopter(fd: number, adopt: (descriptor: number, passed: Passed) => void): Adopter {
+    return new Adopter(this.poller, fd, adopt);
   }
 
   connect<Data>(

@@ -1,7 +1,8 @@
 import { readIp } from '../../engine/access/addresses.js';
 
-/** `sockaddr_in` and `sockaddr_in6` of Linux (ip(7), ipv6(7)): pure, no calls. */
+/** `sockaddr_in`, `sockaddr_in6` and `sockaddr_un` of Linux (ip(7), ipv6(7), unix(7)): pure, no calls. */
 
+const AF_UNIX = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
 const IPV4_BYTES = 16;
@@ -12,6 +13,10 @@ export const SOCKADDR_BYTES_MAX = IPV6_BYTES;
 const MAPPED = 12;
 /** Where `sockaddr_in6` has the address. */
 const IPV6_AT = 8;
+
+/** Bytes of a `sockaddr_un`, and of the family in front of the path. */
+const UNIX_BYTES = 110;
+const FAMILY_BYTES = 2;
 
 export interface SocketAddress {
   readonly host: string;
@@ -66,4 +71,17 @@ function formatIpv6(ip: Uint8Array): string {
   const hex = (part: number[]) => part.map((group) => group.toString(16)).join(':');
   if (from < 0) return hex(groups);
   return `${hex(groups.slice(0, from))}::${hex(groups.slice(from + longest))}`;
+}
+
+/**
+ * The address of a Unix socket.
+ * @throws RangeError when the path is longer than 107 bytes
+ */
+export function encodeSocketPath(path: string): Uint8Array {
+  const bytes = new Uint8Array(UNIX_BYTES);
+  const text = new TextEncoder().encode(path);
+  if (text.length >= UNIX_BYTES - FAMILY_BYTES) throw new RangeError(`${path}: too long for a Unix socket`);
+  bytes[0] = AF_UNIX;
+  bytes.set(text, FAMILY_BYTES);
+  return bytes;
 }

@@ -9,6 +9,7 @@ export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 export const SOCK_STREAM = 1;
+export const SOCK_SEQPACKET = 5;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOL_SOCKET = 1;
@@ -22,7 +23,12 @@ export const TCP_NODELAY = 1;
 export const TCP_KEEPIDLE = 4;
 export const TCP_KEEPINTVL = 5;
 export const TCP_KEEPCNT = 6;
+export const SCM_RIGHTS = 1;
+export const MSG_CTRUNC = 0x8;
+export const MSG_TRUNC = 0x20;
+export const MSG_DONTWAIT = 0x40;
 export const MSG_NOSIGNAL = 0x4000;
+export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const SHUT_WR = 1;
 
 export const EPOLL_CTL_ADD = 1;
@@ -85,8 +91,11 @@ function open(library: string) {
     getsockname: { args: ['i32', 'ptr', 'ptr'], returns: 'i32' },
     setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'u32'], returns: 'i32' },
     getsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'ptr'], returns: 'i32' },
+    getpeername: { args: ['i32', 'ptr', 'ptr'], returns: 'i32' },
     recv: { args: ['i32', 'ptr', 'u64', 'i32'], returns: 'i32' },
     send: { args: ['i32', 'ptr', 'u64', 'i32'], returns: 'i32' },
+    sendmsg: { args: ['i32', 'ptr', 'i32'], returns: 'i32' },
+    recvmsg: { args: ['i32', 'ptr', 'i32'], returns: 'i32' },
     shutdown: { args: ['i32', 'i32'], returns: 'i32' },
     close: { args: ['i32'], returns: 'i32' },
     epoll_create1: { args: ['i32'], returns: 'i32' },

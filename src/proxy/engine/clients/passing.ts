@@ -1,0 +1,70 @@
+import type { Client } from '../core/client.js';
+import type { Core } from '../core/core.js';
+import { Hold } from '../core/hold.js';
+import { latin1Bytes } from '../pubsub/encode.js';
+
+/** Bytes of a command that has not come whole, of a client that is passed on. */
+export const PASSED_INPUT_BYTES_MAX = 32 * 1024;
+/** Nodes have other numbers elsewhere: it may have written to any of them. */
+const WROTE_EVERYWHERE = -1;
+
+/** A client between two commands: all that another process needs to go on with its connection. Plain data. */
+export interface PassedClient {
+  /** The proxy's user that it is; null before its login. */
+  readonly user: string | null;
+  /** Its user needed no password: it has not shown one. */
+  readonly nopass: boolean;
+  readonly proto: number;
+  readonly muted: number;
+  readonly name: string;
+  readonly libName: string;
+  readonly libVersion: string;
+  readonly noEvict: boolean;
+  readonly noTouch: boolean;
+  readonly wrote: boolean;
+}
+
+/**
+ * Whether all that there is of a client is in its connection and in `PassedClient`, or will be when its commands are
+ * answered. Not of one that waits, watches, listens or is in a transaction, nor of Redis's own users, whose passwords do
+ * not leave the process.
+ */
+export function isPassable(client: Client): boolean {
+  if (client.closed || client.closing || client.finished) return false;
+  if (client.identity !== null || client.mode !== null || client.large !== null || client.details.monitor) return false;
+  if (client.authenticated !== (client.account !== null) || client.belongings.size > 0) return false;
+  if (client.hold & (Hold.blocked | Hold.login)) return false;
+  return (client.carry?.length ?? 0) <= PASSED_INPUT_BYTES_MAX;
+}
+
+/** Nothing of it is on its way. */
+export function isAtRest(client: Client): boolean {
+  return client.head === null && client.output.bytes === 0 && client.hold === Hold.passing;
+}
+
+/** What another process needs to go on, beside what was received and not read (`Client.carry`). */
+export function passedOf(client: Client): PassedClient {
+  const { account, proto, muted, wrote } = client;
+  const { name, libName, libVersion, noEvict, noTouch } = client.details;
+  const who = { user: account?.name ?? null, nopass: account?.nopass === true };
+  return { ...who, proto, muted, name, libName, libVersion, noEvict, noTouch, wrote: wrote !== 0 };
+}
+
+/**
+ * Makes a new client what it was in another process.
+ * @param input what that had received and not read
+ * @returns false when it must go: its user is none any more, or may not come from there
+ */
+export function takeUp(core: Core, client: Client, passed: PassedClient, input: string): boolean {
+  if (!core.access.resume(client, passed.user, passed.nopass)) return false;
+  const { name, libName, libVersion, noEvict, noTouch } = passed;
+  Object.assign(client.details, { name, libName, libVersion, noEvict, noTouch });
+  client.proto = passed.proto;
+  client.muted = passed.muted;
+  if (passed.wrote) client.wrote = WROTE_EVERYWHERE;
+  if (input !== '') {
+    client.carry = latin1Bytes(input, core.runtime.allocate);
+    core.later(client);
+  }
+  return true;
+}

@@ -1,0 +1,107 @@
+import { hostOf } from '../../engine/access/addresses.js';
+import { isAtRest, isPassable, passedOf } from '../../engine/clients/passing.js';
+import type { Client } from '../../engine/core/client.js';
+import type { Core } from '../../engine/core/core.js';
+import { Hold } from '../../engine/core/hold.js';
+import { Connection } from '../sockets/connection.js';
+import { encodeSocketPath } from '../sockets/socket-address.js';
+import {
+  AF_UNIX,
+  Errno,
+  errnoText,
+  lastErrno,
+  loadSystem,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_SEQPACKET,
+  type System,
+} from '../sockets/system.js';
+import { Packet } from './packet.js';
+import { encodePassed } from './passed.js';
+
+/** Clients that are held, because they are passed on as soon as they have their answers. */
+const HELD_MAX = 256;
+/** Passed on in one go: a quarter of a millisecond or so for each ten. */
+const PASSED_AT_ONCE_MAX = 64;
+
+/** The side of a worker that goes: passes its clients on to the process that takes over. */
+export class Passing {
+  private readonly packet: Packet;
+  private readonly held = new Set<Client>();
+  private budget = PASSED_AT_ONCE_MAX;
+  /** The other side cannot be reached: the clients are let go in the ordinary way. */
+  private failed = false;
+  passed = 0;
+
+  private constructor(
+    private readonly core: Core,
+    private readonly system: System,
+    private readonly path: Uint8Array,
+  ) {
+    this.packet = new Packet(system);
+  }
+
+  /** Null where it is not possible. @param path where the other process waits for clients; empty: it does not */
+  static open(core: Core, path: string): Passing | null {
+    const system = path === '' ? null : loadSystem();
+    return system === null ? null : new Passing(core, system, encodeSocketPath(path));
+  }
+
+  /**
+   * Passes a client on, now or soon.
+   * @returns false when it cannot be passed on as it is
+   */
+  pass(client: Client): boolean {
+    const connection = client.transport;
+    if (this.failed || !(connection instanceof Connection) || !isPassable(client)) {
+      this.release(client);
+      return false;
+    }
+    if (!this.held.has(client)) {
+      if (this.held.size >= HELD_MAX) return true;
+      this.held.add(client);
+      // Nothing more is read of it; what it sends meanwhile stays in its connection.
+      client.setHold(Hold.passing);
+    }
+    if (this.budget <= 0 || !isAtRest(client)) return true;
+    return this.send(client, connection);
+  }
+
+  /** Looks after those that were waiting for their answers. Called every few milliseconds. */
+  urge(): void {
+    this.budget = PASSED_AT_ONCE_MAX;
+    for (const client of [...this.held]) {
+      if (client.closed) this.held.delete(client);
+      else this.pass(client);
+    }
+  }
+
+  private release(client: Client): void {
+    if (this.held.delete(client)) client.liftHold(Hold.passing);
+  }
+
+  private send(client: Client, connection: Connection<unknown>): boolean {
+    const { system, packet } = this;
+    this.budget--;
+    const path = connection.remoteAddress === '' ? hostOf(client.address) : '';
+    const length = encodePassed(packet.payload, passedOf(client), path, client.carry);
+    const socket = system.socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (socket < 0) return true;
+    let errno = system.connect(socket, this.path, this.path.length) === 0 ? 0 : lastErrno(system);
+    if (errno === 0) errno = packet.send(socket, connection.fd, length);
+    system.close(socket);
+    // As many wait there as may: soon.
+    if (errno === Errno.EAGAIN) return true;
+    if (errno !== 0) {
+      this.failed = true;
+      this.core.logs.note('warn', 'clients cannot be passed on; they are let go', { reason: errnoText(errno) });
+      for (const each of [...this.held]) this.release(each);
+      return false;
+    }
+    this.held.delete(client);
+    this.passed++;
+    connection.detach();
+    this.core.left(client);
+    return true;
+  }
+}
