@@ -4,25 +4,35 @@ import type { NodeReport } from '../../cluster/snapshot/node-report.js';
 import { ForgeError } from '../../errors.js';
 import type { StepContext } from '../step.js';
 import { CannotMoveAtomically } from './atomic/unavailable.js';
+import { followFailover } from './follow-failover.js';
+import { closeAlone, unanswered } from './migrate/left-alone.js';
 import { chooseMover, type MoveReport, type MoverName, type SlotMove } from './mover.js';
 import { moverNamed } from './movers.js';
 
 const RANGES_SHOWN_MAX = 4;
 
 /**
- * @returns one report per way that was taken, at least one
+ * @returns one report per way that was taken; none when the slots are where they are to be
  * @throws ForgeError what the mover throws; `refused` when the nodes have no way; `unreachable` when one does not answer
  */
-export async function moveSlots(context: StepContext, move: SlotMove): Promise<MoveReport[]> {
+export async function moveSlots(context: StepContext, asked: SlotMove): Promise<MoveReport[]> {
   const snapshot = await context.look();
-  const [from, to] = [move.source, move.target].map((node) => {
-    const report = snapshot.report(node.id);
-    if (report !== undefined) return report;
-    throw new ForgeError('unreachable', `${node.address} does not answer: slots can be moved neither to nor from it.`, {
-      host: node.address,
-      next: 'Check that it runs, then run the same command again.',
+  const move = followFailover(snapshot, asked);
+  for (const role of ['source', 'target'] as const) {
+    if (move[role].id === asked[role].id) continue;
+    context.report({
+      type: 'note',
+      text: `${move[role].address} is the master now in place of ${asked[role].address}`,
     });
-  }) as [NodeReport, NodeReport];
+  }
+  // One master has become the replica of the other: all the slots are where they are to be, or cannot get there.
+  if (move.source.id === move.target.id) return sameMaster(asked, move);
+  const [from, to] = [move.source, move.target].map((node) => snapshot.report(node.id));
+  if (to === undefined) throw unanswered(move.target);
+  if (from === undefined) {
+    if (await closeAlone(context, move)) return [];
+    throw unanswered(move.source);
+  }
   const { method } = context.move;
   const pair = { source: move.source.address, target: move.target.address };
   const name = chooseMover(from.capabilities, to.capabilities, method, pair);
@@ -52,6 +62,19 @@ export async function moveSlots(context: StepContext, move: SlotMove): Promise<M
     reports.push(await byMigrate(context, move, 'the atomic way is not to be had'));
   }
   return reports;
+}
+
+/** @throws ForgeError `refused` when the node that was to get the slots is a replica of the one that has them */
+function sameMaster(asked: SlotMove, { target }: SlotMove): MoveReport[] {
+  if (asked.target.id === target.id) return [];
+  throw new ForgeError(
+    'refused',
+    `${asked.target.address} is a replica of ${target.address} now: it cannot get slots.`,
+    {
+      host: asked.target.address,
+      next: `Make it a master again (CLUSTER RESET SOFT there, then forge scale add), or leave the slots with ${target.address}.`,
+    },
+  );
 }
 
 function by(name: MoverName, context: StepContext, move: SlotMove): Promise<MoveReport> {

@@ -4,7 +4,7 @@ import { countSlots, formatSlots, intersectSlots, normalizeSlots, subtractSlots 
 import { jobsUnderWay } from '../move/atomic/under-way.js';
 import { moveSlots } from '../move/move-slots.js';
 import { defineStep, type NodeRef, nodeRefSchema, type StepContext, slotRangeSchema } from '../step.js';
-import { viewOf } from './views.js';
+import { viewsOf } from './views.js';
 
 const RANGES_SHOWN_MAX = 4;
 const RANGES_MAX = 8_192;
@@ -31,7 +31,10 @@ export const migrateSlotsStep = defineStep({
 
 async function isMoved(context: StepContext, { source, target, ranges }: MigrateSlots): Promise<boolean> {
   const slots = normalizeSlots(ranges);
-  const [from, to] = await Promise.all([viewOf(context, source.id), viewOf(context, target.id)]);
+  const views = await viewsOf(context, [source.id, target.id]);
+  const [from, to] = [views.get(source.id), views.get(target.id)];
+  // What is so where one of both does not answer is found out when the work begins.
+  if (from === undefined || to === undefined) return false;
   const here = to.topology.myself;
   const there = from.topology.myself;
   if (here === undefined || there === undefined) return false;

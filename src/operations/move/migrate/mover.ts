@@ -1,4 +1,5 @@
 /** Slots move by MIGRATE: opened, emptied and closed in small groups, each of which is finished or taken back. */
+import { isFailing } from '../../../cluster/cluster-node.js';
 import { countSlots } from '../../../cluster/slots.js';
 import { ForgeError } from '../../../errors.js';
 import type { StepContext } from '../../step.js';
@@ -31,13 +32,18 @@ async function move(context: StepContext, { source, target, slots }: SlotMove): 
   const pair = new Pair(context, { source, target, others });
   try {
     const { from, to } = await lookAtPair(pair);
-    const states = slotStates(from, to, slots);
+    const isGone = (id: string) => {
+      const node = topology.node(id);
+      return node === undefined || node.role !== 'master' || isFailing(node);
+    };
+    const states = slotStates(from, to, slots, isGone);
     refuseForeign(states.foreign, pair);
     const progress = new MoveProgress(countSlots(slots));
     progress.slotsDone(states.done.length);
     const mover = new Mover(pair, progress);
     // Finished where they were going first: so no client misses a key that has moved already.
-    if (states.turned.length > 0) await new Mover(pair.reversed(), new MoveProgress(0)).moveAll(states.turned, []);
+    if (states.turned.length > 0)
+      await new Mover(pair.reversed(), new MoveProgress(0)).moveAll(states.turned, states.turned);
     const opened = [...from.migrating, ...to.importing].map(({ slot }) => slot);
     await mover.moveAll([...states.toClose, ...states.toMove, ...states.turned], opened);
     await winEpoch(pair);

@@ -15,8 +15,17 @@ export interface SlotStates {
   readonly foreign: { readonly slot: number; readonly why: string }[];
 }
 
-/** @param from the source in its own table @param to the target in its own */
-export function slotStates(from: ClusterNode, to: ClusterNode, slots: SlotSet): SlotStates {
+/**
+ * @param from the source in its own table
+ * @param to the target in its own
+ * @param isGone whether the node of this id is no master any more: a mark that names it is one of before a failover
+ */
+export function slotStates(
+  from: ClusterNode,
+  to: ClusterNode,
+  slots: SlotSet,
+  isGone: (id: string) => boolean = () => false,
+): SlotStates {
   const states: SlotStates = { done: [], toClose: [], toMove: [], turned: [], foreign: [] };
   const open = { from: peersOf(from), to: peersOf(to) };
   for (const slot of eachSlot(slots)) {
@@ -30,7 +39,7 @@ export function slotStates(from: ClusterNode, to: ClusterNode, slots: SlotSet): 
       [comesToSource, to.id, 'it is on its way from another node'],
       [comes, from.id, 'it is on its way from another node'],
       [leavesTarget, from.id, 'it is on its way to another node'],
-    ].find(([peer, expected]) => peer !== undefined && peer !== expected)?.[2];
+    ].find(([peer, expected]) => peer !== undefined && peer !== expected && !isGone(peer))?.[2];
     if (stranger !== undefined) states.foreign.push({ slot, why: stranger });
     else if (targetServes && (leavesTarget !== undefined || comesToSource !== undefined)) states.turned.push(slot);
     else if (targetServes) {
