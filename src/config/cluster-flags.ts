@@ -47,6 +47,7 @@ export interface ClusterFlagValues extends SettingsFlagValues, TargetFlags {}
 export function readSettings(
   flags: SettingsFlagValues,
   environment: NodeJS.ProcessEnv = process.env,
+  options: { unchosen?: boolean } = {},
 ): Promise<Settings> {
-  return loadSettings({ config: flags.config, envFile: flags['env-file'], name: flags.name, environment });
+  return loadSettings({ config: flags.config, envFile: flags['env-file'], name: flags.name, environment, ...options });
 }

@@ -33,42 +33,72 @@ const PASSWORD_VARIABLES = ['REDIS_REQUIREPASS', 'REDISCLI_AUTH'];
 /** A password file is one line; a larger file is another file. */
 const FILE_LENGTH_MAX = 64 * 1024;
 
+/** What is known before anything is read: the user's name, and where the password is. */
+export interface CredentialChoice {
+  readonly username?: { readonly value: string; readonly from: string };
+  readonly password?:
+    | { readonly file: string; readonly from: string }
+    | { readonly variable: string; readonly from: string };
+}
+
+const FORGE_FILE = 'forge.yaml';
+
 /**
- * Reads the credentials; empty variables count as unset. Name and password belong together: where forge.yaml has both, its
- * name goes with its own password only.
+ * Where name and password come from; empty variables count as unset. Both belong together: where forge.yaml has both, its
+ * name goes with its own password only. Pure.
+ */
+export function chooseCredentials(sources: CredentialSources = {}): CredentialChoice {
+  const { file, environment = process.env } = sources;
+  const variable = PASSWORD_VARIABLES.find((name) => environment[name]);
+  const place = file?.password;
+  const own = place !== undefined && !sources.passwordFile && (file?.first === true || variable === undefined);
+  const pair = own || place === undefined || PASSWORD_VARIABLES.includes(place.environment ?? '');
+  const named = pair && file?.username ? { value: file.username, from: FORGE_FILE } : undefined;
+  const given = environment['REDIS_USERNAME'];
+  const inherited = given ? { value: given, from: 'REDIS_USERNAME' } : undefined;
+  const username = sources.username
+    ? { value: sources.username, from: '--username' }
+    : own && file?.first
+      ? named
+      : (inherited ?? named);
+  return { ...(username === undefined ? {} : { username }), ...passwordChoice(sources, own, variable) };
+}
+
+function passwordChoice(
+  { passwordFile, file }: CredentialSources,
+  own: boolean,
+  variable: string | undefined,
+): Pick<CredentialChoice, 'password'> {
+  if (passwordFile) return { password: { file: passwordFile, from: '--password-file' } };
+  const { environment, filename } = (own && file?.password) || {};
+  if (filename !== undefined) {
+    return { password: { file: path.resolve(file?.folder ?? '', filename), from: FORGE_FILE } };
+  }
+  if (environment !== undefined) return { password: { variable: environment, from: FORGE_FILE } };
+  return variable === undefined ? {} : { password: { variable, from: variable } };
+}
+
+/**
+ * Reads the credentials.
  * @throws ForgeError `configuration` for a place that holds no password, or a user name without a password
  */
 export async function readCredentials(sources: CredentialSources = {}): Promise<Credentials> {
-  const { file, environment = process.env } = sources;
-  const given = PASSWORD_VARIABLES.map((name) => environment[name]).find(Boolean);
-  const fromFile =
-    file?.password !== undefined && !sources.passwordFile && (file.first === true || given === undefined);
-  const variable = file?.password?.environment;
-  const pair = fromFile || file?.password === undefined || PASSWORD_VARIABLES.includes(variable ?? '');
-  const named = file !== undefined && pair ? file.username : undefined;
-  const inherited = environment['REDIS_USERNAME'] || undefined;
-  const username = sources.username || (fromFile && file.first ? named : (inherited ?? named)) || undefined;
-  const password = sources.passwordFile
-    ? await readPasswordFile(sources.passwordFile)
-    : fromFile
-      ? await readPlace(file, environment)
-      : given;
-  if (username !== undefined && password === undefined) {
-    throw new ForgeError('configuration', `There is a user name (${username}), but no password.`, {
+  const { username, password: place } = chooseCredentials(sources);
+  if (username !== undefined && place === undefined) {
+    throw new ForgeError('configuration', `There is a user name (${username.value}), but no password.`, {
       next: 'Set REDIS_REQUIREPASS, or give --password-file.',
     });
   }
-  return { ...(username === undefined ? {} : { username }), ...(password === undefined ? {} : { password }) };
-}
-
-async function readPlace({ password, folder }: FileCredentials, environment: NodeJS.ProcessEnv): Promise<string> {
-  if (password?.filename !== undefined) return readPasswordFile(path.resolve(folder, password.filename));
-  const name = password?.environment ?? '';
-  const value = environment[name];
-  if (value) return value;
-  throw new ForgeError('configuration', `forge.yaml has the password in ${name}, and that variable is not set.`, {
-    next: `Set ${name}, in the environment or in .env, or give --password-file.`,
-  });
+  const name = username === undefined ? {} : { username: username.value };
+  if (place === undefined) return name;
+  if ('file' in place) return { ...name, password: await readPasswordFile(place.file) };
+  const password = (sources.environment ?? process.env)[place.variable];
+  if (password) return { ...name, password };
+  throw new ForgeError(
+    'configuration',
+    `${FORGE_FILE} has the password in ${place.variable}, and that variable is not set.`,
+    { next: `Set ${place.variable}, in the environment or in .env, or give --password-file.` },
+  );
 }
 
 async function readPasswordFile(file: string): Promise<string> {

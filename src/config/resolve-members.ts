@@ -29,13 +29,7 @@ export class KnownMembers {
 
   /** Resolves all names, each within two seconds; one that cannot be resolved is known by its name only. */
   static async of(addresses: readonly NodeAddress[], look: Lookup = systemLookup): Promise<KnownMembers> {
-    const hosts = [...new Set(addresses.map(({ host }) => host))].filter((host) => isIP(host) === 0);
-    const found = new Map<string, readonly string[]>();
-    const queue = hosts.values();
-    const work = async () => {
-      for (const host of queue) found.set(host, await bounded(look(host)));
-    };
-    await Promise.all(Array.from({ length: Math.min(PARALLEL_MAX, hosts.length) }, work));
+    const found = await resolveHosts(addresses, look);
     const byAddress = new Map<string, NodeAddress>();
     for (const address of addresses) {
       for (const host of [address.host, ...(found.get(address.host) ?? [])]) {
@@ -53,6 +47,21 @@ export class KnownMembers {
     if (byIp !== undefined || hostname === undefined) return byIp;
     return this.#byAddress.get(formatAddress({ host: hostname.toLowerCase(), port }));
   }
+}
+
+/** What every name among the addresses resolves to; nothing for one that cannot be resolved within two seconds. */
+export async function resolveHosts(
+  addresses: readonly NodeAddress[],
+  look: Lookup = systemLookup,
+): Promise<Map<string, readonly string[]>> {
+  const hosts = [...new Set(addresses.map(({ host }) => host))].filter((host) => isIP(host) === 0);
+  const found = new Map<string, readonly string[]>();
+  const queue = hosts.values();
+  const work = async () => {
+    for (const host of queue) found.set(host, await bounded(look(host)));
+  };
+  await Promise.all(Array.from({ length: Math.min(PARALLEL_MAX, hosts.length) }, work));
+  return found;
 }
 
 async function bounded(looking: Promise<readonly string[]>): Promise<readonly string[]> {

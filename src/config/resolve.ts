@@ -5,7 +5,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { formatAddress } from '../cluster/address.js';
 import { ForgeError } from '../errors.js';
 import { CONFIG_BYTES_MAX, ConfigError } from '../proxy/config/yaml.js';
-import { type Credentials, readCredentials } from './credentials.js';
+import { type CredentialSources, type Credentials, readCredentials } from './credentials.js';
 import { type Dotenv, parseDotenv } from './dotenv.js';
 import { type ForgeCluster, type ForgeFile, parseForgeFile, type SecretPlace } from './forge-file.js';
 import { chooseSeeds, type Seeds } from './seeds.js';
@@ -38,6 +38,8 @@ export interface SettingsSources {
   readonly name?: string;
   readonly environment?: NodeJS.ProcessEnv;
   readonly directory?: string;
+  /** No cluster needs to be chosen: all of them are looked at. */
+  readonly unchosen?: boolean;
 }
 
 export interface Settings {
@@ -74,7 +76,7 @@ export async function loadSettings(sources: SettingsSources = {}): Promise<Setti
   const envText = await readSettingsFile(envPath, sources.envFile !== undefined, '--env-file');
   const dotenv = envText === undefined ? undefined : parseDotenv(envText, environment);
   const asName = sources.name || environment['FORGE_CLUSTER'] || undefined;
-  const cluster = chooseCluster(content, asName, forgePath);
+  const cluster = sources.unchosen ? undefined : chooseCluster(content, asName, forgePath);
   if (dotenv !== undefined) refuseProblems(dotenv, envPath, cluster);
   return {
     ...(content === undefined ? {} : { forgeFile: { path: forgePath, content } }),
@@ -199,28 +201,47 @@ export async function resolveTarget(
   settings: Settings,
   fallback?: { readonly addresses: readonly string[]; readonly source: string },
 ): Promise<Target> {
-  const { cluster, named, environment, forgeFile } = settings;
-  const folder = forgeFile === undefined ? '.' : path.dirname(forgeFile.path);
-  const nodes = cluster?.nodes.map(formatAddress);
-  const effective = named ? withoutSeeds(environment, nodes) : environment;
-  const seeds = chooseSeeds({ flag: flags.seed, file: nodes, fallback, environment: effective });
+  const seeds = seedsOf(flags, settings, fallback);
   const [credentials, tls] = await Promise.all([
-    readCredentials({
-      username: flags.username,
-      passwordFile: flags['password-file'],
-      environment,
-      file: cluster?.credentials && { ...cluster.credentials, folder, first: named },
-    }),
+    readCredentials(credentialSources(flags, settings)),
     readTls({
       tls: flags.tls,
       caFile: flags.cacert,
       certificateFile: flags.cert,
       keyFile: flags.key,
       serverName: flags.sni,
-      environment: tlsEnvironment(settings, folder),
+      environment: tlsEnvironment(settings),
     }),
   ]);
   return { seeds, connect: { ...credentials, ...(tls === undefined ? {} : { tls }) } };
+}
+
+/** Names of files in forge.yaml are relative to its folder. */
+export function folderOf({ forgeFile }: Settings): string {
+  return forgeFile === undefined ? '.' : path.dirname(forgeFile.path);
+}
+
+/** Where the cluster is begun to be looked at. */
+export function seedsOf(
+  flags: TargetFlags,
+  { cluster, named, environment }: Settings,
+  fallback?: Parameters<typeof resolveTarget>[2],
+): Seeds {
+  const nodes = cluster?.nodes.map(formatAddress);
+  const effective = named ? withoutSeeds(environment, nodes) : environment;
+  return chooseSeeds({ flag: flags.seed, file: nodes, fallback, environment: effective });
+}
+
+/** What name and password are chosen from. */
+export function credentialSources(flags: TargetFlags, settings: Settings): CredentialSources {
+  const { cluster, named, environment } = settings;
+  const own = cluster?.credentials;
+  return {
+    username: flags.username,
+    passwordFile: flags['password-file'],
+    environment,
+    ...(own === undefined ? {} : { file: { ...own, folder: folderOf(settings), first: named } }),
+  };
 }
 
 function withoutSeeds(environment: NodeJS.ProcessEnv, nodes: readonly string[] | undefined): NodeJS.ProcessEnv {
@@ -229,7 +250,9 @@ function withoutSeeds(environment: NodeJS.ProcessEnv, nodes: readonly string[] |
 }
 
 /** The TLS settings of forge.yaml in the words of the environment. REDIS_TLS=no switches them off. */
-export function tlsEnvironment({ cluster, named, environment }: Settings, folder: string): NodeJS.ProcessEnv {
+export function tlsEnvironment(settings: Settings): NodeJS.ProcessEnv {
+  const { cluster, named, environment } = settings;
+  const folder = folderOf(settings);
   const tls = cluster?.tls;
   const asked = environment['REDIS_TLS']?.trim();
   const off = asked !== undefined && asked !== '' && !/^(1|true|yes|on)$/i.test(asked);
