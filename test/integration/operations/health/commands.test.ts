@@ -1,0 +1,169 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import ClusterCheck from '../../../../src/commands/cluster/check.js';
+import ClusterFix from '../../../../src/commands/cluster/fix.js';
+import ClusterStatus from '../../../../src/commands/cluster/status.js';
+import Rollback from '../../../../src/commands/rollback.js';
+import { asksForJson, reportFailure } from '../../../../src/ui/failure.js';
+import { freePort } from '../../../support/ports.js';
+import { poll, type RedisCluster, type RedisServer, startCluster } from '../../../support/redis.js';
+import { ROOT } from '../../../support/repository.js';
+import { fill, halfMove, idOf, inOrder, stable } from '../fix/broken.js';
+
+const PASSWORD = 'health secret';
+const GONE_MS = 20_000;
+
+let cluster: RedisCluster;
+let one: RedisServer;
+let two: RedisServer;
+let home: string;
+let environment: NodeJS.ProcessEnv;
+
+beforeAll(async () => {
+  home = await mkdtemp(path.join(os.tmpdir(), 'forge-health-'));
+  cluster = await startCluster({ masters: 3, replicasPerMaster: 1, requirepass: PASSWORD });
+  [one, two] = cluster.masters as [RedisServer, RedisServer];
+  environment = { REDIS_REQUIREPASS: PASSWORD, FORGE_HOME: home, CLUSTER_SEED: cluster.replicas[0]?.address };
+});
+afterAll(async () => {
+  await Promise.all([cluster?.stop(), rm(home, { recursive: true, force: true })]);
+});
+
+const COMMANDS = { check: ClusterCheck, fix: ClusterFix, rollback: Rollback, status: ClusterStatus };
+
+/** Runs a command as the program does, and tells what its user sees. */
+async function run(name: keyof typeof COMMANDS, ...argv: string[]) {
+  const seen = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const) {
+    vi.spyOn(process[stream], 'write').mockImplementation((text) => {
+      seen[stream] += String(text);
+      return true;
+    });
+  }
+  for (const [variable, value] of Object.entries(environment)) vi.stubEnv(variable, value);
+  try {
+    await COMMANDS[name].run(argv, ROOT);
+    return { ...seen, code: Number(process.exitCode ?? 0) };
+  } catch (error) {
+    const code = reportFailure(error, { json: asksForJson(argv) });
+    return { ...seen, code };
+  } finally {
+    process.exitCode = undefined;
+    vi.restoreAllMocks();
+    vi.unstubAllEnvs();
+    expect(seen.stdout + seen.stderr).not.toContain(PASSWORD);
+  }
+}
+
+const PASSES = /^PASS {2}coverage .*\n(PASS .*\n)+PASS: of 16 checks all pass\n$/;
+
+// One after the other: the cluster is in order, its slots are hurt, repaired, and in the end a node is lost.
+describe('on the command line', () => {
+  it('a healthy cluster is shown, passes every check, and is recorded', async () => {
+    const status = await run('status');
+    expect(status).toMatchObject({ code: 0, stderr: '' });
+    expect(status.stdout).toMatch(
+      /^Cluster {2}3 masters, 3 replicas; 0 keys, .*\nSlots {4}A+B+C+ {2}16384 of 16384 served/,
+    );
+    for (const { address } of cluster.nodes) expect(status.stdout).toContain(address);
+    const json = JSON.parse((await run('status', '--json')).stdout);
+    expect(json).toMatchObject({ verdict: 'PASS', masters: 3, replicas: 3, slotsServed: 16_384, locks: [] });
+
+    const file = path.join(home, 'cluster.json.gz');
+    const check = await run('check', '--record', file);
+    expect(check).toMatchObject({ code: 0, stdout: expect.stringMatching(PASSES), stderr: '' });
+    expect(gunzipSync(await readFile(file)).toString()).not.toContain(PASSWORD);
+    expect((await run('check', '--from', file)).stdout).toBe(check.stdout);
+    expect(await run('check', '--nagios')).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(
+        /^CLUSTER OK - 3 masters, 3 replicas, .* \| slots_served=16384;;16384:;0;16384 .*\n$/,
+      ),
+    });
+  });
+
+  it('an open slot fails the check, is repaired, and passes again', async () => {
+    const values = await fill(one, 10, 6);
+    await halfMove(one, two, 10, [...values.keys()].slice(0, 3));
+    const check = await run('check', '--quiet');
+    expect(check.code).toBe(9);
+    expect(check.stdout).toMatch(/^FAIL {2}open-slots +1 open slot: 10 .*\n +→ .*forge cluster fix\.\nFAIL: of 16/);
+    expect(await run('check', '--nagios')).toMatchObject({
+      code: 2,
+      stdout: expect.stringMatching(/^CLUSTER CRITICAL - 1 open slot/),
+    });
+    expect((await run('status')).code).toBe(9);
+
+    const dry = await run('fix', '--dry-run', '--json');
+    expect(JSON.parse(dry.stdout)).toMatchObject({ status: 'planned', plan: { operation: 'cluster fix' } });
+    expect(await run('fix')).toMatchObject({ code: 5, stderr: expect.stringContaining('--yes') });
+    const fixed = await run('fix', '--yes');
+    expect(fixed).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^Repair 1 slots: 2 steps\n(.*\n)+Done and verified/),
+    });
+    await inOrder(cluster.nodes);
+    expect((await run('check')).stdout).toMatch(PASSES);
+    expect(await run('fix', '--yes')).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('Nothing is to be done'),
+    });
+  });
+
+  it('keys with two values stop the repair by name; a rollback gives it up and lets a new one begin', async () => {
+    const values = await fill(one, 20, 1);
+    const [name = ''] = values.keys();
+    await halfMove(one, two, 20, [name]);
+    await stable(one, 20);
+    await one.call('SET', name, 'newer');
+    const stopped = await run('fix', '--yes');
+    expect(stopped).toMatchObject({ code: 5, stderr: expect.stringContaining(name) });
+    const operation = /forge rollback (\S+)/.exec(stopped.stderr)?.[1] ?? '';
+    expect(await run('rollback', operation, '--yes')).toMatchObject({ code: 0 });
+    expect(await one.call('GET', name)).toBe('newer');
+    await one.call('DEL', name);
+    expect((await run('fix', '--yes')).code).toBe(0);
+    await inOrder(cluster.nodes);
+    expect(await one.call('GET', name)).toBe(values.get(name));
+  });
+
+  it('a lost replica is a warning, a lost master without one a failure; slots of a dead one are given to nobody', async () => {
+    const replica = cluster.replicas[0] as RedisServer;
+    environment = { ...environment, CLUSTER_SEED: two.address };
+    const lost = await idOf(one);
+    await replica.kill();
+    const warned = await run('check', '--quiet');
+    expect(warned).toMatchObject({ code: 0, stdout: expect.stringMatching(/WARN {2}nodes .*WARN {2}redundancy /s) });
+    expect((await run('check', '--strict')).code).toBe(9);
+    expect((await run('check', '--nagios')).code).toBe(1);
+    await one.kill();
+    await poll('the cluster knows', GONE_MS, async () => (await run('check')).stdout.includes('holds it for dead'));
+    const failed = await run('check', '--nagios');
+    expect(failed).toMatchObject({ code: 2, stdout: expect.stringContaining(`${one.address} is down`) });
+    expect(await run('fix', '--yes')).toMatchObject({
+      code: 0,
+      stderr: expect.stringContaining('Nothing is to be done'),
+    });
+    await cluster.masters[2]?.call('CLUSTER', 'SETSLOT', 30, 'IMPORTING', lost);
+    const refused = await run('fix', '--yes', '--json');
+    expect(refused.code).toBe(5);
+    expect(JSON.parse(refused.stdout).error.details.unknown).toMatchObject([{ guard: 'nodes-down', slot: 30 }]);
+  });
+
+  it('what cannot be asked has the exit code of its kind', async () => {
+    const nobody = `127.0.0.1:${await freePort()}`;
+    expect((await run('check', '--seed', nobody)).code).toBe(4);
+    expect((await run('check', '--seed', nobody, '--nagios')).code).toBe(2);
+    environment = { ...environment, REDIS_REQUIREPASS: 'another' };
+    expect((await run('status')).code).toBe(11);
+    expect(await run('check', '--nagios')).toMatchObject({
+      code: 3,
+      stdout: expect.stringMatching(/^CLUSTER UNKNOWN - /),
+    });
+    expect(await run('check', '--nagios', '--strict')).toMatchObject({ code: 3 });
+    expect((await run('check', '--from', 'nothing.json')).code).toBe(3);
+  });
+});
