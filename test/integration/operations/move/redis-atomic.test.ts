@@ -9,7 +9,7 @@ describe.runIf(named !== undefined || process.env['CI'] || canHaveNewerServers()
   describeAtomicMoves({
     name: 'CLUSTER MIGRATION',
     note: 'moving by CLUSTER MIGRATION',
-    hangs: false,
+    byMasterauth: false,
     executable: () => named ?? redisWithAtomicMigration(),
     begin: async (_, to, start, end) => {
       await to.call('CLUSTER', 'MIGRATION', 'IMPORT', start, end);

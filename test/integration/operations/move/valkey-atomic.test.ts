@@ -7,7 +7,7 @@ describe.runIf(SERVERS.some(([, name]) => name === 'valkey9'))('Valkey 9', () =>
   describeAtomicMoves({
     name: 'CLUSTER MIGRATESLOTS',
     note: 'moving by CLUSTER MIGRATESLOTS',
-    hangs: true,
+    byMasterauth: true,
     executable: () => executableOf('valkey9'),
     begin: async (from, to, start, end) => {
       await from.call('CLUSTER', 'MIGRATESLOTS', 'SLOTSRANGE', start, end, 'NODE', await idOf(to));
