@@ -1,9 +1,11 @@
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parseInfo } from '../../../../src/cluster/parse-info.js';
 import { planRestart } from '../../../../src/operations/planners/restart.js';
 import { type RedisCluster, type RedisServer, startCluster, startRedis } from '../../../support/redis.js';
+import { executableOf, FETCH_TIMEOUT_MS, SERVERS } from '../../../support/servers.js';
 import { failureOf } from '../../cluster/formed.js';
 import { expectWhole, newOperator, type Operator, rolesOf } from './roles.js';
 
@@ -18,10 +20,11 @@ async function runIds(servers: readonly RedisServer[]): Promise<string[]> {
   return texts.map((text) => parseInfo(String(text)).get('run_id') ?? '');
 }
 
-describe('a rolling restart', () => {
+describe.each(SERVERS)('a rolling restart on %s', (_, kind) => {
   let cluster: RedisCluster;
   let operator: Operator;
   beforeAll(async () => {
+    vi.stubEnv('FORGE_TEST_SERVER', executableOf(kind));
     cluster = await startCluster({
       masters: 3,
       replicasPerMaster: 1,
@@ -29,8 +32,9 @@ describe('a rolling restart', () => {
       executable: SUPERVISED,
     });
     operator = await newOperator(() => cluster.addresses, PASSWORD);
-  });
+  }, FETCH_TIMEOUT_MS);
   afterAll(async () => {
+    vi.unstubAllEnvs();
     await Promise.all([cluster?.stop(), operator?.remove()]);
   });
 
@@ -132,11 +136,24 @@ describe('masters without replicas', () => {
     const before = await runIds([node]);
     const by = (command: string[]) => (snapshot: Parameters<typeof planRestart>[0]) =>
       planRestart(snapshot, { nodes: [node.address], allowOutage: true, failBack: false, command });
-    const idle = await failureOf(operator.run(by(['true']), { waitMs: 1_500 }));
+    const program = path.join(operator.home, 'restart');
+    // The first time it only says that it did: the operation stops there, and the same command tries again.
+    await writeFile(
+      program,
+      `#!/bin/sh
+[ -f "$0.tried" ] || { touch "$0.tried"; exit 0; }
+kill "$(redis-cli -h "$1" -p "$2" INFO server | tr -d '\\r' | sed -n 's/^process_id://p')"
+`,
+      { mode: 0o755 },
+    );
+    const idle = await failureOf(operator.run(by([program, '{host}', '{port}']), { waitMs: 1_500 }));
     expect(idle).toMatchObject({ kind: 'timeout' });
     expect(idle.message).toContain('still runs as before');
-    await operator.run(by(['true']), { waitMs: 1_000 }).catch(() => undefined);
     expect(await runIds([node])).toEqual(before);
+    const result = await operator.run(by([program, '{host}', '{port}']));
+    expect(result).toMatchObject({ status: 'done', resumed: true });
+    expect(await runIds([node])).not.toEqual(before);
+    await expectWhole(cluster.nodes);
   });
 });
 
