@@ -3,6 +3,7 @@
 import type { ClusterNode } from '../../cluster/cluster-node.js';
 import { hostIdentity } from '../../cluster/init/admission.js';
 import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
+import { listed } from './node-choice.js';
 
 export interface Place {
   readonly id: string;
@@ -42,8 +43,6 @@ export function placedMaster(snapshot: ClusterSnapshot, id: string, without: Rea
   };
 }
 
-const NAMED_MAX = 6;
-
 /** What could not be had, in words. */
 export function placementNotes(
   snapshot: ClusterSnapshot,
@@ -57,9 +56,9 @@ export function placementNotes(
       return left !== undefined && right !== undefined && shares(left, right) ? [snapshot.addressOf(node)] : [];
     });
   const note = (what: string, names: readonly string[]) => {
-    const more = names.length - NAMED_MAX;
-    const list = `${names.slice(0, NAMED_MAX).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
-    return names.length === 0 ? [] : [`In the same ${what} as their master, for want of another arrangement: ${list}.`];
+    return names.length === 0
+      ? []
+      : [`In the same ${what} as their master, for want of another arrangement: ${listed(names)}.`];
   };
   const onHost = sharing(sharesHost);
   const inZone = sharing(sharesZone).filter((address) => !onHost.includes(address));

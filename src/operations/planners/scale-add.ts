@@ -7,7 +7,7 @@ import { ForgeError } from '../../errors.js';
 import { createPlan, type Plan } from '../plan.js';
 import { type Joining, joiningNodes } from './joining.js';
 import { type DraftStep, moveSteps, type Transfer, transfersFor } from './moves.js';
-import { chooseNode, refOf } from './node-choice.js';
+import { chooseNode, listed, refOf } from './node-choice.js';
 import { type PlacedMaster, placedMaster, placementNotes, placeReplicas } from './placement.js';
 import { divideByWeight, takeFromLargest } from './weights.js';
 
@@ -48,7 +48,7 @@ export function planScaleAdd(snapshot: ClusterSnapshot, options: ScaleAddOptions
   return createPlan(snapshot, {
     operation: 'scale add',
     request: scaleAddRequest(options),
-    title: `Add ${joining.map(({ address }) => address).join(', ')} as ${options.role}${joining.length > 1 ? 's' : ''}`,
+    title: `Add ${listed(joining.map(({ address }) => address))} as ${options.role}${joining.length > 1 ? 's' : ''}`,
     steps,
     notes: parts.notes,
   });

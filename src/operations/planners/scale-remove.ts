@@ -6,7 +6,7 @@ import { ForgeError } from '../../errors.js';
 import { nodesDown } from '../guards/health.js';
 import { createPlan, type Plan } from '../plan.js';
 import { type DraftStep, holdSteps, moveSteps, type Transfer, transfersFor } from './moves.js';
-import { chooseNodes, refOf, splitWords } from './node-choice.js';
+import { chooseNodes, listed, refOf, splitWords } from './node-choice.js';
 import { placementNotes, placeOf } from './placement.js';
 import { rehome } from './rehome.js';
 import { giveToSmallest } from './weights.js';
@@ -46,7 +46,7 @@ export function planScaleRemove(
   return createPlan(snapshot, {
     operation: 'scale remove',
     request: scaleRemoveRequest(options),
-    title: `Remove ${removed.map(({ id }) => snapshot.addressOf(id)).join(', ')}`,
+    title: `Remove ${listed(removed.map(({ id }) => snapshot.addressOf(id)))}`,
     steps,
     tolerates: onlyTheseAreDown(snapshot, ids) ? [nodesDown.name] : [],
     notes: [...notesFor(snapshot, ids), ...moving.notes, ...placementNotes(snapshot, moving.attachments, places)],

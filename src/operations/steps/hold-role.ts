@@ -6,6 +6,8 @@ import * as z from 'zod';
 import { FOLLOW_SETTING, followsSlots } from '../../cluster/snapshot/follow-setting.js';
 import { defineStep, type NodeRef, nodeRefSchema, type StepContext } from '../step.js';
 
+const NAMED_MAX = 3;
+
 const schema = z.strictObject({
   kind: z.literal('hold-role'),
   /** Nodes on which the setting is on. */
@@ -17,7 +19,11 @@ const schema = z.strictObject({
 export const holdRoleStep = defineStep({
   schema,
   title: ({ nodes, hold }) => {
-    const names = nodes.map(({ address }) => address).join(', ');
+    const [first] = nodes;
+    const names =
+      nodes.length > NAMED_MAX
+        ? `${first?.address} and ${nodes.length - 1} more`
+        : nodes.map(({ address }) => address).join(', ');
     return hold ? `Keep ${names} from following the slots` : `Let ${names} follow slots again`;
   },
   nodes: ({ nodes }) => nodes.map(({ id }) => id),

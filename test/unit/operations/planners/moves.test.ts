@@ -18,26 +18,7 @@ import {
   parseWeight,
   takeFromLargest,
 } from '../../../../src/operations/planners/weights.js';
-
-const idOf = (n: number) => n.toString(16).padStart(40, '0');
-
-/** Any division of all slots among up to `most` masters, some of them in many pieces, some with nothing. */
-const divisions = (most: number): fc.Arbitrary<SlotSet[]> =>
-  fc
-    .tuple(
-      fc.integer({ min: 1, max: most }),
-      fc.uniqueArray(fc.integer({ min: 1, max: SLOT_COUNT - 1 }), { maxLength: 60 }),
-      fc.array(fc.nat(most - 1), { minLength: 61, maxLength: 61 }),
-    )
-    .map(([masters, cuts, owners]) => {
-      const edges = [0, ...cuts.toSorted((left, right) => left - right), SLOT_COUNT];
-      const held: { start: number; end: number }[][] = Array.from({ length: masters }, () => []);
-      for (let piece = 0; piece + 1 < edges.length; piece++) {
-        const owner = (owners[piece] as number) % masters;
-        held[owner]?.push({ start: edges[piece] as number, end: (edges[piece + 1] as number) - 1 });
-      }
-      return held.map((ranges) => unionSlots(ranges));
-    });
+import { divisions, idOf } from './support.js';
 
 const weightsOf = (count: number) =>
   fc
