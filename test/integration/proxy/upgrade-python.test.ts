@@ -86,7 +86,5 @@ it('loses hardly a command, each at the end of its connection, and does none tha
   }
   reader.close();
   // A command may meet the end of its connection on the way: once for each upgrade, and hardly ever of those who pause.
-  expect(Math.max(...counted.map(({ lost }) => lost.length))).toBeLessThanOrEqual(UPGRADES);
-  expect(pausing.lost.length, String(pausing.lost)).toBeLessThanOrEqual(1);
-  for (const error of [...pausing.lost, ...busy.lost]) expect(error).toMatch(/^ConnectionError: .*(closed|reset)/);
+  expect([...pausing.lost, ...busy.lost]).toEqual([]);
 });
