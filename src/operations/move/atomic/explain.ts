@@ -105,11 +105,14 @@ const RULES: readonly Rule[] = [
   ],
   [
     /Failed to process command|stream into the DB/i,
-    refused(
-      'the target could not take in what it was sent',
-      'Look into its log; most often its memory is full (maxmemory).',
-      'target',
-    ),
+    {
+      ...refused(
+        'the target did not take in what it was sent',
+        'Let the user as which the nodes log in (primaryuser) run @write and select on all keys, and look into its log.',
+        'target',
+      ),
+      elsewise: true,
+    },
   ],
 ];
 

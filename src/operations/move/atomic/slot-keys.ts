@@ -23,12 +23,14 @@ export async function countKeys(connection: NodeConnection, slots: SlotSet): Pro
 
 /** Average over all keys of the node, of what its keys and values take in memory. */
 export async function bytesPerKey(connection: NodeConnection): Promise<number> {
-  const [memory, keys] = await Promise.all([
+  const [memory, keyspace] = await Promise.all([
     connection.callText('INFO', 'memory'),
-    connection.call('DBSIZE').then(Number),
+    connection.callText('INFO', 'keyspace'),
   ]);
   const info = parseInfo(memory);
   const bytes = infoNumber(info, 'used_memory_dataset') || infoNumber(info, 'used_memory') || 0;
+  // Valkey 9 has several databases in a cluster, too.
+  const keys = sum([...keyspace.matchAll(/^db\d+:keys=(\d+)/gm)].map(([, count]) => Number(count)));
   return keys > 0 ? bytes / keys : 0;
 }
 
