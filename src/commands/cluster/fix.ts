@@ -1,8 +1,10 @@
+import { Flags } from '@oclif/core';
 import { ChangeCommand } from '../../change-command.js';
 import { parseForce } from '../../operations/guards/index.js';
 import { readSlotKeys } from '../../operations/health/slot-keys.js';
 import { planFix } from '../../operations/planners/fix.js';
 import { slotsInQuestion } from '../../operations/planners/fix-facts.js';
+import { chooseNodes, splitWords } from '../../operations/planners/node-choice.js';
 import type { RunResult } from '../../operations/run.js';
 
 export default class ClusterFix extends ChangeCommand {
@@ -16,14 +18,30 @@ What cannot be known is refused, with the reason and what to do; --force GUARD l
     '<%= config.bin %> <%= command.id %> --force nodes-down --yes',
   ];
 
+  static override flags = {
+    abandon: Flags.string({
+      description:
+        'A dead master that is gone with its keys, and without a replica: its slots go to the other masters, empty.',
+      helpValue: 'ID|HOST:PORT',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+  };
+
   async run(): Promise<RunResult> {
     const { flags } = await this.parse(ClusterFix);
     const force = parseForce(flags.force ?? []);
+    const words = splitWords(flags.abandon ?? []);
     return this.change({
       flags,
       operation: 'cluster fix',
-      plan: async (snapshot, session) =>
-        planFix(snapshot, await readSlotKeys(session, snapshot, slotsInQuestion(snapshot)), { force }),
+      // So that nobody gives keys up by the habit of saying yes.
+      ...(words.length > 0 ? { confirmWord: 'abandon' } : {}),
+      plan: async (snapshot, session) => {
+        const abandon = chooseNodes(snapshot, words);
+        const slots = slotsInQuestion(snapshot, new Set(abandon));
+        return planFix(snapshot, await readSlotKeys(session, snapshot, slots), { force, abandon });
+      },
     });
   }
 }

@@ -12,23 +12,26 @@ export function answeringMasters(snapshot: ClusterSnapshot): NodeReport[] {
   return snapshot.reports.filter(({ myself }) => myself.role === 'master');
 }
 
-/** Slots of masters that do not answer, by the words of the others. */
-export function slotsOfTheSilent(snapshot: ClusterSnapshot): SlotSet {
-  const silent = snapshot.silent.filter(({ role }) => role === 'master');
+/** Ids of masters that are gone with their keys, by the operator's word. */
+export type Abandoned = ReadonlySet<string>;
+
+/** Slots of masters that do not answer, by the words of the others; not of those that are given up. */
+export function slotsOfTheSilent(snapshot: ClusterSnapshot, abandoned: Abandoned): SlotSet {
+  const silent = snapshot.silent.filter(({ id, role }) => role === 'master' && !abandoned.has(id));
   const own = unionSlots(...answeringMasters(snapshot).map(({ myself }) => myself.slots));
   return subtractSlots(unionSlots(...silent.map(({ slots }) => slots)), own);
 }
 
 /** Slots that no master that answers has by its own word, and that are not of one that does not answer. */
-export function unownedSlots(snapshot: ClusterSnapshot): SlotSet {
+export function unownedSlots(snapshot: ClusterSnapshot, abandoned: Abandoned): SlotSet {
   const own = unionSlots(...answeringMasters(snapshot).map(({ myself }) => myself.slots));
   const all = [{ start: 0, end: 16_383 }];
-  return subtractSlots(subtractSlots(all, own), slotsOfTheSilent(snapshot));
+  return subtractSlots(subtractSlots(all, own), slotsOfTheSilent(snapshot, abandoned));
 }
 
 /** Slots of which the keys must be counted before anything can be decided: open ones, and those that nobody owns. */
-export function slotsInQuestion(snapshot: ClusterSnapshot): SlotSet {
-  return unionSlots(slotsFrom(snapshot.openSlots.map(({ slot }) => slot)), unownedSlots(snapshot));
+export function slotsInQuestion(snapshot: ClusterSnapshot, abandoned: Abandoned): SlotSet {
+  return unionSlots(slotsFrom(snapshot.openSlots.map(({ slot }) => slot)), unownedSlots(snapshot, abandoned));
 }
 
 /** Slots that their owner has by its own word, and that another node holds for somebody else's. */
@@ -85,10 +88,10 @@ function marksOf(snapshot: ClusterSnapshot): Map<number, Map<string, Mark[]>> {
 }
 
 /** Per slot in question, what is known. */
-export function factsOf(snapshot: ClusterSnapshot, keys: SlotKeys): SlotFacts[] {
+export function factsOf(snapshot: ClusterSnapshot, keys: SlotKeys, abandoned: Abandoned): SlotFacts[] {
   const masters = answeringMasters(snapshot);
   const marks = marksOf(snapshot);
-  const questioned = slotsInQuestion(snapshot);
+  const questioned = slotsInQuestion(snapshot, abandoned);
   const ownersOf = new Map<number, NodeReport[]>();
   for (const master of masters) {
     for (const slot of eachSlot(intersectSlots(master.myself.slots, questioned))) {

@@ -5,7 +5,7 @@
 import { isFailing } from '../../cluster/cluster-node.js';
 import { hasSlot, type SlotSet } from '../../cluster/slots.js';
 import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
-import type { Mark, SlotFacts } from './fix-facts.js';
+import type { Abandoned, Mark, SlotFacts } from './fix-facts.js';
 
 /** What is not known, and therefore not done. The guard's name, given to `--force`, leaves these slots as they are. */
 export interface Unknown {
@@ -31,8 +31,15 @@ export interface SlotDecision {
 
 export type Decision = { readonly unknown: Unknown } | { readonly decision: SlotDecision };
 
-/** Decides one slot. */
-export function decide(snapshot: ClusterSnapshot, facts: SlotFacts, silent: SlotSet): Decision {
+/**
+ * Decides one slot.
+ * @param silent slots of masters that do not answer, and are not given up
+ */
+export function decide(
+  snapshot: ClusterSnapshot,
+  facts: SlotFacts,
+  { silent, abandoned }: { readonly silent: SlotSet; readonly abandoned: Abandoned },
+): Decision {
   const { slot, owners, marks, keys } = facts;
   const address = (id: string) => snapshot.addressOf(id);
   const deaf = [...marks.keys()].find((id) => snapshot.report(id)?.myself.role !== 'master');
@@ -54,7 +61,7 @@ export function decide(snapshot: ClusterSnapshot, facts: SlotFacts, silent: Slot
       'Look again in some seconds: the newer epoch wins. When it stays, the masters do not hear each other.',
     ]);
   }
-  const absent = absentPeer(snapshot, marks);
+  const absent = absentPeer(snapshot, marks, abandoned);
   if (absent !== undefined) {
     return unknown('open-slots', slot, `slot ${slot} is open towards ${address(absent)}, which does not answer`, [
       `It may hold keys of the slot: start it. If it is gone for good: forge cluster forget ${absent}, then fix again.`,
@@ -95,11 +102,15 @@ function begun(snapshot: ClusterSnapshot, owner: string, { marks, keys }: SlotFa
 }
 
 /** A member that does not answer, and that may hold keys of the slot, since one that answers sends it there. */
-function absentPeer(snapshot: ClusterSnapshot, marks: ReadonlyMap<string, readonly Mark[]>): string | undefined {
+function absentPeer(
+  snapshot: ClusterSnapshot,
+  marks: ReadonlyMap<string, readonly Mark[]>,
+  abandoned: Abandoned,
+): string | undefined {
   for (const mark of [...marks.values()].flat()) {
     const peer = snapshot.topology.node(mark.peerId);
     // Unknown: it was forgotten. A replica holds what its master holds, which is counted.
-    if (peer === undefined || peer.role === 'replica') continue;
+    if (peer === undefined || peer.role === 'replica' || abandoned.has(peer.id)) continue;
     if (isFailing(peer) || snapshot.report(peer.id) === undefined) return peer.id;
   }
   return undefined;

@@ -1,10 +1,10 @@
 /** Repairs slots: what `fix-rules.ts` decides for each, as a plan. Pure. */
-import { isFailing } from '../../cluster/cluster-node.js';
+import { type ClusterNode, hasFlag } from '../../cluster/cluster-node.js';
 import { countSlots, slotsFrom, unionSlots } from '../../cluster/slots.js';
 import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
 import { ForgeError } from '../../errors.js';
 import { createPlan, type Plan, type PlanDraft } from '../plan.js';
-import { factsOf, misheardSlots, type SlotKeys, slotsOfTheSilent } from './fix-facts.js';
+import { type Abandoned, factsOf, misheardSlots, type SlotKeys, slotsOfTheSilent } from './fix-facts.js';
 import { halfKnown } from './fix-members.js';
 import { decide, type SlotDecision, type Unknown } from './fix-rules.js';
 import { shareOut } from './fix-share.js';
@@ -17,6 +17,8 @@ const TOLD_MAX = 8;
 export interface FixOptions {
   /** Guards that the operator overrides: what they name stays as it is, and the rest is repaired. */
   readonly force?: readonly string[];
+  /** Ids of dead masters that are gone with their keys: their slots go to others, empty. */
+  readonly abandon?: readonly string[];
 }
 
 /**
@@ -26,31 +28,37 @@ export interface FixOptions {
  */
 export function planFix(snapshot: ClusterSnapshot, keys: SlotKeys, options: FixOptions = {}): Plan {
   const force = new Set(options.force);
-  const silent = slotsOfTheSilent(snapshot);
+  const abandoned = requireGone(snapshot, options.abandon ?? []);
+  const silent = slotsOfTheSilent(snapshot, abandoned);
   const unknowns: Unknown[] = [...halfKnown(snapshot)];
   let decisions: SlotDecision[] = [];
-  for (const facts of factsOf(snapshot, keys)) {
-    const found = decide(snapshot, facts, silent);
+  for (const facts of factsOf(snapshot, keys, abandoned)) {
+    const found = decide(snapshot, facts, { silent, abandoned });
     if ('unknown' in found) unknowns.push(found.unknown);
     else decisions.push(found.decision);
   }
-  const down = decisions.some((each) => movesKeys(each, keys)) ? outOfService(snapshot) : undefined;
+  const down = decisions.some((each) => movesKeys(each, keys)) ? outOfService(snapshot, abandoned) : undefined;
   if (down !== undefined) {
     unknowns.push(down);
     decisions = decisions.filter((decision) => !movesKeys(decision, keys));
   }
   const refusing = unknowns.filter(({ guard }) => !force.has(guard));
   if (refusing.length > 0) throw cannotKnow(refusing);
-  const steps = stepsFor(snapshot, shareOut(snapshot, decisions), keys);
+  const steps = stepsFor(snapshot, shareOut(snapshot, decisions), keys, abandoned);
   const repaired = countSlots(slotsFrom(decisions.map(({ slot }) => slot)));
   const misheard = countSlots(unionSlots(...misheardSlots(snapshot).values()));
   return createPlan(snapshot, {
     operation: 'cluster fix',
-    request: { leave: FIX_TOLERATES.filter((guard) => force.has(guard)) },
+    request: { leave: FIX_TOLERATES.filter((guard) => force.has(guard)), abandon: [...abandoned].sort() },
     title: titleOf(repaired, misheard, steps.length),
     steps,
     tolerates: FIX_TOLERATES,
-    notes: unknowns.slice(0, TOLD_MAX).map(({ text }) => `left as it is: ${text}`),
+    notes: [
+      ...[...abandoned]
+        .sort()
+        .map((id) => `the keys of ${snapshot.addressOf(id)} are lost; if it comes back, it empties itself`),
+      ...unknowns.slice(0, TOLD_MAX).map(({ text }) => `left as it is: ${text}`),
+    ],
   });
 }
 
@@ -65,12 +73,47 @@ function movesKeys({ finish, close, owner, slot }: SlotDecision, keys: SlotKeys)
   return finish !== undefined || close.some((id) => id !== owner && (keys.get(id)?.get(slot) ?? 0) > 0);
 }
 
-/** A master with slots is lost, and the cluster serves nothing (`cluster-require-full-coverage`): no key can be moved. */
-function outOfService(snapshot: ClusterSnapshot): Unknown | undefined {
-  const lost = snapshot.topology.masters.filter(
-    (node) => node.slots.length > 0 && (isFailing(node) || snapshot.report(node.id) === undefined),
+function lostMasters(snapshot: ClusterSnapshot, abandoned: Abandoned): ClusterNode[] {
+  return snapshot.topology.masters.filter(
+    (node) =>
+      node.slots.length > 0 &&
+      !abandoned.has(node.id) &&
+      (hasFlag(node, 'fail') || snapshot.report(node.id) === undefined),
   );
-  const [first] = lost;
+}
+
+/** The operator's word is taken for what nobody can see, the loss of a disk; what can be seen is looked at. */
+function requireGone(snapshot: ClusterSnapshot, ids: readonly string[]): Abandoned {
+  for (const id of ids) {
+    const address = snapshot.addressOf(id);
+    const refuse = (why: string, next: string) =>
+      new ForgeError('refused', `${address} is not given up: ${why}.`, { host: address, next });
+    const shard = snapshot.topology.shardOf(id);
+    const master = shard?.master;
+    if (shard === undefined || master?.id !== id)
+      throw refuse('it is no master of this cluster', 'See forge cluster status.');
+    if (snapshot.report(id) !== undefined) throw refuse('it answers', 'Move its slots away: forge scale remove.');
+    if (!hasFlag(master, 'fail')) {
+      throw refuse(
+        'the cluster does not hold it for dead',
+        'Wait until it does, or check the network from this host to it.',
+      );
+    }
+    const heir = shard.replicas.find((replica) => snapshot.report(replica.id) !== undefined);
+    if (heir !== undefined) {
+      const where = snapshot.addressOf(heir.id);
+      throw refuse(
+        `its replica ${where} has its keys`,
+        `Let that one take over: forge cluster failover ${where} --mode force`,
+      );
+    }
+  }
+  return new Set(ids);
+}
+
+/** A master with slots is lost, and the cluster serves nothing (`cluster-require-full-coverage`): no key can be moved. */
+function outOfService(snapshot: ClusterSnapshot, abandoned: Abandoned): Unknown | undefined {
+  const [first] = lostMasters(snapshot, abandoned);
   const stopped = snapshot.reports.some(({ cluster }) => cluster.state !== 'ok');
   if (first === undefined || !stopped) return undefined;
   const address = snapshot.addressOf(first.id);
@@ -120,6 +163,7 @@ function stepsFor(
   snapshot: ClusterSnapshot,
   decisions: readonly SlotDecision[],
   keys: SlotKeys,
+  abandoned: Abandoned,
 ): NonNullable<PlanDraft['steps']> {
   const ref = (id: string | undefined) => ({ id: id as string, address: snapshot.addressOf(id as string) });
   const [assign, own, finish, close] = [new Groups(), new Groups(), new Groups(), new Groups()];
@@ -142,7 +186,7 @@ function stepsFor(
   const nodes = snapshot.reports.map(({ id }) => id);
   const wait = (id: string, after: string[]): string[] => {
     // As long as a master is lost the cluster does not serve, and a wait for that would never end.
-    if (snapshot.silent.some(({ role, slots }) => role === 'master' && slots.length > 0)) return after;
+    if (lostMasters(snapshot, abandoned).length > 0) return after;
     steps.push({ id, after, action: { kind: 'wait-convergence', nodes } });
     return [id];
   };

@@ -42,13 +42,13 @@ async function start(options: Parameters<typeof startCluster>[0] = {}): Promise<
   [one, two, three] = cluster.masters as [RedisServer, RedisServer, RedisServer];
 }
 
-async function fix(options: Partial<RunPlanOptions> & { seeds?: string } = {}): Promise<RunResult> {
-  const { seeds = cluster.addresses, ...rest } = options;
+async function fix(options: Partial<RunPlanOptions> & { seeds?: string; abandon?: string[] } = {}): Promise<RunResult> {
+  const { seeds = cluster.addresses, abandon = [], ...rest } = options;
   const session = await openSession(seeds, { password: PASSWORD });
   try {
     const { snapshot } = session;
-    const keys = await readSlotKeys(session, snapshot, slotsInQuestion(snapshot));
-    const plan = planFix(snapshot, keys, { force: options.force });
+    const keys = await readSlotKeys(session, snapshot, slotsInQuestion(snapshot, new Set(abandon)));
+    const plan = planFix(snapshot, keys, { force: options.force, abandon });
     return await runPlan({ session, plan, paths: home.paths, waitMs: 15_000, confirm: async () => true, ...rest });
   } finally {
     session.close();

@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { countSlots } from '../../../../src/cluster/slots.js';
 import ClusterCheck from '../../../../src/commands/cluster/check.js';
 import ClusterFix from '../../../../src/commands/cluster/fix.js';
 import ClusterStatus from '../../../../src/commands/cluster/status.js';
@@ -32,10 +33,15 @@ afterAll(async () => {
   await Promise.all([cluster?.stop(), rm(home, { recursive: true, force: true })]);
 });
 
-const COMMANDS = { check: ClusterCheck, fix: ClusterFix, rollback: Rollback, status: ClusterStatus };
+const COMMANDS: Record<string, (argv: string[]) => Promise<unknown>> = {
+  check: (argv) => ClusterCheck.run(argv, ROOT),
+  fix: (argv) => ClusterFix.run(argv, ROOT),
+  rollback: (argv) => Rollback.run(argv, ROOT),
+  status: (argv) => ClusterStatus.run(argv, ROOT),
+};
 
 /** Runs a command as the program does, and tells what its user sees. */
-async function run(name: keyof typeof COMMANDS, ...argv: string[]) {
+async function run(name: string, ...argv: string[]) {
   const seen = { stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr'] as const) {
     vi.spyOn(process[stream], 'write').mockImplementation((text) => {
@@ -45,7 +51,7 @@ async function run(name: keyof typeof COMMANDS, ...argv: string[]) {
   }
   for (const [variable, value] of Object.entries(environment)) vi.stubEnv(variable, value);
   try {
-    await COMMANDS[name].run(argv, ROOT);
+    await COMMANDS[name]?.(argv);
     return { ...seen, code: Number(process.exitCode ?? 0) };
   } catch (error) {
     const code = reportFailure(error, { json: asksForJson(argv) });
@@ -151,6 +157,15 @@ describe('on the command line', () => {
     const refused = await run('fix', '--yes', '--json');
     expect(refused.code).toBe(5);
     expect(JSON.parse(refused.stdout).error.details.unknown).toMatchObject([{ guard: 'nodes-down', slot: 30 }]);
+
+    // Its replica was the one that was lost first: there is nobody who has its keys.
+    expect((await run('fix', '--abandon', two.address, '--yes')).stderr).toContain('is not given up: it answers');
+    const abandoned = await run('fix', '--abandon', one.address, '--yes');
+    expect(abandoned).toMatchObject({ code: 0, stderr: expect.stringContaining('are lost; if it comes back') });
+    const living = cluster.nodes.filter((node) => node !== one && node !== replica);
+    const snapshot = await inOrder(living);
+    const [first, second] = snapshot.topology.masters.filter(({ slots }) => slots.length > 0);
+    expect([first, second].map((node) => countSlots(node?.slots ?? []))).toEqual([8192, 8192]);
   });
 
   it('what cannot be asked has the exit code of its kind', async () => {

@@ -214,6 +214,37 @@ describe('a repair is refused', () => {
   });
 });
 
+describe('a master that is gone for good', () => {
+  const dead = table({ 2: { flags: 'master,fail' } });
+  const gone = (snapshot: ClusterSnapshot, keys = keysOf()) => planFix(snapshot, keys, { abandon: [idOf(2)] });
+
+  it('loses its slots to who holds keys of them, and to the others as evenly as can be', () => {
+    const snapshot = snapshotOf(table({ 3: from(5461, 2) }, dead), { silent: [2] });
+    const plan = gone(snapshot, keysOf({ 3: { 5461: 4 } }));
+    expect(planLines(plan)).toEqual([
+      assign('2731 slots (5462-8192)', 1),
+      assign('2731 slots (5461,8193-10922)', 3),
+      keep(5461, 3),
+      'Wait until all nodes agree',
+    ]);
+    expect(plan.notes).toEqual(['the keys of 10.0.0.2:6379 are lost; if it comes back, it empties itself']);
+    expect(plan.request).toEqual({ leave: [], abandon: [idOf(2)] });
+  });
+
+  it.each<[string, ClusterSnapshot, RegExp]>([
+    ['answers', snapshotOf(dead), /it answers/],
+    ['is not held for dead by the cluster', snapshotOf(THREE, { silent: [2] }), /does not hold it for dead/],
+    [
+      'has a replica',
+      snapshotOf([...dead, { n: 4, replicaOf: 2 }], { silent: [2] }),
+      /its replica 10\.0\.0\.4:6379 has its keys/,
+    ],
+    ['is none', snapshotOf([THREE[0] as DescribedNode]), /it is no master of this cluster/],
+  ])('is not given up when it %s', (_, snapshot, words) => {
+    expect(() => gone(snapshot)).toThrow(words);
+  });
+});
+
 describe('any mess', () => {
   const mark = fc.record({
     slot: fc.integer({ min: 0, max: 12 }),
