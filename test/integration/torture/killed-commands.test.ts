@@ -57,6 +57,19 @@ describe('a command that is killed again and again', () => {
     await sound('even');
   });
 
+  it('finishes slots that the target has taken over and the source has not heard of', async () => {
+    const three = (target: RedisServer): CommandLine => [
+      'cluster/reshard',
+      ['--ranges', '99-101', '--to', target.address],
+    ];
+    // The target is told of three slots, then the source: there it dies.
+    expect(await operator.killed(...three(second()), { mutation: 4, word: 'NODE' })).toBe(true);
+    await operator.succeed(...three(second()));
+    await sound('half told');
+    await operator.succeed(...three(first()));
+    await sound('and back');
+  });
+
   it('repairs slots in the end', async () => {
     await breakSlots(first(), second(), traffic.names);
     await storm(operator, first(), fix());

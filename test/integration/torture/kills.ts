@@ -66,12 +66,20 @@ export async function sweep(
         if (await operator.killed(command, argv, death)) turn++;
         else outlived[kind].add(command);
       }
-      await operator.succeed(command, argv);
+      await told(name, () => operator.succeed(command, argv));
       await look(name, line);
     }
     if (outlived.line.size + outlived.mutation.size === 4) break;
   }
   return turn;
+}
+
+async function told(name: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (cause) {
+    throw new Error(`after ${name}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 const EACH_KIND = 4;

@@ -11,8 +11,14 @@ import { ROOT } from '../repository.js';
 export type Death =
   /** At the Nth line of the journal that this process writes: before it, when half of it is there, or when it is on disk. */
   | { readonly line: number; readonly moment: 'before' | 'torn' | 'after' }
-  /** Before the Nth command that changes a node, or so many milliseconds after it was let go. */
-  | { readonly mutation: number; readonly afterMs?: number };
+  /** Before the Nth command that changes a node (and has this word), or so many milliseconds after it was let go. */
+  | { readonly mutation: number; readonly word?: string; readonly afterMs?: number };
+
+/** Somebody else gets a signal at that moment, and the command goes on. */
+export interface Victim {
+  readonly pid: number;
+  readonly signal: 'SIGKILL' | 'SIGSTOP' | 'SIGINT' | 'SIGHUP';
+}
 
 export interface KilledCommand {
   /** A file in src/commands, without its extension: `scale/add`. */
@@ -20,11 +26,14 @@ export interface KilledCommand {
   readonly argv: readonly string[];
   /** Not at all when not given. */
   readonly death?: Death;
+  /** Itself, by SIGKILL, when not given; 0 for itself by another signal. */
+  readonly victim?: Victim;
 }
 
-function die(): Promise<never> {
-  process.kill(process.pid, 'SIGKILL');
-  return new Promise(() => undefined);
+function die(): Promise<void> {
+  if (victim === undefined) process.kill(process.pid, 'SIGKILL');
+  else process.kill(victim.pid || process.pid, victim.signal);
+  return victim === undefined ? new Promise(() => undefined) : Promise.resolve();
 }
 
 const TORN_CHARACTERS = 40;
@@ -33,7 +42,8 @@ function watchFor(death: Death): typeof ChangeCommand.watch {
   let count = 0;
   if ('mutation' in death) {
     return {
-      mutation: async () => {
+      mutation: async ({ command: words }) => {
+        if (death.word !== undefined && !words.includes(death.word)) return;
         if (++count !== death.mutation) return;
         if (death.afterMs === undefined) await die();
         else setTimeout(die, death.afterMs);
@@ -55,7 +65,7 @@ function watchFor(death: Death): typeof ChangeCommand.watch {
   };
 }
 
-const { command, argv, death } = JSON.parse(process.argv[2] ?? '') as KilledCommand;
+const { command, argv, death, victim } = JSON.parse(process.argv[2] ?? '') as KilledCommand;
 if (death !== undefined) ChangeCommand.watch = watchFor(death);
 const { default: chosen } = (await import(`../../../src/commands/${command}.ts`)) as {
   default: { run(argv: string[], root: string): Promise<unknown> };

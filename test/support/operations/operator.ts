@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
 import { temporaryHome } from './join.js';
-import type { Death, KilledCommand } from './killed-command.js';
+import type { Death, KilledCommand, Victim } from './killed-command.js';
 
 const CHILD = path.resolve(import.meta.dirname, 'killed-command.ts');
 const CHILD_MS = 120_000;
@@ -19,6 +19,14 @@ export interface RunningCommand {
   readonly ended: Promise<CommandResult>;
   /** Resolves when either output has shown it; rejects when the process ends before. */
   said(pattern: RegExp): Promise<void>;
+}
+
+export interface StartOptions {
+  /** When something dies: the command itself, or the victim. */
+  readonly death?: Death;
+  readonly victim?: Victim;
+  /** A program that runs it: `['nohup']`. */
+  readonly wrapper?: readonly string[];
 }
 
 export class TestOperator {
@@ -40,8 +48,8 @@ export class TestOperator {
   }
 
   /** Starts `scale/add …`. `--yes` is added: nobody is there to be asked. */
-  start(command: string, argv: readonly string[], death?: Death, wrapper: readonly string[] = []): RunningCommand {
-    const run: KilledCommand = { command, argv: [...argv, '--yes'], ...(death === undefined ? {} : { death }) };
+  start(command: string, argv: readonly string[], { death, victim, wrapper = [] }: StartOptions = {}): RunningCommand {
+    const run: KilledCommand = { command, argv: [...argv, '--yes'], death, victim };
     const words = [...wrapper, process.execPath, '--import', 'tsx', CHILD, JSON.stringify(run)];
     const child = spawn(words[0] as string, words.slice(1), {
       env: { ...process.env, NO_COLOR: '1', ...this.#environment, FORGE_HOME: this.#home.home },
@@ -72,8 +80,8 @@ export class TestOperator {
   }
 
   /** To the end, whatever it is. */
-  run(command: string, argv: readonly string[], death?: Death): Promise<CommandResult> {
-    return this.start(command, argv, death).ended;
+  run(command: string, argv: readonly string[], options?: StartOptions): Promise<CommandResult> {
+    return this.start(command, argv, options).ended;
   }
 
   /** To a good end; throws what it said when not. */
@@ -85,7 +93,7 @@ export class TestOperator {
 
   /** True when it died as it should; false when it was done before. Throws what it said when it failed. */
   async killed(command: string, argv: readonly string[], death: Death): Promise<boolean> {
-    const result = await this.run(command, argv, death);
+    const result = await this.run(command, argv, { death });
     if (result.signal === 'SIGKILL') return true;
     if (result.code === 0) return false;
     throw new Error(`${command} ${argv.join(' ')}: ${result.signal ?? result.code}\n${result.stderr}`);

@@ -7,6 +7,7 @@ import { ForgeError } from '../../../errors.js';
 import type { NodeRef, StepContext } from '../../step.js';
 import { viewOf } from '../../steps/views.js';
 import { Permits } from './permits.js';
+import { goneIn } from './slot-states.js';
 
 /** MIGRATE answers when the target has answered: the connection waits longer than MIGRATE itself does. */
 const REPLY_MARGIN_MS = 10_000;
@@ -14,6 +15,8 @@ const REPLY_MARGIN_MS = 10_000;
 export const MIGRATE_TIMEOUT_MS = 1_500;
 /** The same for the biggest keys: the target is busy with one for long before it answers. */
 export const MIGRATE_TIMEOUT_MAX_MS = 120_000;
+/** What takes longer goes over a connection of its own: a source that hangs is to be found out soon by all the rest. */
+const USUAL_TIMEOUT_MAX_MS = 5_000;
 
 /** The next batch waits at the source while one is on its way; clients have their turn in between. */
 export const BATCHES_IN_FLIGHT = 2;
@@ -44,7 +47,7 @@ export class Pair implements PairNodes {
   readonly inFlight = new Permits(BATCHES_IN_FLIGHT);
   /** When the last batch was answered, in monotonic milliseconds. */
   answeredAt = 0;
-  #worker: Promise<NodeConnection> | undefined;
+  readonly #workers = new Map<number, Promise<NodeConnection>>();
   #reach: Promise<Reach> | undefined;
   #reversed: Pair | undefined;
 
@@ -55,13 +58,23 @@ export class Pair implements PairNodes {
     this.others = others;
   }
 
-  /** To the source, for MIGRATE and what reads keys; opened anew when it was lost. */
-  async worker(): Promise<NodeConnection> {
-    const current = await this.#worker?.catch(() => undefined);
+  /**
+   * To the source, for MIGRATE and what reads keys; opened anew when it was lost.
+   * @param timeoutMs of the MIGRATE that is to be sent
+   */
+  async worker(timeoutMs = 0): Promise<NodeConnection> {
+    const boundMs = timeoutMs > USUAL_TIMEOUT_MAX_MS ? MIGRATE_TIMEOUT_MAX_MS : USUAL_TIMEOUT_MAX_MS;
+    const known = this.#workers.get(boundMs);
+    const current = await known?.catch(() => undefined);
     if (current?.isOpen) return current;
-    const settings = { commandTimeoutMs: MIGRATE_TIMEOUT_MAX_MS + REPLY_MARGIN_MS };
-    this.#worker = this.context.pool.dedicated(this.source.id, { settings });
-    return this.#worker;
+    // Another caller may have begun to reopen it meanwhile.
+    const begun = this.#workers.get(boundMs);
+    if (begun !== undefined && begun !== known) return begun;
+    const settings = { commandTimeoutMs: boundMs + REPLY_MARGIN_MS };
+    const opening = this.context.pool.dedicated(this.source.id, { settings });
+    opening.catch(() => undefined);
+    this.#workers.set(boundMs, opening);
+    return opening;
   }
 
   /** The words of MIGRATE for these keys. */
@@ -87,10 +100,12 @@ export class Pair implements PairNodes {
 
   close(): void {
     this.#reversed?.close();
-    this.#worker?.then(
-      (connection) => connection.close(),
-      () => undefined,
-    );
+    for (const worker of this.#workers.values()) {
+      worker.then(
+        (connection) => connection.close(),
+        () => undefined,
+      );
+    }
   }
 
   /** The address by the source's own table: what leads there from here may not lead there from the source. */
@@ -125,15 +140,18 @@ export class Pair implements PairNodes {
   }
 }
 
-/** What each of both says of itself. */
-export async function lookAtPair({
-  context,
-  source,
-  target,
-}: Pick<Pair, 'context' | 'source' | 'target'>): Promise<{ from: ClusterNode; to: ClusterNode }> {
-  const views = await Promise.all([source, target].map(({ id }) => viewOf(context, id)));
-  const [from, to] = views.map(({ topology }, index) => masterIn(topology, [source, target][index] as NodeRef));
-  return { from: from as ClusterNode, to: to as ClusterNode };
+/** What each of both says of itself, and whether the target holds a node for dead. */
+export async function lookAtPair({ context, source, target }: Pick<Pair, 'context' | 'source' | 'target'>): Promise<{
+  from: ClusterNode;
+  to: ClusterNode;
+  isGone: (id: string) => boolean;
+}> {
+  const [from, to] = await Promise.all([viewOf(context, source.id), viewOf(context, target.id)]);
+  return {
+    from: masterIn(from.topology, source),
+    to: masterIn(to.topology, target),
+    isGone: goneIn(to.topology),
+  };
 }
 
 function masterIn({ myself }: Topology, node: NodeRef): ClusterNode {

@@ -137,7 +137,7 @@ async function takeOver(pair: Pair, batch: Batch, options: MigrateOptions): Prom
 }
 
 async function send(pair: Pair, keys: readonly Buffer[], options: MigrateOptions): Promise<void> {
-  const [command, connection] = await Promise.all([pair.migrate(keys, options), pair.worker()]);
+  const [command, connection] = await Promise.all([pair.migrate(keys, options), pair.worker(options.timeoutMs)]);
   const [outcome] = await pair.context.mutateAll(pair.source.id, [command], { connection, finishing: true });
   if (outcome?.status === 'rejected') throw outcome.reason;
 }
