@@ -2,8 +2,11 @@ import type { Catalog, CommandEntry } from '../commands/catalog.js';
 import { KeyFlag } from '../commands/spec.js';
 import { accessOf, keysCanBeTold } from './key-references.js';
 
-/** What becomes of a command; those above `oneKey` say what its one key is used for: `oneKey` + bits of `KeyAccess`. */
-export const Verdict = { never: 0, always: 1, check: 2, container: 3, oneKey: 4 } as const;
+/**
+ * What becomes of a command; those above `oneKey` say what its one key is used for: `oneKey` + bits of `KeyAccess`. `set`:
+ * as long as it has no options, it writes its key.
+ */
+export const Verdict = { never: 0, always: 1, check: 2, container: 3, oneKey: 4, set: 8 } as const;
 
 /** What all users' permissions need to know of the commands; by their numbers. */
 export interface Shapes {
@@ -52,5 +55,6 @@ function keyVerdict(entry: CommandEntry): number {
     find.lastkey === 0 &&
     (flags & (KeyFlag.variable_flags | KeyFlag.incomplete)) === 0 &&
     !entry.name.startsWith('sort');
+  if (entry.name === 'set') return Verdict.set;
   return simple ? Verdict.oneKey + accessOf(flags) : Verdict.check;
 }

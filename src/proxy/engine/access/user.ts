@@ -11,6 +11,8 @@ import { KeyAccess, parseRules, type Rules, type SelectorRules } from './rules.j
 import type { UserSettings } from './settings.js';
 import { Verdict } from './shapes.js';
 
+/** SET, key, value. */
+const PLAIN_SET_WORDS = 3;
 /** Bytes of a SHA-256. */
 const HASH_BYTES = 32;
 
@@ -95,11 +97,18 @@ export class User implements Guard {
   refusal(client: Client, entry: CommandEntry, bytes: Bytes, frame: RequestFrame): Bytes | null {
     const verdict = this.verdicts[entry.id];
     if (verdict === Verdict.always) return null;
-    if (verdict >= Verdict.oneKey) {
+    if (verdict === Verdict.set && frame.count === PLAIN_SET_WORDS) {
+      if (this.own.mayTouch(bytes, frame.starts[1], frame.ends[1], KeyAccess.write)) return null;
+    } else if (verdict >= Verdict.oneKey && verdict !== Verdict.set) {
       const { keyAt } = entry;
       if (keyAt >= frame.count) return null;
       if (this.own.mayTouch(bytes, frame.starts[keyAt], frame.ends[keyAt], verdict - Verdict.oneKey)) return null;
-    } else if (verdict === Verdict.check && this.own.check(entry, bytes, frame) === Denied.no) return null;
+    } else if (
+      verdict >= Verdict.check &&
+      verdict !== Verdict.container &&
+      this.own.check(entry, bytes, frame) === Denied.no
+    )
+      return null;
     return this.look(client, entry, bytes, frame);
   }
 
