@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ConnectSettings } from '../../../../src/cluster/node-pool.js';
 import { readSlotKeys } from '../../../../src/operations/health/slot-keys.js';
 import { planLines } from '../../../../src/operations/plan.js';
 import { planFix } from '../../../../src/operations/planners/fix.js';
@@ -6,6 +7,7 @@ import { slotsInQuestion } from '../../../../src/operations/planners/fix-facts.j
 import { type RunPlanOptions, type RunResult, runPlan } from '../../../../src/operations/run.js';
 import { openSession, temporaryHome } from '../../../support/operations/join.js';
 import { type RedisCluster, type RedisServer, startCluster } from '../../../support/redis.js';
+import { readText } from '../../../support/repository.js';
 import { executableOf, FETCH_TIMEOUT_MS, SERVERS } from '../../../support/servers.js';
 import { failureOf } from '../../cluster/formed.js';
 import {
@@ -42,9 +44,11 @@ async function start(options: Parameters<typeof startCluster>[0] = {}): Promise<
   [one, two, three] = cluster.masters as [RedisServer, RedisServer, RedisServer];
 }
 
-async function fix(options: Partial<RunPlanOptions> & { seeds?: string; abandon?: string[] } = {}): Promise<RunResult> {
-  const { seeds = cluster.addresses, abandon = [], ...rest } = options;
-  const session = await openSession(seeds, { password: PASSWORD });
+async function fix(
+  options: Partial<RunPlanOptions> & { connect?: ConnectSettings; abandon?: string[] } = {},
+): Promise<RunResult> {
+  const { connect = { password: PASSWORD }, abandon = [], ...rest } = options;
+  const session = await openSession(cluster.addresses, { connect });
   try {
     const { snapshot } = session;
     const keys = await readSlotKeys(session, snapshot, slotsInQuestion(snapshot, new Set(abandon)));
@@ -181,6 +185,36 @@ describe('a repair', () => {
     // A spare master joins, is sent a slot, and is gone.
     await one.call('CLUSTER', 'SETSLOT', 10, 'MIGRATING', forgotten);
     expect((await fix()).status).toBe('done');
+    await expectWhole(values);
+  });
+});
+
+describe('a repair as a user with few rights, by IPv6', () => {
+  /** The line of docs/cluster-fix.md. */
+  const rights = /ACL user needs\s`([^`]+)`/.exec(readText('docs/cluster-fix.md'))?.[1]?.split(/\s+/) ?? [];
+
+  beforeAll(() =>
+    start({
+      host: '::1',
+      requirepass: undefined,
+      args: ['--user', 'operator', 'on', `>${PASSWORD}`, '~*', '-@all', ...rights],
+    }),
+  );
+  afterAll(() => cluster.stop());
+
+  it('does all that is documented with the rights that are documented', async () => {
+    const values = new Map([
+      ...(await fill(one, 10, KEYS)),
+      ...(await fill(one, 11, KEYS)),
+      ...(await fill(one, 12, KEYS)),
+    ]);
+    await halfMove(one, two, 10, firstHalf(await fill(one, 10, KEYS)));
+    await halfMove(one, two, 11, firstHalf(await fill(one, 11, KEYS)), { copy: true });
+    await stable(one, 11);
+    await disown(cluster.masters, 12, 13);
+    expect(rights).toContain('+migrate');
+    const connect = { username: 'operator', password: PASSWORD };
+    expect((await fix({ connect })).status).toBe('done');
     await expectWhole(values);
   });
 });
