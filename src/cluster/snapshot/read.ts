@@ -44,7 +44,8 @@ class Reader {
     const label = formatAddress(address);
     return this.#keep(label, undefined, async () => {
       const { connection } = await this.#pool.meet(address);
-      return readRaw(connection);
+      // The connection may be an older one, by another name of the node: the one that was asked for counts.
+      return { ...(await readRaw(connection)), address: label };
     });
   }
 
