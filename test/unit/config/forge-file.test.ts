@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseForgeFile } from '../../../src/config/forge-file.js';
+import { KNOWN_VARIABLES } from '../../../src/config/resolve.js';
 import { ConfigError } from '../../../src/proxy/config/yaml.js';
+import { readText } from '../../support/repository.js';
 
 const GOOD = `
 cluster: orders
@@ -127,5 +129,19 @@ describe('forge.yaml', () => {
       }),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('docs/forge-yaml.md', () => {
+  const page = readText('docs/forge-yaml.md');
+  const examples = [...page.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);
+
+  it('has examples that are right', () => {
+    expect(examples.length).toBeGreaterThan(1);
+    for (const text of examples) expect(parseForgeFile(text, 'docs/forge-yaml.md').clusters).not.toEqual([]);
+  });
+
+  it('names every variable that is read', () => {
+    expect(KNOWN_VARIABLES.filter((name) => !page.includes(`\`${name}\``) && !page.includes(`$${name}`))).toEqual([]);
   });
 });

@@ -16,9 +16,12 @@ interface Example {
   readonly value: unknown;
 }
 
+/** A file of its own, with a schema of its own; its examples are tried where that is tested. */
+const OTHER_FILE = 'forge-yaml.md';
+
 /** Every block of YAML on the pages, without the indentation of the list that it may stand in. */
 const examples: Example[] = readdirSync(path.join(ROOT, 'docs'))
-  .filter((file) => file.endsWith('.md'))
+  .filter((file) => file.endsWith('.md') && file !== OTHER_FILE)
   .flatMap((file) => {
     const page = readText(`docs/${file}`);
     return [...page.matchAll(/^( *)```yaml\n([\s\S]*?)^ *```$/gm)].map(({ 1: indent = '', 2: block = '', index }) => {
