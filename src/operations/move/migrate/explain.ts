@@ -1,22 +1,10 @@
 /** The error for the operator: what failed, where the slots are now, and what to do. Pure. */
 import { formatSlots, slotsFrom } from '../../../cluster/slots.js';
 import { type ErrorKind, ForgeError } from '../../../errors.js';
-import { ConflictError, type FailureKind, kindOfFailure, showKeys } from './failures.js';
+import { ConflictError, type FailureKind, kindOfFailure, type Settlement, showKeys } from './failures.js';
 import type { PairNodes } from './pair.js';
 
 const RANGES_SHOWN_MAX = 8;
-
-/** Where the slots in hand are after a failure. */
-export interface Settlement {
-  /** Now served by the target: all their keys were there already. */
-  readonly moved: number[];
-  /** Served by the source as before; what had arrived at the target was brought back. */
-  readonly back: number[];
-  /** Still on their way, because a node that has some of their keys does not answer. */
-  readonly open: number[];
-  /** Keys of slots that went back whose value at the target differs: they stay there, unseen by clients. */
-  readonly kept: Buffer[];
-}
 
 interface Words {
   readonly kind: ErrorKind;
@@ -85,7 +73,9 @@ function whatFailed(pair: PairNodes, error: unknown): { kind: ErrorKind; message
       next: [`Compare them; clients see those of ${source}. Delete the wrong ones, then run the command again.`],
     };
   }
-  const kind = kindOfFailure(error) ?? 'other';
+  const known = kindOfFailure(error);
+  if (known === undefined && error instanceof ForgeError) return error;
+  const kind = known ?? 'other';
   const words = WORDS[kind === 'busy' || kind === 'mixed' ? 'other' : kind];
   const text = error instanceof Error ? error.message : String(error);
   return { kind: words.kind, message: words.what(pair, text), next: [words.next(pair)] };

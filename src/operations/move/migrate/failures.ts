@@ -55,6 +55,34 @@ export class ConflictError extends Error {
   }
 }
 
+/** A group could not be finished; where its slots are now was settled. */
+export class UnfinishedError extends Error {
+  readonly settlement: Settlement;
+
+  constructor(cause: unknown, settlement: Settlement) {
+    super('slots could not be moved', { cause });
+    this.settlement = settlement;
+  }
+}
+
+/** Where the slots in hand are after a failure. */
+export interface Settlement {
+  /** Now served by the target: all their keys were there already. */
+  readonly moved: number[];
+  /** Served by the source as before; what had arrived at the target was brought back. */
+  readonly back: number[];
+  /** Still on their way, because a node that has some of their keys does not answer. */
+  readonly open: number[];
+  /** Keys of slots that went back whose value at the target differs: they stay there, unseen by clients. */
+  readonly kept: Buffer[];
+}
+
+/** What several groups that were under way at once have come to. */
+export function mergeSettlements(all: readonly Settlement[]): Settlement {
+  const of = <Field extends keyof Settlement>(field: Field) => all.flatMap((each) => each[field] as never[]);
+  return { moved: of('moved'), back: of('back'), open: of('open'), kept: of('kept') };
+}
+
 const KEYS_SHOWN_MAX = 5;
 const KEY_SHOWN_MAX = 100;
 

@@ -1,15 +1,15 @@
 /** A few slots at once: opened, emptied and closed, with patience for what passes, and settled when it cannot be done. */
 import { pause } from '../../../cluster/bounded.js';
-import { ForgeError } from '../../../errors.js';
+import { type ErrorKind, ForgeError } from '../../../errors.js';
 import type { Batch } from './batches.js';
-import { explain } from './explain.js';
-import { ConflictError, kindOfFailure, RETRIED } from './failures.js';
+import { ConflictError, kindOfFailure, RETRIED, UnfinishedError } from './failures.js';
 import { closeSlots, openSlots } from './marks.js';
 import { lookAtPair, type Pair } from './pair.js';
 import { settleSlots } from './settle.js';
 import { slotStates } from './slot-states.js';
 import { type TransferOptions, transferKeys } from './transfer.js';
 
+const NOT_OF_NODES: ReadonlySet<ErrorKind> = new Set(['locked', 'interrupted', 'terminated', 'hung-up', 'unexpected']);
 const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 1_000;
 /** What an interrupted run may still wait for a node to come back, before it settles the slots in hand. */
@@ -17,13 +17,13 @@ const INTERRUPTED_WAIT_MS = 3_000;
 
 export interface Group {
   readonly slots: readonly number[];
-  /** Of these, some keys may be at the target already: an earlier run opened them. */
+  /** Of these, some keys may be at the target already, or all: an earlier run opened or closed them. */
   readonly opened: readonly number[];
 }
 
 /**
  * When it returns, the target serves all slots of the group.
- * @throws ForgeError that says what failed and where the slots are now
+ * @throws UnfinishedError that has what failed and where the slots are now; what is no failure of a node as it is
  */
 export async function moveGroup(pair: Pair, group: Group, options: TransferOptions): Promise<void> {
   const touched = new Set(group.opened);
@@ -44,23 +44,30 @@ export async function moveGroup(pair: Pair, group: Group, options: TransferOptio
   };
   for (let attempt = 0; ; attempt++) {
     try {
-      await moveOnce(pair, attempt === 0 ? { toMove: group.slots, toClose: [] } : await stateOf(pair, group), transfer);
+      // What an earlier run left may be the target's already: such a slot cannot be opened again.
+      const fresh = attempt === 0 && group.opened.length === 0;
+      await moveOnce(pair, fresh ? { toMove: group.slots, toClose: [] } : await stateOf(pair, group), transfer);
       return;
     } catch (error) {
+      if (!isOfNodes(error)) throw error;
       const kind = kindOfFailure(error);
-      if (kind === undefined && !(error instanceof ConflictError)) throw error;
       failingSince ??= performance.now();
       const { signal, waitMs: bound } = pair.context;
       const patience = signal.aborted ? Math.min(bound, INTERRUPTED_WAIT_MS) : bound;
       const late = performance.now() - failingSince > patience;
       if (kind === undefined || !RETRIED.has(kind) || late) {
-        throw explain(pair, error, await settleSlots(pair, group.slots, { touched }));
+        throw new UnfinishedError(error, await settleSlots(pair, group.slots, { touched }));
       }
       await pause(waitMs);
       waitMs = Math.min(RETRY_MAX_MS, waitMs * 2);
       pair.forgetReach();
     }
   }
+}
+
+/** Without the lock nothing may be settled, and a fault of the program is not made worse. */
+function isOfNodes(error: unknown): boolean {
+  return error instanceof ConflictError || (error instanceof ForgeError && !NOT_OF_NODES.has(error.kind));
 }
 
 async function moveOnce(
@@ -76,11 +83,12 @@ async function moveOnce(
 
 /** After a failure: what the two say now. */
 async function stateOf(pair: Pair, { slots }: Group): Promise<{ toMove: number[]; toClose: number[] }> {
-  const { from, to } = await lookAtPair(pair);
+  const { from, to, isGone } = await lookAtPair(pair);
   const states = slotStates(
     from,
     to,
     slots.map((slot) => ({ start: slot, end: slot })),
+    isGone,
   );
   const [foreign] = [...states.foreign, ...states.turned.map((slot) => ({ slot, why: 'it goes the other way' }))];
   if (foreign === undefined) return states;

@@ -39,6 +39,16 @@ export async function openSlots(pair: Pair, slots: readonly number[]): Promise<v
   );
 }
 
+/**
+ * A node does not hear of a new owner of slots that it imports: when the source was failed over in the middle, the target
+ * believes that a dead node has them, and answers CLUSTERDOWN to everything. So it is told.
+ */
+export async function tellNewSource(pair: Pair, slots: readonly number[]): Promise<void> {
+  const { source, target } = pair;
+  const commands = slots.flatMap((slot) => [setSlot(slot, 'NODE', source.id), setSlot(slot, 'IMPORTING', source.id)]);
+  await requireDone(pair, target.id, commands);
+}
+
 /** A master that has given its last slot away may have become a replica of the one that has it now. */
 const noMaster = (text: string) => /only with masters/i.test(text);
 

@@ -1,15 +1,16 @@
 /** Slots move by MIGRATE: opened, emptied and closed in small groups, each of which is finished or taken back. */
-import { isFailing } from '../../../cluster/cluster-node.js';
 import { countSlots } from '../../../cluster/slots.js';
 import { ForgeError } from '../../../errors.js';
 import type { StepContext } from '../../step.js';
 import { viewOf, waitUntil } from '../../steps/views.js';
 import type { MoveReport, SlotMove, SlotMover } from '../mover.js';
 import { type Batch, BatchSize } from './batches.js';
-import { showKey } from './failures.js';
+import { explain } from './explain.js';
+import { mergeSettlements, showKey, UnfinishedError } from './failures.js';
 import { moveGroup } from './group.js';
 import { groupLength, type SlotKeys } from './groups.js';
 import { countKeys } from './keys.js';
+import { tellNewSource } from './marks.js';
 import { lookAtPair, Pair, type PairNodes } from './pair.js';
 import { MoveProgress } from './progress.js';
 import { slotStates } from './slot-states.js';
@@ -31,11 +32,7 @@ async function move(context: StepContext, { source, target, slots }: SlotMove): 
     .map(({ id }) => ({ id, address: context.pool.label(id) }));
   const pair = new Pair(context, { source, target, others });
   try {
-    const { from, to } = await lookAtPair(pair);
-    const isGone = (id: string) => {
-      const node = topology.node(id);
-      return node === undefined || node.role !== 'master' || isFailing(node);
-    };
+    const { from, to, isGone } = await lookAtPair(pair);
     const states = slotStates(from, to, slots, isGone);
     refuseForeign(states.foreign, pair);
     const progress = new MoveProgress(countSlots(slots));
@@ -44,7 +41,12 @@ async function move(context: StepContext, { source, target, slots }: SlotMove): 
     // Finished where they were going first: so no client misses a key that has moved already.
     if (states.turned.length > 0)
       await new Mover(pair.reversed(), new MoveProgress(0)).moveAll(states.turned, states.turned);
-    const opened = [...from.migrating, ...to.importing].map(({ slot }) => slot);
+    const opened = [...[...from.migrating, ...to.importing].map(({ slot }) => slot), ...states.toClose];
+    const orphans = new Set(to.importing.filter(({ peerId }) => peerId !== source.id).map(({ slot }) => slot));
+    await tellNewSource(
+      pair,
+      states.toMove.filter((slot) => orphans.has(slot)),
+    );
     await mover.moveAll([...states.toClose, ...states.toMove, ...states.turned], opened);
     await winEpoch(pair);
     return { method: 'migrate', slots: countSlots(slots), ...progress.moved, elapsedMs: performance.now() - started };
@@ -64,7 +66,7 @@ class Mover {
     this.#progress = progress;
   }
 
-  /** @param opened slots that an earlier run has opened */
+  /** @param opened slots that an earlier run has opened, or closed at one of the two */
   async moveAll(slots: readonly number[], opened: readonly number[]): Promise<void> {
     const { context } = this.#pair;
     if (slots.length === 0) return;
@@ -77,9 +79,9 @@ class Mover {
     const counts = await countKeys(await this.#pair.worker(), slots);
     let left: SlotKeys[] = slots.map((slot, index) => ({ slot, keys: counts[index] ?? 0 }));
     this.#progress.expect(counts.reduce((sum, keys) => sum + keys, 0));
-    let failure: { error: unknown } | undefined;
+    const failures: unknown[] = [];
     const lane = async () => {
-      while (left.length > 0 && failure === undefined) {
+      while (left.length > 0 && failures.length === 0) {
         try {
           // A pause and an interruption are heard here: the lane has no slot open.
           await context.move.turn(context.signal);
@@ -88,16 +90,28 @@ class Mover {
           left = left.slice(length);
           if (group.length > 0) await this.#moveGroup(group, begun);
         } catch (error) {
-          failure ??= { error };
+          failures.push(error);
         }
       }
     };
     await Promise.all(Array.from({ length: GROUPS_AT_ONCE }, lane));
-    if (failure !== undefined) throw this.#toldPartly(failure.error);
+    if (failures.length > 0) throw this.#told(failures);
   }
 
-  #toldPartly(error: unknown): unknown {
-    return this.#progress.slots === 0 || !(error instanceof ForgeError) ? error : partly(error, this.#progress);
+  /** One error for all lanes: the first failure, and where the slots of all are. */
+  #told(failures: readonly unknown[]): unknown {
+    const unfinished = failures.filter((failure) => failure instanceof UnfinishedError);
+    const [first] = unfinished;
+    // An interruption, a lost lock, a fault: those are not explained by what happened to a node.
+    const other = failures.find((failure) => !(failure instanceof UnfinishedError));
+    if (first === undefined) return other;
+    const settlement = mergeSettlements(unfinished.map((each) => each.settlement));
+    const error = explain(this.#pair, first.cause, settlement);
+    if (other !== undefined) {
+      this.#pair.context.report({ type: 'warning', text: error.message });
+      return other;
+    }
+    return this.#progress.slots === 0 ? error : partly(error, this.#progress);
   }
 
   async #moveGroup(slots: readonly number[], begun: ReadonlySet<number>): Promise<void> {
@@ -130,7 +144,6 @@ class Mover {
 }
 
 function partly(error: ForgeError, { slots, slotsTotal }: MoveProgress): ForgeError {
-  if (error.kind === 'locked' || error.kind === 'interrupted' || error.kind === 'terminated') return error;
   return new ForgeError('partial', `${slots} of ${slotsTotal} slots have moved. ${error.message}`, {
     host: error.host,
     next: error.next,

@@ -2,13 +2,12 @@
 import type { NodeConnection } from '../../../cluster/node-connection.js';
 import { ForgeError } from '../../../errors.js';
 import { viewOf } from '../../steps/views.js';
-import type { Settlement } from './explain.js';
-import { ConflictError } from './failures.js';
+import { ConflictError, type Settlement } from './failures.js';
 import { countKeys } from './keys.js';
 import { clearMarks, closeSlots } from './marks.js';
 import type { Pair } from './pair.js';
 import { carryHome } from './send-home.js';
-import { slotStates } from './slot-states.js';
+import { goneIn, slotStates } from './slot-states.js';
 
 export interface SettleOptions {
   /** Slots of which keys may be at the target, by what was sent. */
@@ -23,12 +22,13 @@ export async function settleSlots(
 ): Promise<Settlement> {
   const result: Settlement = { moved: [], back: [], open: [], kept: [] };
   const views = await Promise.allSettled([viewOf(pair.context, pair.source.id), viewOf(pair.context, pair.target.id)]);
-  const [from, to] = views.map((view) => (view.status === 'fulfilled' ? view.value.topology.myself : undefined));
+  const [fromView, toView] = views.map((view) => (view.status === 'fulfilled' ? view.value.topology : undefined));
+  const [from, to] = [fromView?.myself, toView?.myself];
   if (from === undefined) {
     result.open.push(...slots);
     return result;
   }
-  if (to === undefined) {
+  if (to === undefined || toView === undefined) {
     // Clients of a slot whose keys are on a dead node get errors; marked as stable, they would get wrong answers.
     const untouched = slots.filter((slot) => !touched.has(slot));
     result.open.push(...slots.filter((slot) => touched.has(slot)));
@@ -36,7 +36,7 @@ export async function settleSlots(
     return result;
   }
   const ranges = slots.map((slot) => ({ start: slot, end: slot }));
-  const states = slotStates(from, to, ranges);
+  const states = slotStates(from, to, ranges, goneIn(toView));
   result.moved.push(...states.done);
   await attempt(result, states.toClose, 'moved', () => closeSlots(pair, states.toClose));
   const rest = [...states.toMove, ...states.turned];

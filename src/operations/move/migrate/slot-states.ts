@@ -1,6 +1,7 @@
 /** What is to be done with each slot of a move, by the word of both masters. Pure. */
-import type { ClusterNode } from '../../../cluster/cluster-node.js';
+import { type ClusterNode, isFailing } from '../../../cluster/cluster-node.js';
 import { eachSlot, hasSlot, type SlotSet } from '../../../cluster/slots.js';
+import type { Topology } from '../../../cluster/topology.js';
 
 export interface SlotStates {
   /** The target serves them, nobody holds them open. */
@@ -24,7 +25,7 @@ export function slotStates(
   from: ClusterNode,
   to: ClusterNode,
   slots: SlotSet,
-  isGone: (id: string) => boolean = () => false,
+  isGone: (id: string) => boolean,
 ): SlotStates {
   const states: SlotStates = { done: [], toClose: [], toMove: [], turned: [], foreign: [] };
   const open = { from: peersOf(from), to: peersOf(to) };
@@ -49,6 +50,14 @@ export function slotStates(
     else states.foreign.push({ slot, why: 'neither of both serves it' });
   }
   return states;
+}
+
+/** Whether a node is no master any more, as another node sees it. */
+export function goneIn(topology: Topology): (id: string) => boolean {
+  return (id) => {
+    const node = topology.node(id);
+    return node === undefined || node.role !== 'master' || isFailing(node);
+  };
 }
 
 function peersOf({ migrating, importing }: ClusterNode) {

@@ -37,17 +37,20 @@ export interface MoveTest {
   readonly to: RedisServer;
   readonly ranges: SlotRange[];
   readonly password?: string;
+  /** Ids of source and target, for when one of them does not answer. */
+  readonly ids?: readonly [string, string];
 }
 
 /** Runs the move as one operation, or goes on with it. */
 export async function moveSlots(
-  { seeds, home, from, to, ranges, password }: MoveTest,
+  { seeds, home, from, to, ranges, password, ids }: MoveTest,
   options: Partial<Parameters<typeof runPlan>[0]> & Pick<Parameters<typeof openSession>[1] & object, 'connect'> = {},
 ) {
   const { connect, ...run } = options;
   const session = await openSession(seeds, { password, ...(connect === undefined ? {} : { connect }) });
   try {
-    const plan = movePlan(session.snapshot, await idOf(from), await idOf(to), ranges);
+    const [source, target] = ids ?? [await idOf(from), await idOf(to)];
+    const plan = movePlan(session.snapshot, source, target, ranges);
     return await runPlan({ session, plan, paths: home.paths, waitMs: 10_000, confirm: async () => true, ...run });
   } finally {
     session.close();
