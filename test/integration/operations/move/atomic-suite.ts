@@ -2,9 +2,11 @@
 import { Cluster } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { ForgeError } from '../../../../src/errors.js';
+import { unfinishedOperations } from '../../../../src/operations/journal/journal.js';
 import { MoveControl } from '../../../../src/operations/move/control.js';
+import { resumeOperation } from '../../../../src/operations/run.js';
 import type { StepEvent } from '../../../../src/operations/step.js';
-import { temporaryHome } from '../../../support/operations/join.js';
+import { openSession, temporaryHome } from '../../../support/operations/join.js';
 import { poll, type RedisCluster, type RedisServer, startCluster } from '../../../support/redis.js';
 import { FETCH_TIMEOUT_MS } from '../../../support/servers.js';
 import { expectKeys, expectOwned, fill, type Home, idOf, moveSlots, slotOf } from './moving.js';
@@ -316,6 +318,51 @@ export function describeAtomicMoves(server: AtomicServer): void {
       expect(await server.running(at(0))).toBe(0);
       expect(await at(0).call('DBSIZE')).toBe(held);
       await expectOwned([at(0), at(2)], at(0), setting.ranges);
+    });
+  });
+
+  describe.runIf(SWEEP)(`a shard that fails over while slots move by ${server.name}`, () => {
+    it('is followed: the same command again moves the slots from the new master', async () => {
+      const home = await temporaryHome();
+      const cluster = await startCluster({
+        masters: 3,
+        replicasPerMaster: 1,
+        requirepass: PASSWORD,
+        executable: server.executable(),
+      });
+      try {
+        await fill(cluster.masters, KEYS);
+        const [from, to, third] = cluster.masters as [RedisServer, RedisServer, RedisServer];
+        const [heir] = cluster.replicas as [RedisServer];
+        const setting = {
+          seeds: cluster.addresses,
+          home,
+          from,
+          to,
+          ranges: [{ start: 0, end: 800 }],
+          password: PASSWORD,
+        };
+        await from.call('CONFIG', 'SET', 'rdb-key-save-delay', SLOW_US);
+        const moving = moveSlots(setting, { waitMs: 3_000 }).catch((error: ForgeError) => error);
+        await poll('a job is under way', WAIT_MS, async () => (await server.running(from)) > 0);
+        await from.kill();
+        expect(await moving).toMatchObject({ kind: expect.stringMatching(/unreachable|refused|timeout/) });
+        await poll('the replica is the master', WAIT_MS, async () => {
+          const roles = await Promise.all([heir, to, third].map((node) => node.call('CLUSTER', 'NODES')));
+          return roles.every((table) => new RegExp(`:${heir.port}@\\S+ \\S*master`).test(String(table)));
+        });
+        const session = await openSession(to.address, { password: PASSWORD });
+        const [begun] = await unfinishedOperations(home.paths.journals, session.memberIds);
+        const settings = { session, paths: home.paths, waitMs: 10_000 };
+        const result = await resumeOperation(settings, begun?.operationId ?? '');
+        session.close();
+        expect(result.status).toBe('done');
+        const alive = [heir, to, third];
+        await expectOwned(alive, to, setting.ranges);
+        await expectKeys(alive, KEYS);
+      } finally {
+        await Promise.all([cluster.stop(), home.remove()]);
+      }
     });
   });
 }
