@@ -17,6 +17,7 @@ import { parseForce, type Violation } from './operations/guards/index.js';
 import { operationPaths } from './operations/home.js';
 import { unfinishedOperations } from './operations/journal/journal.js';
 import { MoveControl, type MoveControlOptions } from './operations/move/control.js';
+import { pauseBySignal } from './operations/move/pause-signal.js';
 import { formatPlan, type Plan, parsePlan, planLines, sameRequest } from './operations/plan.js';
 import { otherUnfinished, type RunObserver, type RunResult, runPlan, WAIT_MS } from './operations/run.js';
 import type { ClusterSession } from './operations/session.js';
@@ -108,6 +109,8 @@ export abstract class ChangeCommand extends ClusterCommand {
         const plan = saved ?? (await planOf(options, session));
         if (flags['plan-out'] !== undefined) await savePlan(flags['plan-out'], plan);
         const progress = new StepProgress(this.output, plan.steps.length);
+        const move = new MoveControl(options.move);
+        const stopListening = pauseBySignal(move, (text) => this.output.message(text));
         const result = await runPlan({
           session,
           plan,
@@ -116,7 +119,7 @@ export abstract class ChangeCommand extends ClusterCommand {
           dryRun: flags['dry-run'] || flags['plan-out'] !== undefined,
           waitMs,
           parallel: flags.parallel,
-          move: new MoveControl(options.move),
+          move,
           signal: this.signal,
           show: (shown, violations, begun) => this.#show(shown, violations, begun !== undefined),
           confirm: (agreed) => this.confirm(`${agreed.title}?`, { confirmWord: options.confirmWord }),
@@ -125,7 +128,7 @@ export abstract class ChangeCommand extends ClusterCommand {
             step: (step, state) => progress.step(step.id, titleOf(plan, step.id), state),
             event: (step, event) => progress.event(step.id, event),
           },
-        });
+        }).finally(stopListening);
         progress.end();
         this.#conclude(result, flags['plan-out']);
         return result;

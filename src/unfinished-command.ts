@@ -11,6 +11,7 @@ import { operationPaths } from './operations/home.js';
 import type { OperationState } from './operations/journal/entry.js';
 import { listOperations, readOperation } from './operations/journal/journal.js';
 import { MoveControl } from './operations/move/control.js';
+import { pauseBySignal } from './operations/move/pause-signal.js';
 import { planLines } from './operations/plan.js';
 import { type RunResult, resumeOperation, rollbackOperation } from './operations/run.js';
 import { describeUnfinished, progressOf, type UnfinishedOperation } from './operations/unfinished.js';
@@ -81,13 +82,15 @@ export abstract class UnfinishedCommand extends ClusterCommand {
         );
         const titles = new Map(state.plan.steps.map(({ id }, index) => [id, planLines(state.plan)[index] ?? id]));
         const run = course === 'resume' ? resumeOperation : rollbackOperation;
+        const move = new MoveControl(readMove(flags));
+        const stopListening = pauseBySignal(move, (text) => this.output.message(text));
         const result = await run(
           {
             session,
             paths,
             waitMs,
             parallel: flags.parallel,
-            move: new MoveControl(readMove(flags)),
+            move,
             signal: this.signal,
             observer: {
               step: (step, moment) => progress.step(step.id, titles.get(step.id) ?? step.id, moment),
@@ -95,7 +98,7 @@ export abstract class UnfinishedCommand extends ClusterCommand {
             },
           },
           operationId,
-        );
+        ).finally(stopListening);
         progress.end();
         const done = course === 'resume' ? 'Done' : 'Undone';
         this.output.data(`${done} and verified in ${((result.elapsedMs ?? 0) / SECOND_MS).toFixed(2)} s.`);
