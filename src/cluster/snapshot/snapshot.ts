@@ -48,7 +48,7 @@ export class ClusterSnapshot {
   constructor(parts: SnapshotParts) {
     this.reports = [...parts.reports].sort(byId);
     this.failures = parts.failures ?? [];
-    this.strangers = [...(parts.strangers ?? [])].sort(byId);
+    this.strangers = (parts.strangers ?? []).map((stranger) => withZone(stranger, parts.zoneOf)).sort(byId);
     this.#byId = new Map(this.reports.map((report) => [report.id, report]));
     const groups = new Map<string, NodeReport[]>();
     for (const report of this.reports) {
@@ -138,4 +138,11 @@ export class ClusterSnapshot {
     const node = this.topology.node(id);
     return node === undefined ? id : nodeAddress(node);
   }
+}
+
+/** Who is no member yet has no entry in the others' tables: its address is the one at which it was reached. */
+function withZone(stranger: NodeReport, zoneOf: SnapshotParts['zoneOf']): NodeReport {
+  const { ip, port, myself } = stranger;
+  const zone = zoneOf?.({ ...myself, ip, port });
+  return zone === undefined ? stranger : { ...stranger, myself: { ...myself, zone } };
 }

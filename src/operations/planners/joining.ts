@@ -35,7 +35,7 @@ export function joiningNodes(snapshot: ClusterSnapshot, addresses: readonly Node
     found.set(id, {
       id,
       address: label,
-      place: placeOf(snapshot, node ?? { id, ip: '' }, address.zone),
+      place: placeOf(snapshot, node ?? { id, ip: '', zone: report?.myself.zone }, address.zone),
       member: node,
       hasReplicas: (snapshot.topology.shardOf(id)?.replicas.length ?? 0) > 0 && node?.role === 'master',
     });

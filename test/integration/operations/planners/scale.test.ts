@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { countSlots } from '../../../../src/cluster/slots.js';
 import ClusterRebalance from '../../../../src/commands/cluster/rebalance.js';
 import ClusterReshard from '../../../../src/commands/cluster/reshard.js';
 import ScaleAdd from '../../../../src/commands/scale/add.js';
 import ScaleRemove from '../../../../src/commands/scale/remove.js';
 import { temporaryHome } from '../../../support/operations/join.js';
-import { type RedisCluster, type RedisServer, startCluster, startServers } from '../../../support/redis.js';
+import { poll, type RedisCluster, type RedisServer, startCluster, startServers } from '../../../support/redis.js';
 import { tablesOf } from '../../cluster/formed.js';
 import { done, expectKeys, fill, run, shardsOf } from './support.js';
 
@@ -90,6 +91,35 @@ describe('a cluster of three masters', () => {
     }
     await done(ClusterRebalance, '--threshold', '0', '--yes');
     await expectKeys(all, KEYS, PASSWORD);
+  });
+
+  it('is left in peace while an operator pauses: no slot is open, and it goes on when told', async () => {
+    const [first, second] = cluster.masters as [RedisServer, RedisServer];
+    const slots = async () => {
+      const [table] = await tablesOf([first]);
+      return { owned: countSlots(table?.myself?.slots ?? []), open: table?.openSlots.length ?? 0 };
+    };
+    const begun = (await slots()).owned;
+    const words = ['--to', first.address, '--from', second.address, '--slots', '1000', '--keys-per-second', '50'];
+    let ended = false;
+    const running = done(ClusterReshard, ...words, '--yes').finally(() => {
+      ended = true;
+    });
+    running.catch(() => undefined);
+    await poll('slots move', 20_000, async () => (await slots()).owned > begun);
+    process.kill(process.pid, 'SIGUSR2');
+    const paused = await poll('it pauses', 20_000, async () => {
+      const before = await slots();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const after = await slots();
+      return before.owned === after.owned && after.open === 0 && after;
+    });
+    expect(ended).toBe(false);
+    expect(paused.owned).toBeLessThan(begun + 1_000);
+    process.kill(process.pid, 'SIGUSR2');
+    await running;
+    expect((await slots()).owned).toBe(begun + 1_000);
+    await done(ClusterRebalance, '--threshold', '0', '--yes');
   });
 
   it('loses a master: it is drained, its replica follows another, and it is alone and empty', async () => {

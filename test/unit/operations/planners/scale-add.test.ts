@@ -77,12 +77,22 @@ describe('a plan that adds masters', () => {
   });
 
   it('puts replicas off the zone of their master', () => {
-    const nodes = [4, 5, 6, 7].map((n) => ({ ...addressOf(n), zone: n < 6 ? 'a' : 'b' }));
+    const nodes = [4, 5, 6, 7].map((n) => ({ ...addressOf(n), zone: n % 2 === 0 ? 'a' : 'b' }));
     const snapshot = snapshotOf(THREE, { strangers: [4, 5, 6, 7].map((n) => ({ n })) });
     const zone = new Map(nodes.map(({ host, zone: name }) => [`${host}:6379`, name]));
     const pairs = attached(planScaleAdd(snapshot, { ...MASTERS, nodes, replicas: 1 }));
     expect(pairs).toHaveLength(2);
     for (const [node, master] of pairs) expect(zone.get(node as string)).not.toBe(zone.get(master as string));
+  });
+
+  it('takes zones from where all zones are told, when none is written behind the address', () => {
+    const zoneOf = ({ ip }: { ip: string }) => (['10.0.0.4', '10.0.0.6'].includes(ip) ? 'a' : 'b');
+    const nodes = [4, 5, 6, 7].map(addressOf);
+    const snapshot = snapshotOf(THREE, { strangers: [4, 5, 6, 7].map((n) => ({ n })), zoneOf });
+    for (const [node, master] of attached(planScaleAdd(snapshot, { ...MASTERS, nodes, replicas: 1 }))) {
+      const zone = (address: string | undefined) => zoneOf({ ip: address?.split(':')[0] ?? '' });
+      expect(zone(node)).not.toBe(zone(master));
+    }
   });
 
   it('goes on where a member is half way, and has no steps when all is done', () => {
