@@ -1,11 +1,14 @@
 import { Args, Flags } from '@oclif/core';
 import { dryRunFlag, ForgeCommand, yesFlag } from '../base-command.js';
-import { parseAddressList } from '../cluster/address.js';
+import { type NodeAddress, parseAddressList } from '../cluster/address.js';
 import { REPLICAS_PER_MASTER_MAX } from '../cluster/init/plan.js';
 import { type FormedShard, type InitSession, openInit, WAIT_MS } from '../cluster/init/session.js';
 import { formatSlots } from '../cluster/slots.js';
-import { readCredentials } from '../config/credentials.js';
+import { clusterFlags, readSettings } from '../config/cluster-flags.js';
 import { formatDuration, parseDuration } from '../config/duration.js';
+import type { ForgeCluster } from '../config/forge-file.js';
+import { requireKnownName, resolveTarget } from '../config/resolve.js';
+import { ForgeError } from '../errors.js';
 import { renderSlotBar, shardLetter } from '../ui/slot-bar.js';
 import { renderTable } from '../ui/table.js';
 import { runTasks } from '../ui/tasks.js';
@@ -13,6 +16,9 @@ import { runTasks } from '../ui/tasks.js';
 const TIMEOUT_MIN_MS = 1_000;
 const TIMEOUT_MAX_MS = 3_600_000;
 const BAR_WIDTH_MAX = 64;
+const REPLICAS_DEFAULT = 1;
+// The nodes are the arguments.
+const { seed: _, ...connectFlags } = clusterFlags;
 
 interface InitClusterResult {
   status: 'planned' | 'formed' | 'unchanged';
@@ -44,15 +50,14 @@ Exit codes: 0 formed (or was already), 2 wrong nodes, 4 a node or bus port unrea
   static override strict = false;
   static override args = {
     nodes: Args.string({
-      description: 'Addresses, host:port or host:port@zone, separated by commas; earlier ones become masters first.',
-      required: true,
+      description:
+        'Addresses, host:port or host:port@zone, separated by commas; earlier ones become masters first. Without any, the nodes of forge.yaml.',
     }),
   };
 
   static override flags = {
     'replicas-per-master': Flags.integer({
-      description: 'Replicas of every master; nodes left over become additional replicas.',
-      default: 1,
+      description: 'Replicas of every master (1, or what forge.yaml says); nodes left over become additional replicas.',
       min: 0,
       max: REPLICAS_PER_MASTER_MAX,
       helpValue: 'N',
@@ -62,18 +67,20 @@ Exit codes: 0 formed (or was already), 2 wrong nodes, 4 a node or bus port unrea
       default: formatDuration(WAIT_MS),
       helpValue: 'DURATION',
     }),
-    username: Flags.string({ description: 'ACL user to log in as (REDIS_USERNAME).', helpValue: 'NAME' }),
-    'password-file': Flags.string({ description: 'File that holds the password.', helpValue: 'FILE' }),
+    ...connectFlags,
     ...yesFlag,
     ...dryRunFlag,
   };
 
   async run(): Promise<InitClusterResult> {
     const { argv, flags } = await this.parse(InitCluster);
+    const settings = await readSettings(flags);
+    requireKnownName(settings);
+    const { connect } = await resolveTarget(flags, settings);
     const session = await openInit({
-      nodes: parseAddressList(argv.join(',')),
-      replicasPerMaster: flags['replicas-per-master'],
-      connect: await readCredentials({ username: flags.username, passwordFile: flags['password-file'] }),
+      nodes: argv.length > 0 ? parseAddressList(argv.join(',')) : nodesOf(settings.cluster),
+      replicasPerMaster: flags['replicas-per-master'] ?? settings.cluster?.replicas_per_master ?? REPLICAS_DEFAULT,
+      connect,
       waitMs: parseDuration(flags.timeout, { minMs: TIMEOUT_MIN_MS, maxMs: TIMEOUT_MAX_MS }),
       signal: this.signal,
     });
@@ -129,6 +136,19 @@ Exit codes: 0 formed (or was already), 2 wrong nodes, 4 a node or bus port unrea
     this.output.data(`\n${renderSlotBar(spans, Math.min(BAR_WIDTH_MAX, this.output.columns))}`);
     for (const note of notes) this.output.message(`Note: ${note}`);
   }
+}
+
+/** The nodes of forge.yaml: those that are to be masters first, as the order of the arguments says it. */
+function nodesOf(cluster: ForgeCluster | undefined): NodeAddress[] {
+  const nodes = cluster?.nodes ?? [];
+  if (nodes.length === 0) {
+    throw new ForgeError('usage', 'No node is named, neither here nor in forge.yaml.', {
+      next: 'Name the nodes: host:port,host:port,…',
+    });
+  }
+  const rank = { master: 0, undecided: 1, replica: 2 };
+  const sorted = nodes.toSorted((left, right) => rank[left.role ?? 'undecided'] - rank[right.role ?? 'undecided']);
+  return sorted.map(({ role: _role, ...address }) => address);
 }
 
 /** The plan in the words of the result; a zone is shown with its node. */

@@ -216,6 +216,15 @@ export async function resolveTarget(
   return { seeds, connect: { ...credentials, ...(tls === undefined ? {} : { tls }) } };
 }
 
+/** For what knows no other clusters than those of forge.yaml. @throws ForgeError `usage` for another name */
+export function requireKnownName({ unknownName, forgeFile }: Settings): void {
+  if (unknownName === undefined) return;
+  const names = forgeFile?.content.clusters.map(({ name }) => name) ?? [];
+  throw new ForgeError('usage', `There is no cluster ${unknownName} in forge.yaml.`, {
+    next: names.length === 0 ? 'Name the file with --config.' : `There are: ${names.join(', ')}.`,
+  });
+}
+
 /** Names of files in forge.yaml are relative to its folder. */
 export function folderOf({ forgeFile }: Settings): string {
   return forgeFile === undefined ? '.' : path.dirname(forgeFile.path);

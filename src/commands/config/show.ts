@@ -1,7 +1,7 @@
 import { ForgeCommand } from '../../base-command.js';
 import { clusterFlags, readSettings } from '../../config/cluster-flags.js';
+import { requireKnownName } from '../../config/resolve.js';
 import { type SettingLine, settingLines } from '../../config/resolve-report.js';
-import { ForgeError } from '../../errors.js';
 import { printable } from '../../ui/printable.js';
 import { renderTable } from '../../ui/table.js';
 
@@ -18,11 +18,7 @@ export default class ConfigShow extends ForgeCommand {
   async run(): Promise<{ settings: SettingLine[] }> {
     const { flags } = await this.parse(ConfigShow);
     const settings = await readSettings(flags);
-    if (settings.unknownName !== undefined) {
-      throw new ForgeError('usage', `There is no cluster ${settings.unknownName} in forge.yaml.`, {
-        next: 'For a local cluster: forge status',
-      });
-    }
+    requireKnownName(settings);
     const lines = settingLines(flags, settings);
     const rows = lines.map(({ setting, value, from }) => [setting, printable(value), printable(from)]);
     this.output.data(renderTable(['SETTING', 'VALUE', 'FROM'], rows));
