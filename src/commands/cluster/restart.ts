@@ -35,6 +35,12 @@ back or synchronise in time, 8 the restart command failed.`;
         'Program with arguments that restarts one node, instead of SHUTDOWN. {host}, {port}, {address} and {id} are filled in; no shell reads it.',
       helpValue: 'COMMAND',
     }),
+    'start-command': Flags.string({
+      description:
+        'Program with arguments that starts one node after SHUTDOWN, where no supervisor does; written like the other.',
+      helpValue: 'COMMAND',
+      exclusive: ['restart-command'],
+    }),
     'fail-back': Flags.boolean({ description: 'Give the former masters their role back.', default: false }),
     'allow-outage': Flags.boolean({
       description: 'Restart masters without a replica, too: their slots are not served meanwhile.',
@@ -45,9 +51,10 @@ back or synchronise in time, 8 the restart command failed.`;
   async run(): Promise<RunResult> {
     const { argv, flags } = await this.parse(ClusterRestart);
     const nodes = splitWords(argv.map(String));
-    const text = flags['restart-command'];
+    const starts = flags['start-command'] !== undefined;
+    const text = flags['start-command'] ?? flags['restart-command'];
     const command = text === undefined ? undefined : parseRestartCommand(text);
-    const request = { nodes, command, failBack: flags['fail-back'], allowOutage: flags['allow-outage'] };
+    const request = { nodes, command, starts, failBack: flags['fail-back'], allowOutage: flags['allow-outage'] };
     return this.change({
       flags,
       operation: 'cluster restart',

@@ -4,7 +4,7 @@ import type { Shard } from '../../cluster/topology.js';
 import { ForgeError } from '../../errors.js';
 import { createPlan, type Plan, type PlanDraft } from '../plan.js';
 import type { FailoverMode } from '../steps/failover.js';
-import { chooseNodes, refOf, splitWords } from './node-choice.js';
+import { chooseNodes, listed, refOf, splitWords } from './node-choice.js';
 
 export interface FailoverRequest {
   /** Nodes that are to be masters, by id or address. */
@@ -44,13 +44,16 @@ export function planFailover(snapshot: ClusterSnapshot, request: FailoverRequest
   for (const change of changes) requireSense(snapshot, change, request.mode);
   if (request.mode !== 'planned' && changes.length > 0) {
     notes.push('writes that the master has not sent to the replica yet are lost');
+    const alive = changes.filter(({ shard }) => snapshot.report(shard.master.id) !== undefined);
+    const living = alive.map(({ shard }) => snapshot.addressOf(shard.master.id));
+    if (living.length > 0) notes.push(`${listed(living)} answers: a planned failover would lose nothing`);
   }
   notes.push(...changes.flatMap((change) => versionNotes(snapshot, change)));
   const names = changes.map(({ promoteId }) => snapshot.addressOf(promoteId));
   return createPlan(snapshot, {
     operation: 'cluster failover',
     request: failoverRequest(request),
-    title: changes.length === 0 ? 'The masters are as they should be' : `Make ${names.join(', ')} master`,
+    title: changes.length === 0 ? 'The masters are as they should be' : `Make ${listed(names)} master`,
     steps: stepsOf(snapshot, changes, request.mode),
     // A dead master is what the other modes are for.
     tolerates: request.mode === 'planned' ? [] : ['nodes-down'],
@@ -82,13 +85,22 @@ function handovers(snapshot: ClusterSnapshot, { from, mode }: FailoverRequest, n
       notes.push(`${address} is no master already`);
       return [];
     }
+    requireMaster(snapshot, shard, mode);
     const promoteId = bestReplica(snapshot, shard, { byOffset: mode !== 'planned' });
     if (promoteId !== undefined) return [{ shard, promoteId }];
-    throw new ForgeError('refused', `${address} has no replica that could take its role.`, {
-      host: address,
-      next: 'Add one first: forge scale add HOST:PORT --role replica --replica-of ADDRESS',
-      details: { replicas: shard.replicas.map((replica) => snapshot.addressOf(replica.id)) },
-    });
+    throw nobodyFit(snapshot, shard);
+  });
+}
+
+function nobodyFit(snapshot: ClusterSnapshot, { master, replicas }: Shard): ForgeError {
+  const address = snapshot.addressOf(master.id);
+  const names = replicas.map(({ id }) => snapshot.addressOf(id)).join(', ');
+  return new ForgeError('refused', `${address} has no replica that could take its role.`, {
+    host: address,
+    next:
+      names === ''
+        ? `Add one first: forge scale add HOST:PORT --role replica --replica-of ${address}`
+        : `These do not answer, or have not its data: ${names}. Look at them with forge cluster status.`,
   });
 }
 
@@ -139,19 +151,19 @@ function requireSense(snapshot: ClusterSnapshot, { shard, promoteId }: Change, m
   if (snapshot.report(promoteId) === undefined) {
     throw new ForgeError('unreachable', `${address} does not answer: it cannot become the master.`, { host: address });
   }
-  if (mode === 'planned' && snapshot.report(shard.master.id) === undefined) {
-    throw new ForgeError(
-      'refused',
-      `${master}, the master of ${address}, does not answer: no failover can be planned with it.`,
-      {
-        host: master,
-        next: [
-          'The cluster promotes a replica by itself when a majority of the masters holds the master for dead.',
-          'Where it does not: --mode force (a majority of the masters must vote), or --mode takeover (nobody is asked). Writes that the replica did not receive are lost.',
-        ],
-      },
-    );
-  }
+  requireMaster(snapshot, shard, mode);
+}
+
+function requireMaster(snapshot: ClusterSnapshot, { master }: Shard, mode: FailoverMode): void {
+  if (mode !== 'planned' || snapshot.report(master.id) !== undefined) return;
+  const address = snapshot.addressOf(master.id);
+  throw new ForgeError('refused', `The master ${address} does not answer: no failover can be planned with it.`, {
+    host: address,
+    next: [
+      'The cluster promotes a replica by itself when a majority of the masters holds the master for dead.',
+      'Where it does not: --mode force (a majority of the masters must vote), or --mode takeover (nobody is asked). Writes that the replica did not receive are lost.',
+    ],
+  });
 }
 
 /** The former master has to read what the new one sends. */

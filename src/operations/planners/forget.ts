@@ -6,7 +6,7 @@ import { Topology } from '../../cluster/topology.js';
 import { ForgeError } from '../../errors.js';
 import { createPlan, type Plan, type PlanDraft } from '../plan.js';
 import { agreeStep } from './failover.js';
-import { chooseNodes, refOf, splitWords } from './node-choice.js';
+import { chooseNodes, listed, refOf, splitWords } from './node-choice.js';
 
 export interface ForgetRequest {
   /** Nodes by id or address. */
@@ -34,7 +34,7 @@ export function planForget(snapshot: ClusterSnapshot, request: ForgetRequest): P
   return createPlan(snapshot, {
     operation: 'cluster forget',
     request: forgetRequest(request),
-    title: steps.length === 0 ? 'No dead node is known' : `Forget ${names.join(', ').slice(0, TITLE_MAX)}`,
+    title: steps.length === 0 ? 'No dead node is known' : `Forget ${listed(names)}`,
     steps,
     tolerates: toleratedWithout(snapshot, ids),
     notes:
@@ -43,8 +43,6 @@ export function planForget(snapshot: ClusterSnapshot, request: ForgetRequest): P
         : ['should one of them come back, nobody takes it in; reset it (CLUSTER RESET) before it is added again'],
   });
 }
-
-const TITLE_MAX = 400;
 
 /** Every picture of the node that somebody has. */
 function picturesOf(snapshot: ClusterSnapshot, id: string): ClusterNode[] {

@@ -5,13 +5,15 @@ import type { Shard } from '../../cluster/topology.js';
 import { ForgeError } from '../../errors.js';
 import { createPlan, type Plan, type PlanDraft } from '../plan.js';
 import { agreeStep, bestReplica, syncStep } from './failover.js';
-import { chooseNodes, refOf, splitWords } from './node-choice.js';
+import { chooseNodes, listed, refOf, splitWords } from './node-choice.js';
 
 export interface RestartRequest {
   /** Nodes by id or address; all when none is named. */
   readonly nodes: readonly string[];
-  /** The operator's command with its placeholders; SHUTDOWN without it. */
+  /** The operator's command with its placeholders; without it, a supervisor starts the node after SHUTDOWN. */
   readonly command?: readonly string[];
+  /** The command starts the node after SHUTDOWN, instead of ending it as well. */
+  readonly starts?: boolean;
   /** The former masters get their role back. */
   readonly failBack: boolean;
   /** Masters without a replica are restarted, and their slots are away meanwhile. */
@@ -19,8 +21,15 @@ export interface RestartRequest {
 }
 
 /** What was asked for, in a form that is the same for the same command. */
-export function restartRequest({ nodes, command, failBack, allowOutage }: RestartRequest): Plan['request'] {
-  return { nodes: splitWords(nodes), command: command === undefined ? null : [...command], failBack, allowOutage };
+export function restartRequest(request: RestartRequest): Plan['request'] {
+  const { nodes, command, starts = false, failBack, allowOutage } = request;
+  return {
+    nodes: splitWords(nodes),
+    command: command === undefined ? null : [...command],
+    starts,
+    failBack,
+    allowOutage,
+  };
 }
 
 type Steps = PlanDraft['steps'][number][];
@@ -46,13 +55,11 @@ export function planRestart(snapshot: ClusterSnapshot, request: RestartRequest):
   return createPlan(snapshot, {
     operation: 'cluster restart',
     request: restartRequest(request),
-    title: named ? `Restart ${names.join(', ').slice(0, TITLE_MAX)}` : `Restart all ${names.length} nodes`,
+    title: named ? `Restart ${listed(names)}` : `Restart all ${names.length} nodes`,
     steps,
     notes,
   });
 }
-
-const TITLE_MAX = 400;
 
 function requireAnswers(snapshot: ClusterSnapshot, chosen: ReadonlySet<string>): void {
   const silent = [...chosen].filter((id) => snapshot.report(id) === undefined).map((id) => snapshot.addressOf(id));
@@ -68,18 +75,16 @@ const replicaFor = (snapshot: ClusterSnapshot, shard: Shard, chosen: ReadonlySet
   // A restarted one first: it may run what is to be rolled out.
   bestReplica(snapshot, shard, { preferred: chosen });
 
+const shutsDown = ({ command, starts = false }: RestartRequest) => command === undefined || starts;
+
 /** All of them in one error. */
-function requireReplicas(
-  snapshot: ClusterSnapshot,
-  chosen: ReadonlySet<string>,
-  { allowOutage, command }: RestartRequest,
-): void {
+function requireReplicas(snapshot: ClusterSnapshot, chosen: ReadonlySet<string>, request: RestartRequest): void {
   const alone = snapshot.topology.shards.filter(
     (shard) =>
       chosen.has(shard.master.id) && shard.master.slots.length > 0 && replicaFor(snapshot, shard, chosen) === undefined,
   );
   const names = (shards: readonly Shard[]) => shards.map(({ master }) => snapshot.addressOf(master.id)).join(', ');
-  if (alone.length > 0 && !allowOutage) {
+  if (alone.length > 0 && !request.allowOutage) {
     throw new ForgeError('refused', `No replica could take over from ${names(alone)}: the slots would be away.`, {
       host: names(alone.slice(0, 1)),
       next: [
@@ -90,7 +95,7 @@ function requireReplicas(
   }
   // SHUTDOWN SAVE keeps the data of such a server; how a command ends it is not known.
   const forgetful = alone.filter(
-    ({ master }) => command !== undefined && snapshot.report(master.id)?.appendOnly !== true,
+    ({ master }) => !shutsDown(request) && snapshot.report(master.id)?.appendOnly !== true,
   );
   if (forgetful.length > 0) {
     throw new ForgeError(
@@ -98,7 +103,7 @@ function requireReplicas(
       `${names(forgetful)} has no append-only file: its data may be lost over the command.`,
       {
         host: names(forgetful.slice(0, 1)),
-        next: 'Switch appendonly on, add a replica, or restart it without --restart-command: SHUTDOWN SAVE keeps its data.',
+        next: 'Switch appendonly on, add a replica, or use --start-command instead: SHUTDOWN SAVE keeps its data.',
       },
     );
   }
@@ -165,7 +170,7 @@ function failoverStep(snapshot: ClusterSnapshot, promote: string, demote: string
 function restartStep(
   snapshot: ClusterSnapshot,
   id: string,
-  { command }: RestartRequest,
+  request: RestartRequest,
   { mayServe, save } = { mayServe: false, save: false },
 ): Steps[number] {
   return {
@@ -174,8 +179,9 @@ function restartStep(
       node: refOf(snapshot, id),
       runId: snapshot.report(id)?.runId ?? '',
       mayServe,
-      save: save && command === undefined,
-      command: command === undefined ? null : [...command],
+      shutdown: shutsDown(request),
+      save: save && shutsDown(request),
+      command: request.command === undefined ? null : [...request.command],
     },
   };
 }

@@ -17,7 +17,7 @@ const PLACEHOLDERS = ['host', 'port', 'address', 'id'];
 const EXAMPLE = 'For example: ssh {host} systemctl restart redis-server@{port}';
 
 /**
- * Reads `--restart-command`: words separated by blanks or, where a word has blanks, a JSON list of strings.
+ * Reads `--restart-command` and `--start-command`: words separated by blanks or, where a word has blanks, a JSON list of strings.
  * @throws ForgeError `usage` for nothing, quotes outside JSON, or a placeholder that there is not
  */
 export function parseRestartCommand(text: string): string[] {
@@ -33,7 +33,7 @@ export function parseRestartCommand(text: string): string[] {
 }
 
 function bad(why: string, next = EXAMPLE): ForgeError {
-  return new ForgeError('usage', `--restart-command ${why}`, { next });
+  return new ForgeError('usage', `The command ${why}`, { next });
 }
 
 function jsonWords(text: string): string[] {
@@ -109,7 +109,7 @@ export async function runRestartCommand(words: readonly string[], node: NodeRef,
     if (error instanceof ForgeError) throw error;
     throw new ForgeError('missing', `${program} cannot be run: ${(error as Error).message}.`, {
       host: node.address,
-      next: 'Check the program of --restart-command.',
+      next: 'Check the program of the command.',
       cause: error,
     });
   } finally {
@@ -133,7 +133,7 @@ function failed(kind: 'timeout' | 'partial', node: NodeRef, program: string, how
     .split('\n')
     .filter((line) => line.trim() !== '')
     .slice(-LINES_SHOWN_MAX);
-  return new ForgeError(kind, `The restart command of ${node.address} (${program}) ${how}.`, {
+  return new ForgeError(kind, `The command of ${node.address} (${program}) ${how}.`, {
     host: node.address,
     next: [...lines.map((line) => `It said: ${line.trim()}`), 'Put that right; then the same command goes on.'],
   });

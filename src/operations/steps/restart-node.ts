@@ -25,9 +25,11 @@ const schema = z.strictObject({
   runId: z.string().min(1).max(RUN_ID_LENGTH_MAX),
   /** A master of slots is not restarted, unless it is meant: the roles may have changed since the plan. */
   mayServe: z.boolean(),
+  /** SHUTDOWN is sent; else the command ends the server. */
+  shutdown: z.boolean(),
   /** SHUTDOWN SAVE: it keeps its data in no other way. */
   save: z.boolean(),
-  /** The operator's command, with its placeholders; null for SHUTDOWN. */
+  /** The operator's command, with its placeholders; null for a supervisor that starts what has ended. */
   command: z.nullable(z.array(z.string()).min(1).max(WORDS_MAX)),
 });
 type RestartNode = z.infer<typeof schema>;
@@ -39,10 +41,13 @@ export const restartNodeStep = defineStep({
   isDone: async (context, { node, runId }) => (await stateOf(context, node, runId)).phase === 'back',
 
   async apply(context, action) {
-    const { node, runId, command } = action;
-    const { phase } = await stateOf(context, node, runId);
+    const { node, runId, shutdown, command } = action;
+    let { phase } = await stateOf(context, node, runId);
     if (phase === 'before') await requireRole(context, action);
-    if (phase === 'before' && command === null) await shutDown(context, action);
+    if (phase === 'before' && shutdown) {
+      await shutDown(context, action);
+      if (command !== null) phase = await waitUntilGone(context, node, runId);
+    }
     // A killed run may have ended the server without starting it: so the command is run until it has come back.
     if ((phase === 'before' || phase === 'silent') && command !== null) {
       await context.requireLeave();
@@ -109,6 +114,20 @@ async function shutDown(context: StepContext, { node, save }: RestartNode): Prom
     if (!(error instanceof ForgeError) || replyErrorOf(error) !== undefined) throw error;
     if (error.kind !== 'unreachable' && error.kind !== 'timeout') throw error;
   }
+}
+
+/** What is to start it must not find it running. */
+async function waitUntilGone(context: StepContext, node: NodeRef, runId: string): Promise<State['phase']> {
+  let state: State = { phase: 'before' };
+  await waitUntil(
+    context,
+    async () => {
+      state = await stateOf(context, node, runId);
+      return state.phase !== 'before';
+    },
+    () => notBack(context, node, state, false),
+  );
+  return state.phase;
 }
 
 async function waitUntilBack(context: StepContext, { node, runId, command }: RestartNode): Promise<void> {

@@ -178,4 +178,26 @@ describe('a node that nobody starts again', () => {
       await Promise.all([cluster.stop(), operator.remove(), byHand?.stop()]);
     }
   });
+
+  it('is started by the operator’s command after SHUTDOWN, with its data', async () => {
+    const cluster = await startCluster({ masters: 3 });
+    const operator = await newOperator(() => cluster.addresses);
+    try {
+      const [node] = cluster.masters as [RedisServer];
+      const client = new Redis.Cluster([...cluster.nodes]);
+      for (let n = 0; n < 300; n++) await client.set(`key:${n}`, String(n));
+      const options = `--bind 127.0.0.1 --dir ${node.dir} --cluster-enabled yes --daemonize yes --logfile started.log`;
+      const command = ['redis-server', '--port', '{port}', ...options.split(' ')];
+      const result = await operator.run((snapshot) =>
+        planRestart(snapshot, { ...request, nodes: [node.address], command, starts: true, allowOutage: true }),
+      );
+      expect(result.status).toBe('done');
+      await expectWhole(cluster.nodes);
+      for (let n = 0; n < 300; n++) expect(await client.get(`key:${n}`)).toBe(String(n));
+      client.disconnect();
+      await node.call('SHUTDOWN', 'NOSAVE').catch(() => undefined);
+    } finally {
+      await Promise.all([cluster.stop(), operator.remove()]);
+    }
+  });
 });

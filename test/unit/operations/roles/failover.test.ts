@@ -60,7 +60,10 @@ describe('a planned failover', () => {
   it('is refused where nobody can be promoted, and where the master is dead', () => {
     expect(failure(() => lines(SIX, { from: [address(1)] }, [4]))).toMatchObject({ kind: 'refused' });
     expect(failure(() => lines(SIX, { promote: [address(4)] }, [4]))).toMatchObject({ kind: 'unreachable' });
-    const dead = failure(() => lines(SIX, { from: [address(1)] }, [1]));
+    const cut = SIX.map((node) => (node.n === 4 ? replica(4, 1, { master_link_status: 'down' }) : node));
+    expect(failure(() => lines(cut, { from: [address(1)] })).next.join()).toContain(`not its data: ${address(4)}`);
+    expect(failure(() => lines(THREE, { from: [address(1)] })).next.join()).toContain('forge scale add');
+    const dead = failure(() => lines(cut, { from: [address(1)] }, [1]));
     expect(dead).toMatchObject({ kind: 'refused', host: address(1) });
     expect(dead.next.join()).toContain('--mode force');
     const empty = failure(() => lines([...THREE, { n: 7 }, replica(8, 7)], { promote: [address(8)] }));

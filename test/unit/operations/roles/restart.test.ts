@@ -76,7 +76,9 @@ describe('a rolling restart', () => {
     const command = ['restart', '{port}'];
     const asked = { ...request, nodes: [address(3)], allowOutage: true, command };
     expect(failure(() => planRestart(snapshotOf(TABLE), asked)).message).toContain('no append-only file');
-    expect(planRestart(snapshotOf(durable), asked).steps[0]?.action).toMatchObject({ save: false, command });
+    expect(planRestart(snapshotOf(durable), asked).steps[0]?.action).toMatchObject({ shutdown: false, save: false });
+    const starting = planRestart(snapshotOf(TABLE), { ...asked, starts: true });
+    expect(starting.steps[0]?.action).toMatchObject({ shutdown: true, save: true, command });
   });
 
   it('refuses a node that does not answer, and one that it does not know', () => {
