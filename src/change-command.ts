@@ -29,7 +29,7 @@ const TIMEOUT_MAX_MS = 3_600_000;
 const LINES_SHOWN_MAX = 40;
 const SECOND_MS = 1_000;
 /** After Ctrl-C the slots in hand are finished: that includes a batch on its way, and nodes that are slow to answer. */
-const FINISH_MS = 60_000;
+export const FINISH_MS = 60_000;
 
 /** `--plan-out --plan --force --timeout --parallel`, with `--yes` and `--dry-run`. */
 export const changeFlags = {

@@ -1,12 +1,13 @@
 /** What `forge resume` and `forge rollback` share: which operation, what is known of it, the question, and the run. */
 import { Args } from '@oclif/core';
 import { dryRunFlag, yesFlag } from './base-command.js';
-import { changeFlags } from './change-command.js';
+import { changeFlags, FINISH_MS } from './change-command.js';
 import { ClusterCommand } from './cluster-command.js';
 import type { ClusterFlagValues } from './config/cluster-flags.js';
 import { parseDuration } from './config/duration.js';
 import { moveFlags, readMove } from './config/move-flags.js';
 import { ForgeError } from './errors.js';
+import { hangupByTerminal } from './interruption.js';
 import { operationPaths } from './operations/home.js';
 import type { OperationState } from './operations/journal/entry.js';
 import { listOperations, readOperation } from './operations/journal/journal.js';
@@ -53,6 +54,9 @@ export type TakenUp =
   | { readonly status: 'planned'; readonly operation: UnfinishedOperation };
 
 export abstract class UnfinishedCommand extends ClusterCommand {
+  protected override readonly cleanUpMs = FINISH_MS;
+  protected override readonly hangup = hangupByTerminal();
+
   /** Finishes the operation, or undoes it; lists all that are unfinished when none is named. */
   protected async takeUp(
     course: 'resume' | 'rollback',
