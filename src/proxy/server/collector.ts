@@ -1,4 +1,5 @@
 import { AFTER_START_MS, AGAIN_MS, CollectionTimes, QUIET_MS } from './collection-times.js';
+import { giveBackCode } from './trim.js';
 
 /** Chunks from this size on count as large. */
 export const LARGE_CHUNK_BYTES = 128 * 1024;
@@ -30,6 +31,7 @@ export function collectWhenIdle(nowMs: number): void {
 /** The main thread, which no client waits for, collects whatever happens. */
 export function collectInMain(): void {
   for (const ms of [AFTER_START_MS, QUIET_MS]) setTimeout(() => Bun.gc(true), ms).unref();
+  setTimeout(giveBackCode, QUIET_MS).unref();
   setInterval(() => Bun.gc(true), AGAIN_MS).unref();
 }
 

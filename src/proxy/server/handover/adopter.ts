@@ -5,6 +5,8 @@ import { decodePassed, type Passed } from './passed.js';
 
 /** Clients that are taken up in one turn. */
 const ADOPTED_PER_TURN = 64;
+/** Of those that wait when nobody is passed on any more, so many are taken up at most: more than can wait. */
+const ADOPTED_AT_END = 1024;
 
 /** Waits for clients that another process passes on, over a socket that all workers share. */
 export class Adopter implements Pollable {
@@ -26,16 +28,21 @@ export class Adopter implements Pollable {
   }
 
   ready(): void {
-    for (let i = 0; i < ADOPTED_PER_TURN; i++) {
+    this.accept(ADOPTED_PER_TURN);
+  }
+
+  private accept(most: number): void {
+    for (let i = 0; i < most; i++) {
       const fd = this.poller.system.accept4(this.fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd < 0) return;
       new Delivery(this, fd).begin();
     }
   }
 
-  /** Nobody is passed on any more. */
+  /** Nobody is passed on any more. Who waits is taken up: the other process may have gone before this one had time. */
   stop(): void {
     if (this.stopped) return;
+    this.accept(ADOPTED_AT_END);
     this.stopped = true;
     this.poller.remove(this);
     this.poller.close(this);

@@ -1,4 +1,4 @@
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, rmSync, statSync } from 'node:fs';
 import { loadLibc } from '../libc.js';
 import { encodeSocketPath } from '../sockets/socket-address.js';
 import { AF_UNIX, loadSystem, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_SEQPACKET, type System } from '../sockets/system.js';
@@ -13,6 +13,7 @@ export class HandoverPlace {
     private readonly system: System,
     private readonly fd: number,
     readonly path: string,
+    private readonly inode: number,
   ) {}
 
   /** Null where it cannot be had. */
@@ -27,7 +28,7 @@ export class HandoverPlace {
       const address = encodeSocketPath(path);
       if (system.bind(fd, address, address.length) === 0 && system.listen(fd, BACKLOG) === 0) {
         chmodSync(path, 0o600);
-        return new HandoverPlace(system, fd, path);
+        return new HandoverPlace(system, fd, path, statSync(path).ino);
       }
     } catch {
       // The path is too long, or its folder is not writable.
@@ -44,7 +45,9 @@ export class HandoverPlace {
   }
 
   close(): void {
+    // One that takes over from this process may have the path by now.
+    const inode = statSync(this.path, { throwIfNoEntry: false })?.ino;
+    if (inode === this.inode) rmSync(this.path, { force: true });
     this.system.close(this.fd);
-    rmSync(this.path, { force: true });
   }
 }
