@@ -16,8 +16,9 @@ export type Death =
 
 /** Somebody else gets a signal at that moment, and the command goes on. */
 export interface Victim {
+  /** 0 for the command itself. */
   readonly pid: number;
-  readonly signal: 'SIGKILL' | 'SIGSTOP' | 'SIGINT' | 'SIGHUP';
+  readonly signal: 'SIGKILL' | 'SIGSTOP' | 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 }
 
 export interface KilledCommand {
@@ -26,7 +27,7 @@ export interface KilledCommand {
   readonly argv: readonly string[];
   /** Not at all when not given. */
   readonly death?: Death;
-  /** Itself, by SIGKILL, when not given; 0 for itself by another signal. */
+  /** Itself, by SIGKILL, when not given. */
   readonly victim?: Victim;
 }
 

@@ -43,6 +43,10 @@ export class TestOperator {
     return new TestOperator(await temporaryHome(), environment);
   }
 
+  get home(): string {
+    return this.#home.home;
+  }
+
   get paths() {
     return this.#home.paths;
   }

@@ -1,0 +1,180 @@
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parseAddressList } from '../../../src/cluster/address.js';
+import { listOperations, unfinishedOperations } from '../../../src/operations/journal/journal.js';
+import { TestOperator } from '../../support/operations/operator.js';
+import { Traffic } from '../../support/operations/traffic.js';
+import { poll, type RedisCluster, type RedisServer, startCluster } from '../../support/redis.js';
+import { ROOT } from '../../support/repository.js';
+import { tablesOf } from '../cluster/formed.js';
+import { fill, idOf } from '../operations/move/moving.js';
+import { FULL } from './kills.js';
+import { expectSound } from './sound.js';
+
+const PASSWORD = 'interrupted secret';
+const KEYS = 12_000;
+const RANGES = '0-399';
+/** The 400 slots hold some 300 keys: so they are on their way until they are interrupted. */
+const SLOWLY = ['--keys-per-second', '10'];
+const END_MS = 30_000;
+/** Amid the second group of 32 slots. */
+const AMID = 150;
+
+let cluster: RedisCluster;
+let operator: TestOperator;
+let traffic: Traffic;
+let here: RedisServer;
+let there: RedisServer;
+let environment: NodeJS.ProcessEnv;
+
+beforeAll(async () => {
+  cluster = await startCluster({ masters: 3, requirepass: PASSWORD });
+  [here, there] = cluster.masters as [RedisServer, RedisServer, RedisServer];
+  environment = { REDIS_REQUIREPASS: PASSWORD, CLUSTER_SEED: cluster.addresses };
+  await fill(cluster.masters, KEYS);
+  traffic = await Traffic.start(parseAddressList(cluster.addresses), { password: PASSWORD });
+});
+beforeEach(async () => {
+  operator = await TestOperator.create(environment);
+});
+afterEach(async () => {
+  await operator.remove();
+  expect(traffic.errors).toEqual([]);
+});
+afterAll(async () => {
+  await traffic?.stop();
+  await cluster?.stop();
+});
+
+/** Each test moves the slots where they are not. */
+async function direction(): Promise<string[]> {
+  const [table] = await tablesOf([here]);
+  const target = table?.ownerOf(0)?.id === (await idOf(here)) ? there : here;
+  return ['--ranges', RANGES, '--to', target.address];
+}
+
+/** Nobody repairs anything: what is open at this moment was left open. */
+async function expectNothingOpen(): Promise<void> {
+  for (const table of await tablesOf(cluster.nodes)) expect(table.openSlots).toEqual([]);
+}
+
+async function finish(argv: readonly string[]): Promise<void> {
+  await operator.succeed('cluster/reshard', argv);
+  await expectSound({ nodes: cluster.nodes, keys: KEYS, traffic });
+}
+
+describe('Ctrl-C amid a move', () => {
+  const signals = [
+    ['SIGINT', 130, 'Interrupted by Ctrl-C'],
+    ['SIGTERM', 143, 'Ended by SIGTERM'],
+  ] as const;
+  it.each(FULL ? signals : signals.slice(0, 1))(
+    '(%s) finishes the slots in hand, leaves none open, and says how to go on',
+    async (signal, code, words) => {
+      const argv = await direction();
+      const result = await operator.run('cluster/reshard', argv, {
+        death: { mutation: AMID },
+        victim: { pid: 0, signal },
+      });
+      expect(result.code, result.stderr).toBe(code);
+      await expectNothingOpen();
+      expect(result.stderr).toContain(words);
+      expect(result.stderr).toMatch(/Go on: forge resume \d{8}-\d{6}-[0-9a-f]{6}, or the same command again/);
+      expect(await unfinishedOperations(operator.paths.journals, [await idOf(here)])).toHaveLength(1);
+      await finish(argv);
+    },
+  );
+});
+
+describe('a terminal that goes away', () => {
+  it('interrupts what was started on it: the slots in hand are finished, though nothing can be shown any more', async () => {
+    const argv = await direction();
+    const words = [process.execPath, 'bin/dev.js', 'cluster', 'reshard', ...argv, ...SLOWLY, '--yes'];
+    const terminal = spawn('python3', [path.join(ROOT, 'test/support/terminal.py'), ...words], {
+      cwd: ROOT,
+      env: { ...process.env, ...environment, FORGE_HOME: operator.home },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let shown = '';
+    terminal.stdout.on('data', (chunk) => {
+      shown += chunk;
+    });
+    try {
+      // A second group is on its way, at the latest.
+      await poll(`progress is shown: ${shown}`, END_MS, () => /[1-9]\d* of 400 slots/.test(shown));
+    } finally {
+      terminal.kill('SIGKILL');
+    }
+    const [operation] = await poll('forge has ended', END_MS, async () => {
+      const operations = await listOperations(operator.paths.journals);
+      return operations[0]?.failure !== undefined && operations;
+    });
+    expect(operation?.failure).toMatchObject({ kind: 'hung-up' });
+    expect(operation?.result).toBeUndefined();
+    await expectNothingOpen();
+    await finish(argv);
+  });
+
+  it('does not matter to what has none: cron, nohup, a service', async () => {
+    const argv = await direction();
+    const result = await operator.run('cluster/reshard', argv, {
+      death: { mutation: AMID },
+      victim: { pid: 0, signal: 'SIGHUP' },
+      wrapper: ['nohup'],
+    });
+    expect(result.code, result.stderr).toBe(0);
+    await expectSound({ nodes: cluster.nodes, keys: KEYS, traffic });
+  });
+});
+
+describe('two operators at once', () => {
+  it('are kept apart: the second is told who is at work, whatever it wants', async () => {
+    const second = await TestOperator.create(environment);
+    const argv = await direction();
+    try {
+      const running = operator.start('cluster/reshard', [...argv, ...SLOWLY]);
+      await running.said(/[1-9]\d* of 400 slots/);
+      const refused = await Promise.all([
+        second.run('cluster/reshard', argv),
+        second.run('cluster/rebalance', ['--threshold', '0', '--weight', `${here.address}=2`]),
+      ]);
+      for (const { code, stderr, stdout } of refused) {
+        // Refused by the lock; or, while a group is open, by the guard that looks before it.
+        expect([5, 6], stderr).toContain(code);
+        expect(stdout + stderr).toMatch(/is at work on this cluster|open|process \d+/);
+      }
+      running.child.kill('SIGINT');
+      expect((await running.ended).code).toBe(130);
+      await expectNothingOpen();
+      await finish(argv);
+    } finally {
+      await second.remove();
+    }
+  });
+
+  it.runIf(FULL)('one that hung changes nothing any more when another has gone on', { timeout: 180_000 }, async () => {
+    const second = await TestOperator.create(environment);
+    const argv = await direction();
+    try {
+      const hanging = operator.start('cluster/reshard', argv, {
+        death: { mutation: AMID },
+        victim: { pid: 0, signal: 'SIGSTOP' },
+      });
+      await poll('the lock of the one that hangs is taken over', 90_000, async () => {
+        const { code } = await second.run('cluster/fix', []);
+        return code === 0;
+      });
+      await expectSound({ nodes: cluster.nodes, keys: KEYS, traffic, name: 'taken over' });
+      const before = (await tablesOf([here]))[0]?.signature;
+      hanging.child.kill('SIGCONT');
+      const { code, stderr } = await hanging.ended;
+      expect([4, 6], stderr).toContain(code);
+      expect((await tablesOf([here]))[0]?.signature).toBe(before);
+      await expectNothingOpen();
+      await finish(argv);
+    } finally {
+      await second.remove();
+    }
+  });
+});
