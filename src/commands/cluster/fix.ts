@@ -1,9 +1,9 @@
 import { Flags } from '@oclif/core';
 import { ChangeCommand } from '../../change-command.js';
+import { ALL_SLOTS } from '../../cluster/slots.js';
 import { parseForce } from '../../operations/guards/index.js';
 import { readSlotKeys } from '../../operations/health/slot-keys.js';
 import { planFix } from '../../operations/planners/fix.js';
-import { slotsInQuestion } from '../../operations/planners/fix-facts.js';
 import { chooseNodes, splitWords } from '../../operations/planners/node-choice.js';
 import type { RunResult } from '../../operations/run.js';
 
@@ -26,6 +26,10 @@ What cannot be known is refused, with the reason and what to do; --force GUARD l
       multiple: true,
       multipleNonGreedy: true,
     }),
+    strays: Flags.boolean({
+      description: 'Also send keys home that a master holds of slots of another, and that nobody sees.',
+      default: false,
+    }),
   };
 
   async run(): Promise<RunResult> {
@@ -39,8 +43,8 @@ What cannot be known is refused, with the reason and what to do; --force GUARD l
       ...(words.length > 0 ? { confirmWord: 'abandon' } : {}),
       plan: async (snapshot, session) => {
         const abandon = chooseNodes(snapshot, words);
-        const slots = slotsInQuestion(snapshot, new Set(abandon));
-        return planFix(snapshot, await readSlotKeys(session, snapshot, slots), { force, abandon });
+        const keys = await readSlotKeys(session, snapshot, ALL_SLOTS);
+        return planFix(snapshot, keys, { force, abandon, strays: flags.strays });
       },
     });
   }

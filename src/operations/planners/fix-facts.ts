@@ -4,7 +4,7 @@ import { eachSlot, intersectSlots, type SlotSet, slotsFrom, subtractSlots, union
 import type { NodeReport } from '../../cluster/snapshot/node-report.js';
 import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
 
-/** Keys of the slots in question, per node: `keys.get(nodeId)?.get(slot)`. A node that is missing holds none. */
+/** Keys of slots, per node: `keys.get(nodeId)?.get(slot)`. What is missing is none. */
 export type SlotKeys = ReadonlyMap<string, ReadonlyMap<number, number>>;
 
 /** Masters that answer. */
@@ -29,7 +29,7 @@ export function unownedSlots(snapshot: ClusterSnapshot, abandoned: Abandoned): S
   return subtractSlots(subtractSlots(all, own), slotsOfTheSilent(snapshot, abandoned));
 }
 
-/** Slots of which the keys must be counted before anything can be decided: open ones, and those that nobody owns. */
+/** Slots that are not in order: open ones, and those that nobody owns. */
 export function slotsInQuestion(snapshot: ClusterSnapshot, abandoned: Abandoned): SlotSet {
   return unionSlots(slotsFrom(snapshot.openSlots.map(({ slot }) => slot)), unownedSlots(snapshot, abandoned));
 }
@@ -87,11 +87,21 @@ function marksOf(snapshot: ClusterSnapshot): Map<number, Map<string, Mark[]>> {
   return marks;
 }
 
-/** Per slot in question, what is known. */
-export function factsOf(snapshot: ClusterSnapshot, keys: SlotKeys, abandoned: Abandoned): SlotFacts[] {
+/** Keys that nobody sees: a master holds them of slots that another serves. Per id of the holder, the slots. */
+export function strayedSlots(snapshot: ClusterSnapshot, keys: SlotKeys, questioned: SlotSet): Map<string, SlotSet> {
+  const strayed = new Map<string, SlotSet>();
+  for (const { id, myself } of answeringMasters(snapshot)) {
+    const holds = slotsFrom([...(keys.get(id) ?? [])].flatMap(([slot, count]) => (count > 0 ? [slot] : [])));
+    const foreign = subtractSlots(subtractSlots(holds, myself.slots), questioned);
+    if (foreign.length > 0) strayed.set(id, foreign);
+  }
+  return strayed;
+}
+
+/** Per slot of these, what is known. */
+export function factsOf(snapshot: ClusterSnapshot, keys: SlotKeys, questioned: SlotSet): SlotFacts[] {
   const masters = answeringMasters(snapshot);
   const marks = marksOf(snapshot);
-  const questioned = slotsInQuestion(snapshot, abandoned);
   const ownersOf = new Map<number, NodeReport[]>();
   for (const master of masters) {
     for (const slot of eachSlot(intersectSlots(master.myself.slots, questioned))) {

@@ -51,9 +51,12 @@ export function decide(
   if (hasSlot(silent, slot)) {
     const owner = snapshot.topology.ownerOf(slot);
     const where = owner === undefined ? 'a master' : address(owner.id);
-    return unknown('nodes-down', slot, `slot ${slot} is open, and its owner ${where} does not answer`, [
-      `Start it, or let a replica take over: forge cluster failover. Its keys are not known to others.`,
-    ]);
+    return unknown(
+      'nodes-down',
+      slot,
+      `slot ${slot} cannot be repaired without its owner ${where}, which does not answer`,
+      [`Start it, or let a replica take over: forge cluster failover. Its keys are not known to others.`],
+    );
   }
   if (owners.length > 1) {
     const both = owners.map((owner) => owner.address).join(' and ');

@@ -1,10 +1,18 @@
 /** Repairs slots: what `fix-rules.ts` decides for each, as a plan. Pure. */
 import { type ClusterNode, hasFlag } from '../../cluster/cluster-node.js';
-import { countSlots, slotsFrom, unionSlots } from '../../cluster/slots.js';
+import { countSlots, formatSlots, type SlotSet, slotsFrom, unionSlots } from '../../cluster/slots.js';
 import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
 import { ForgeError } from '../../errors.js';
 import { createPlan, type Plan, type PlanDraft } from '../plan.js';
-import { type Abandoned, factsOf, misheardSlots, type SlotKeys, slotsOfTheSilent } from './fix-facts.js';
+import {
+  type Abandoned,
+  factsOf,
+  misheardSlots,
+  type SlotKeys,
+  slotsInQuestion,
+  slotsOfTheSilent,
+  strayedSlots,
+} from './fix-facts.js';
 import { halfKnown } from './fix-members.js';
 import { decide, type SlotDecision, type Unknown } from './fix-rules.js';
 import { shareOut } from './fix-share.js';
@@ -13,17 +21,20 @@ import { shareOut } from './fix-share.js';
 export const FIX_TOLERATES = ['disagreement', 'nodes-down', 'open-slots', 'uncovered-slots'] as const;
 /** Cases that are told one by one. */
 const TOLD_MAX = 8;
+const RANGES_SHOWN_MAX = 4;
 
 export interface FixOptions {
   /** Guards that the operator overrides: what they name stays as it is, and the rest is repaired. */
   readonly force?: readonly string[];
   /** Ids of dead masters that are gone with their keys: their slots go to others, empty. */
   readonly abandon?: readonly string[];
+  /** Keys that masters hold of slots of others, and that nobody sees, are sent to the owners. */
+  readonly strays?: boolean;
 }
 
 /**
  * The plan that puts slots in order; without steps when they are.
- * @param keys of the slots in question (`slotsInQuestion`), of all masters that answer
+ * @param keys of all slots, of all masters that answer
  * @throws ForgeError `refused` when something cannot be known, naming all of it and what to do
  */
 export function planFix(snapshot: ClusterSnapshot, keys: SlotKeys, options: FixOptions = {}): Plan {
@@ -31,8 +42,11 @@ export function planFix(snapshot: ClusterSnapshot, keys: SlotKeys, options: FixO
   const abandoned = requireGone(snapshot, options.abandon ?? []);
   const silent = slotsOfTheSilent(snapshot, abandoned);
   const unknowns: Unknown[] = [...halfKnown(snapshot)];
+  const disordered = slotsInQuestion(snapshot, abandoned);
+  const strayed = strayedSlots(snapshot, keys, disordered);
+  const questioned = options.strays ? unionSlots(disordered, ...strayed.values()) : disordered;
   let decisions: SlotDecision[] = [];
-  for (const facts of factsOf(snapshot, keys, abandoned)) {
+  for (const facts of factsOf(snapshot, keys, questioned)) {
     const found = decide(snapshot, facts, { silent, abandoned });
     if ('unknown' in found) unknowns.push(found.unknown);
     else decisions.push(found.decision);
@@ -49,16 +63,29 @@ export function planFix(snapshot: ClusterSnapshot, keys: SlotKeys, options: FixO
   const misheard = countSlots(unionSlots(...misheardSlots(snapshot).values()));
   return createPlan(snapshot, {
     operation: 'cluster fix',
-    request: { leave: FIX_TOLERATES.filter((guard) => force.has(guard)), abandon: [...abandoned].sort() },
+    request: {
+      leave: FIX_TOLERATES.filter((guard) => force.has(guard)),
+      abandon: [...abandoned].sort(),
+      strays: options.strays === true,
+    },
     title: titleOf(repaired, misheard, steps.length),
     steps,
     tolerates: FIX_TOLERATES,
     notes: [
+      ...(options.strays ? [] : strayNotes(snapshot, strayed)),
       ...[...abandoned]
         .sort()
         .map((id) => `the keys of ${snapshot.addressOf(id)} are lost; if it comes back, it empties itself`),
       ...unknowns.slice(0, TOLD_MAX).map(({ text }) => `left as it is: ${text}`),
     ],
+  });
+}
+
+/** Whether they were lost or left over, nobody can tell: so they are sent home only when that is asked for. */
+function strayNotes(snapshot: ClusterSnapshot, strayed: ReadonlyMap<string, SlotSet>): string[] {
+  return [...strayed].slice(0, TOLD_MAX).map(([id, slots]) => {
+    const what = `keys of ${countSlots(slots)} slots of others (${formatSlots(slots, RANGES_SHOWN_MAX)})`;
+    return `${snapshot.addressOf(id)} holds ${what}, which nobody sees; --strays sends them to the owners`;
   });
 }
 

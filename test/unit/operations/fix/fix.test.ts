@@ -142,6 +142,23 @@ describe('a repair is planned', () => {
     expect(planLines(planFix(lonely, keysOf()))).toEqual(['Wait until all nodes agree']);
   });
 
+  it('with keys that nobody sees left where they are, and told of, unless they are to go home', () => {
+    const keys = keysOf({ 1: { 7: 1, 5461: 1 }, 2: { 7: 2, 8: 1, 5461: 3 } });
+    const plan = planFix(snapshotOf(), keys);
+    expect(plan).toMatchObject({ steps: [], title: 'All slots are in order' });
+    expect(plan.notes).toEqual([
+      `${at(1)} holds keys of 1 slots of others (5461), which nobody sees; --strays sends them to the owners`,
+      `${at(2)} holds keys of 2 slots of others (7-8), which nobody sees; --strays sends them to the owners`,
+    ]);
+    const home = planFix(snapshotOf(), keys, { strays: true });
+    expect(planLines(home)).toEqual([
+      `Close 1 slots (5461) at ${at(1)}; keys that it has of them go to ${at(2)}`,
+      `Close 2 slots (7-8) at ${at(2)}; keys that it has of them go to ${at(1)}`,
+      'Wait until all nodes agree',
+    ]);
+    expect(home.notes).toEqual([]);
+  });
+
   it('with the marks that Valkey gives to replicas as those of their master', () => {
     const replica = { n: 4, replicaOf: 2, slots: from(7, 1), info: { master_link_status: 'up' } };
     expect(linesOf(snapshotOf([...table({ 1: to(7, 2), 2: from(7, 1) }), replica]))).toEqual([finish(7, 1, 2)]);
@@ -169,7 +186,7 @@ describe('a repair is refused', () => {
       'nodes-down',
       snapshotOf(table({ 2: from(7, 1) }), { silent: [1] }),
       keysOf(),
-      /its owner 10\.0\.0\.1:6379 does not answer/,
+      /without its owner 10\.0\.0\.1:6379, which does not answer/,
     ],
     [
       'two claim the slot',
@@ -228,7 +245,7 @@ describe('a master that is gone for good', () => {
       'Wait until all nodes agree',
     ]);
     expect(plan.notes).toEqual(['the keys of 10.0.0.2:6379 are lost; if it comes back, it empties itself']);
-    expect(plan.request).toEqual({ leave: [], abandon: [idOf(2)] });
+    expect(plan.request).toEqual({ leave: [], abandon: [idOf(2)], strays: false });
   });
 
   it.each<[string, ClusterSnapshot, RegExp]>([
