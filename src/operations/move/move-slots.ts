@@ -84,7 +84,7 @@ function by(name: MoverName, context: StepContext, move: SlotMove): Promise<Move
 }
 
 function byMigrate(context: StepContext, move: SlotMove, why: string | undefined): Promise<MoveReport> {
-  if (why !== undefined) context.report({ type: 'note', text: `MIGRATE is taken: ${why}` });
+  context.report({ type: 'note', text: why === undefined ? 'moving by MIGRATE' : `MIGRATE is taken: ${why}` });
   return moverNamed('migrate').move(context, move);
 }
 

@@ -13,8 +13,12 @@ const DRIVERS = [valkeyAtomicDriver, redisAtomicDriver];
  * The jobs under way of which the node tells, whatever began them; none from a server that knows no such thing.
  * @throws ForgeError when the node does not answer
  */
-export async function jobsUnderWay(context: StepContext, nodeId: string, slots: SlotSet): Promise<SlotJob[]> {
-  const connection = await context.pool.get(nodeId);
+export async function jobsUnderWay(
+  { pool }: Pick<StepContext, 'pool'>,
+  nodeId: string,
+  slots: SlotSet,
+): Promise<SlotJob[]> {
+  const connection = await pool.get(nodeId);
   const outcomes = await connection.callAll(DRIVERS.map(({ list }) => list));
   return outcomes.flatMap((outcome, index) => {
     if (outcome.status === 'fulfilled') {
