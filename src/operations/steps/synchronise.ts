@@ -7,6 +7,9 @@ import { infoOf, waitUntil } from './views.js';
 
 type Info = ReadonlyMap<string, string>;
 
+/** Waits in a row that a linked replica may go on reading without coming close: its master writes faster than it reads. */
+const BEHIND_WAITS_MAX = 10;
+
 const isLinked = (info: Info) => info.get('master_link_status') === 'up' && info.get('master_sync_in_progress') !== '1';
 
 export async function isSynced(context: StepContext, node: NodeRef): Promise<boolean> {
@@ -16,6 +19,8 @@ export async function isSynced(context: StepContext, node: NodeRef): Promise<boo
 export interface SyncOptions {
   /** What else must be so; told once the link to the master stands. */
   readonly also?: (info: Info) => Promise<boolean>;
+  /** A node that is a master, or is made one meanwhile, has nobody to synchronise with. */
+  readonly mayLead?: boolean;
 }
 
 /**
@@ -33,6 +38,7 @@ export async function waitForSync(
   let seen = '';
   let movedAt = performance.now();
   let silence = '';
+  let linkedSince: number | undefined;
   const moved = (now: string) => {
     if (now !== seen) movedAt = performance.now();
     seen = now;
@@ -49,10 +55,15 @@ export async function waitForSync(
       );
       if (info !== undefined) {
         silence = '';
-        if (isLinked(info) && ((await options.also?.(info)) ?? true)) return true;
+        if (options.mayLead && info.get('role') === 'master') return true;
+        const linked = isLinked(info);
+        if (linked && ((await options.also?.(info)) ?? true)) return true;
+        linkedSince = linked ? (linkedSince ?? performance.now()) : undefined;
         moved(progressOf(info));
       }
-      if (performance.now() - movedAt > context.waitMs) throw notSynced(context, node, of, silence);
+      const now = performance.now();
+      if (now - movedAt > context.waitMs) throw notSynced(context, node, of, silence);
+      if (now - (linkedSince ?? now) > context.waitMs * BEHIND_WAITS_MAX) throw staysBehind(node, of);
       return false;
     },
     () => notSynced(context, node, of, silence),
@@ -63,6 +74,13 @@ export async function waitForSync(
 function progressOf(info: Info): string {
   const numbers = ['master_sync_left_bytes', 'master_sync_read_bytes', 'slave_repl_offset'];
   return [info.get('master_sync_in_progress'), ...numbers.map((name) => infoNumber(info, name))].join(' ');
+}
+
+function staysBehind(node: NodeRef, of: string): ForgeError {
+  return new ForgeError('timeout', `${node.address} reads what ${of} sends, and stays behind.`, {
+    host: node.address,
+    next: 'Check the network between both and what slows the replica down; or wait for a time with fewer writes.',
+  });
 }
 
 function notSynced(context: StepContext, node: NodeRef, of: string, silence: string): ForgeError {

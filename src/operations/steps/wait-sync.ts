@@ -37,14 +37,9 @@ export const waitSyncStep = defineStep({
   },
 
   async apply(context, { nodes }) {
-    await mapBounded(nodes, PARALLEL_MAX, async (node) => {
-      const alone = await whileSilent(
-        () => isMaster(context, node),
-        () => false,
-      );
-      if (alone) return;
-      await waitForSync(context, node, 'its master', { also: () => isClose(context, node) });
-    });
+    await mapBounded(nodes, PARALLEL_MAX, (node) =>
+      waitForSync(context, node, 'its master', { also: () => isClose(context, node), mayLead: true }),
+    );
   },
 
   // A wait changes nothing.
@@ -58,14 +53,13 @@ async function isMaster(context: StepContext, node: NodeRef): Promise<boolean> {
 
 /** Whether what the master has written and the replica has not is little enough for a failover. */
 async function isClose(context: StepContext, node: NodeRef): Promise<boolean> {
-  const { myself } = (await viewOf(context, node.id)).topology;
-  if (myself?.role !== 'replica' || myself.masterId === undefined) return false;
-  const masterId = myself.masterId;
   return whileSilent(
     async () => {
+      const { myself } = (await viewOf(context, node.id)).topology;
+      if (myself?.role !== 'replica' || myself.masterId === undefined) return false;
       const [replica, master] = await Promise.all([
         infoOf(context, node.id, 'replication'),
-        infoOf(context, masterId, 'replication'),
+        infoOf(context, myself.masterId, 'replication'),
       ]);
       const [read, written] = [infoNumber(replica, 'slave_repl_offset'), infoNumber(master, 'master_repl_offset')];
       return read !== undefined && written !== undefined && written - read <= LAG_MAX_BYTES;
