@@ -9,7 +9,7 @@ import {
   parseServerVersion,
   type ServerVersion,
 } from '../parse-info.js';
-import { parseClusterNodes } from '../parse-nodes.js';
+import { type KnownLines, parseClusterNodes } from '../parse-nodes.js';
 import { Topology } from '../topology.js';
 import { type Capabilities, capabilitiesOf } from './capabilities.js';
 import type { RawNode } from './raw.js';
@@ -119,9 +119,10 @@ function keysOf(info: Info): number {
 
 /**
  * Reads what a node answered.
+ * @param known shared by the nodes of one cluster, to read them faster
  * @throws ForgeError `refused` when it is not in cluster mode, `verification` when its replies are none of a cluster node
  */
-export function parseReport(raw: RawNode): NodeReport {
+export function parseReport(raw: RawNode, known?: KnownLines): NodeReport {
   const info = parseInfo(raw.info);
   if (infoNumber(info, 'cluster_enabled') === 0) {
     throw new ForgeError('refused', `${raw.address} is not in cluster mode.`, {
@@ -129,7 +130,7 @@ export function parseReport(raw: RawNode): NodeReport {
       next: 'Set cluster-enabled yes in its configuration and restart it.',
     });
   }
-  const view = new Topology(parseClusterNodes(raw.nodes, raw.address));
+  const view = new Topology(parseClusterNodes(raw.nodes, raw.address, known));
   const { myself } = view;
   if (myself === undefined) {
     throw new ForgeError('verification', `${raw.address} does not list itself in CLUSTER NODES.`, {

@@ -5,6 +5,7 @@ import { settleBounded } from '../bounded.js';
 import type { ClusterNode } from '../cluster-node.js';
 import { hasFlag } from '../cluster-node.js';
 import type { HostPort, NodePool } from '../node-pool.js';
+import type { KnownLines } from '../parse-nodes.js';
 import { type NodeReport, parseReport } from './node-report.js';
 import { type RawNode, readRaw } from './raw.js';
 import { ClusterSnapshot, type NodeFailure } from './snapshot.js';
@@ -33,6 +34,7 @@ class Reader {
   readonly reports = new Map<string, NodeReport>();
   readonly failures = new Map<string, NodeFailure>();
   readonly #pool: NodePool;
+  readonly #known: KnownLines = new Map();
   readonly #record: ReadOptions['record'];
 
   constructor(pool: NodePool, record: ReadOptions['record']) {
@@ -61,7 +63,7 @@ class Reader {
   async #keep(address: string, id: string | undefined, read: () => Promise<RawNode>): Promise<NodeReport | undefined> {
     try {
       const raw = await read();
-      const report = parseReport(raw);
+      const report = parseReport(raw, this.#known);
       this.#record?.(raw);
       this.reports.set(report.id, report);
       return report;

@@ -1,6 +1,7 @@
 /** What all nodes of a cluster answered, as one file: to be looked at later, elsewhere, or by somebody else. */
 import { gunzipSync, gzipSync } from 'node:zlib';
 import * as z from 'zod';
+import type { KnownLines } from '../../cluster/parse-nodes.js';
 import { parseReport } from '../../cluster/snapshot/node-report.js';
 import { type RawNode, rawNodeSchema } from '../../cluster/snapshot/raw.js';
 import { ClusterSnapshot, type NodeFailure } from '../../cluster/snapshot/snapshot.js';
@@ -69,6 +70,7 @@ export function parseRecording(bytes: Buffer, source: string): { recordedAt: str
     throw bad(`${issue?.path.join('.') || 'it'}: ${issue?.message}`);
   }
   const { nodes, failures, recordedAt } = parsed.data;
-  const reports = new Map(nodes.map((node) => parseReport(node)).map((report) => [report.id, report]));
+  const known: KnownLines = new Map();
+  const reports = new Map(nodes.map((node) => parseReport(node, known)).map((report) => [report.id, report]));
   return { recordedAt, snapshot: new ClusterSnapshot({ reports: [...reports.values()], failures }) };
 }

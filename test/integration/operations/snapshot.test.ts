@@ -40,7 +40,7 @@ describe.each(SERVERS)('a snapshot of a cluster of %s', (_, server) => {
       expect(report?.capabilities).toEqual({ migrate: true, valkeyAtomic: server === 'valkey9', redisAtomic: false });
       for (const replica of snapshot.topology.replicas) expect(snapshot.lagBytes(replica.id)).toBeLessThan(1_000);
       const again = rawNodeSchema.array().parse(JSON.parse(JSON.stringify(recorded)));
-      expect(new ClusterSnapshot({ reports: again.map(parseReport) }).topology.signature).toBe(
+      expect(new ClusterSnapshot({ reports: again.map((raw) => parseReport(raw)) }).topology.signature).toBe(
         snapshot.topology.signature,
       );
     },
