@@ -34,6 +34,12 @@ export function batchBounds({ keysPerSecond, bytesPerSecond }: MoveLimits): Batc
   };
 }
 
+/** Whether all slots go in one job, even if they held everything that their node holds. */
+export function fitsIntoOneJob(slots: SlotSet, bytesOfNode: number, limits: MoveLimits): boolean {
+  const free = limits.bytesPerSecond === undefined && limits.keysPerSecond === undefined;
+  return free && bytesOfNode <= JOB_BYTES_MAX && slots.length <= JOB_RANGES_MAX;
+}
+
 /** The first slots that fit into one job; one slot always does. Throws RangeError on an empty set. */
 export function nextBatch(
   slots: SlotSet,

@@ -21,8 +21,14 @@ export async function countKeys(connection: NodeConnection, slots: SlotSet): Pro
   return counts;
 }
 
-/** Average over all keys of the node, of what its keys and values take in memory. */
-export async function bytesPerKey(connection: NodeConnection): Promise<number> {
+export interface Load {
+  readonly keys: number;
+  /** Average over all keys of the node, of what a key and its value take in memory. */
+  readonly bytesPerKey: number;
+}
+
+/** What the node holds altogether. @throws ForgeError what `NodeConnection.call` throws */
+export async function loadOf(connection: NodeConnection): Promise<Load> {
   const [memory, keyspace] = await Promise.all([
     connection.callText('INFO', 'memory'),
     connection.callText('INFO', 'keyspace'),
@@ -31,7 +37,14 @@ export async function bytesPerKey(connection: NodeConnection): Promise<number> {
   const bytes = infoNumber(info, 'used_memory_dataset') || infoNumber(info, 'used_memory') || 0;
   // Valkey 9 has several databases in a cluster, too.
   const keys = sum([...keyspace.matchAll(/^db\d+:keys=(\d+)/gm)].map(([, count]) => Number(count)));
-  return keys > 0 ? bytes / keys : 0;
+  return { keys, bytesPerKey: keys > 0 ? bytes / keys : 0 };
+}
+
+/** At most `max` of them, evenly spread, the first and the last among them. */
+export function spreadOver(slots: readonly number[], max: number): number[] {
+  if (slots.length <= max) return [...slots];
+  const step = (slots.length - 1) / (max - 1);
+  return Array.from({ length: max }, (_, index) => slots[Math.round(index * step)] as number);
 }
 
 export function sum(counts: Iterable<number>): number {

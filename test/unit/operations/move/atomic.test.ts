@@ -1,8 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { countSlots, normalizeSlots, type SlotSet, subtractSlots } from '../../../../src/cluster/slots.js';
-import { batchBounds, JOB_BYTES_MAX, nextBatch } from '../../../../src/operations/move/atomic/batches.js';
+import {
+  batchBounds,
+  fitsIntoOneJob,
+  JOB_BYTES_MAX,
+  nextBatch,
+} from '../../../../src/operations/move/atomic/batches.js';
 import { causeOf, mayHaveLostWrites } from '../../../../src/operations/move/atomic/explain.js';
+import { spreadOver } from '../../../../src/operations/move/atomic/slot-keys.js';
 import { chooseMover } from '../../../../src/operations/move/mover.js';
 import { redisAtomicDriver } from '../../../../src/operations/move/redis-atomic/driver.js';
 import { valkeyAtomicDriver } from '../../../../src/operations/move/valkey-atomic/driver.js';
@@ -155,6 +161,26 @@ describe('slots are cut into jobs', () => {
     const all = [{ start: 0, end: 4_095 }];
     expect(nextBatch(all, () => 40, 120, batchBounds({})).slots).toEqual(all);
     expect(() => nextBatch([], () => 0, 0, batchBounds({}))).toThrow(RangeError);
+  });
+
+  it('or not, where all that the node holds fits into one and no limit is set', () => {
+    const all = [{ start: 0, end: 16_383 }];
+    expect(fitsIntoOneJob(all, JOB_BYTES_MAX, {})).toBe(true);
+    expect(fitsIntoOneJob(all, JOB_BYTES_MAX + 1, {})).toBe(false);
+    expect(fitsIntoOneJob(all, 1, { keysPerSecond: 1 })).toBe(false);
+    expect(fitsIntoOneJob(all, 1, { bytesPerSecond: 1 })).toBe(false);
+    const scattered = Array.from({ length: 1_001 }, (_, i) => ({ start: i * 2, end: i * 2 }));
+    expect(fitsIntoOneJob(scattered, 1, {})).toBe(false);
+  });
+
+  it('and a bounded number of them is looked at afterwards, from the first to the last', () => {
+    expect(spreadOver([1, 2, 3], 5)).toEqual([1, 2, 3]);
+    const spread = spreadOver(
+      Array.from({ length: 4_096 }, (_, i) => i),
+      256,
+    );
+    expect(new Set(spread).size).toBe(256);
+    expect([spread[0], spread.at(-1)]).toEqual([0, 4_095]);
   });
 
   it('that are no larger than half a gigabyte, and under a limit than two seconds of it', () => {
