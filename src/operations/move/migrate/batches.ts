@@ -16,10 +16,11 @@ export interface Batch {
 /** A master does nothing else while a batch is on its way: its clients wait for so long. */
 export const BATCH_TARGET_MS = 5;
 const KEYS_FIRST = 64;
-const KEYS_MIN = 1;
+/** So few small keys are half a millisecond of work: where they take longer, it is the way, or the machine, not they. */
+const KEYS_MIN = KEYS_FIRST;
 const KEYS_MAX = 1_000;
 const BYTES_FIRST = 64 * 1024;
-const BYTES_MIN = 4 * 1024;
+const BYTES_MIN = BYTES_FIRST;
 const BYTES_MAX = 16 * 1024 * 1024;
 const GROW = 1.5;
 const SHRINK = 0.5;

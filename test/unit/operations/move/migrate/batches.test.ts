@@ -45,7 +45,8 @@ describe('batches', () => {
     expect(size.keysMax).toBeLessThanOrEqual(most.keys / 2 + 1);
     expect(size.bytesMax).toBeLessThanOrEqual(most.bytes / 2 + 1);
     for (let i = 0; i < 100; i++) size.took(full(), BATCH_TARGET_MS * 3);
-    expect(size.keysMax).toBe(1);
+    // Not below what they began with: latency is not cured by more, smaller batches.
+    expect(size.keysMax).toBe(first);
   });
 
   it('learn nothing from small ones, nor from big keys', () => {
