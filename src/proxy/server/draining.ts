@@ -2,7 +2,6 @@ import { unblock } from '../engine/blocking/waits.js';
 import type { Client } from '../engine/core/client.js';
 import type { Core } from '../engine/core/core.js';
 import { Hold } from '../engine/core/hold.js';
-import type { Passing } from './handover/passing.js';
 
 /** How a worker lets its clients go, in milliseconds from the beginning. */
 export interface DrainTimes {
@@ -28,6 +27,14 @@ const URGED_MAX = 256;
 const PAUSE_MS = 2;
 const PAUSE_MAX_MS = 50;
 
+/** Passes clients on to the process that takes over (handover/passing.ts). */
+export interface Successor {
+  /** Passes a client on, now or soon. False: it cannot be passed on as it is. */
+  pass(client: Client): boolean;
+  /** Called every few milliseconds. */
+  urge(): void;
+}
+
 /** Lets the clients of a worker go that accepts no others. */
 export class Draining {
   private readonly sinceMs: number;
@@ -37,7 +44,7 @@ export class Draining {
     private readonly core: Core,
     private readonly times: DrainTimes,
     /** Null: there is nobody who would go on with them. */
-    private readonly passing: Passing | null = null,
+    private readonly passing: Successor | null = null,
   ) {
     this.sinceMs = core.nowMs;
   }
