@@ -44,7 +44,10 @@ async function run(command: typeof ConfigCheck | typeof ConfigShow, ...argv: str
   let result: unknown;
   let error: ForgeError | undefined;
   try {
-    result = await command.run([...config, ...argv], ROOT);
+    result =
+      command === ConfigCheck
+        ? await ConfigCheck.run([...config, ...argv], ROOT)
+        : await ConfigShow.run([...config, ...argv], ROOT);
   } catch (thrown) {
     error = thrown as ForgeError;
   } finally {
