@@ -17,7 +17,8 @@ const KEYS = 12_000;
 const RANGES = '0-399';
 /** The 400 slots hold some 300 keys: so they are on their way until they are interrupted. */
 const SLOWLY = ['--keys-per-second', '10'];
-const END_MS = 30_000;
+const END_MS = 60_000;
+const RUN_MS = 180_000;
 /** Amid the second group of 32 slots. */
 const AMID = 150;
 
@@ -64,7 +65,7 @@ async function finish(argv: readonly string[]): Promise<void> {
   await expectSound({ nodes: cluster.nodes, keys: KEYS, traffic });
 }
 
-describe('Ctrl-C amid a move', () => {
+describe('Ctrl-C amid a move', { timeout: RUN_MS }, () => {
   const signals = [
     ['SIGINT', 130, 'Interrupted by Ctrl-C'],
     ['SIGTERM', 143, 'Ended by SIGTERM'],
@@ -87,7 +88,7 @@ describe('Ctrl-C amid a move', () => {
   );
 });
 
-describe('a terminal that goes away', () => {
+describe('a terminal that goes away', { timeout: RUN_MS }, () => {
   it('interrupts what was started on it: the slots in hand are finished, though nothing can be shown any more', async () => {
     const argv = await direction();
     const words = [process.execPath, 'bin/dev.js', 'cluster', 'reshard', ...argv, ...SLOWLY, '--yes'];
@@ -128,7 +129,7 @@ describe('a terminal that goes away', () => {
   });
 });
 
-describe('two operators at once', () => {
+describe('two operators at once', { timeout: RUN_MS }, () => {
   it('are kept apart: the second is told who is at work, whatever it wants', async () => {
     const second = await TestOperator.create(environment);
     const argv = await direction();

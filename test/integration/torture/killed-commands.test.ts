@@ -11,6 +11,8 @@ const PASSWORD = 'torture secret';
 const KEYS = 12_000;
 /** A share of so much is some 400 slots: more than a dozen groups on their way. */
 const WEIGHT = '0.08';
+/** Some thirty processes, one after the other, on a machine that does other things as well. */
+const STORM_MS = 240_000;
 
 let cluster: RedisCluster;
 let spare: RedisServer;
@@ -41,7 +43,7 @@ const even = (): CommandLine => ['cluster/rebalance', ['--threshold', '0']];
 const fix = (): CommandLine => ['cluster/fix', []];
 const sound = (name: string, nodes = cluster.nodes) => expectSound({ nodes, keys: KEYS, traffic, name });
 
-describe('a command that is killed again and again', () => {
+describe('a command that is killed again and again', { timeout: STORM_MS }, () => {
   it('adds a master in the end, and takes it out again', async () => {
     await storm(operator, first(), add());
     await sound('added', [...cluster.nodes, spare]);

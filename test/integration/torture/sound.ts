@@ -8,6 +8,7 @@ import { tablesOf } from '../cluster/formed.js';
 import { slotOf, textOf } from '../operations/move/moving.js';
 
 const AGREE_MS = 20_000;
+const READ_AT_ONCE = 500;
 
 export interface Sound {
   /** All members. */
@@ -31,7 +32,11 @@ export async function expectSound({ nodes, keys, traffic, name }: Sound): Promis
       const mine = names.filter((key) => hasSlot(slots, slotOf(key)));
       const lowest = new Map(mine.map((key) => [key, traffic?.lowest(key) ?? 0]));
       const connection = await server.connect();
-      const values = await connection.callAll(mine.map((key) => ['GET', key])).finally(() => connection.close());
+      const values: PromiseSettledResult<unknown>[] = [];
+      for (let start = 0; start < mine.length; start += READ_AT_ONCE) {
+        values.push(...(await connection.callAll(mine.slice(start, start + READ_AT_ONCE).map((key) => ['GET', key]))));
+      }
+      connection.close();
       for (const [index, outcome] of values.entries()) {
         const key = mine[index] as string;
         const value = outcome.status === 'fulfilled' ? outcome.value : outcome.reason;
