@@ -46,6 +46,7 @@ export class Acceptor<Data> implements PlainListener, Pollable {
   retry(): void {
     if (!this.full || this.stopped) return;
     this.full = false;
+    this.poller.remove(this);
     this.begin();
   }
 
@@ -74,6 +75,8 @@ export class Acceptor<Data> implements PlainListener, Pollable {
         // It stays ready, and would be told of without end.
         this.full = true;
         poller.remove(this);
+        // Among those of the epoll instance all the same: it is closed with the others if this thread ends.
+        poller.add(this, 0);
         this.handlers.full?.(errnoText(errno));
       }
       return;

@@ -48,7 +48,8 @@ export class EpollSockets implements Sockets {
   readonly kind = 'epoll';
   private readonly lingering = new Set<Lingering>();
   private readonly acceptors = new Set<Acceptor<unknown>>();
-  private readonly connecting = new Set<Connector>();
+  /** What is on its way to a connection, and lasts too long at some time. */
+  private readonly connecting = new Set<Expiring>();
   /** For hosts that are given by name. */
   private readonly others = new BunSockets();
 
@@ -146,23 +147,34 @@ export class EpollSockets implements Sockets {
       this.try([address], attempt);
       return;
     }
-    // The answer comes by the runtime's loop.
+    // The answer comes by the runtime's loop, and may come much later than anybody waits: a resolver has times of its own.
     this.poller.yield();
+    const lookup: Expiring = {
+      expire: (nowMs) => {
+        if (nowMs >= attempt.untilMs) settle(() => failed(`${host} was not looked up within ${timeoutMs} ms`));
+      },
+    };
+    const settle = (then: () => void) => {
+      if (this.connecting.delete(lookup)) then();
+    };
+    this.connecting.add(lookup);
     dns.lookup(host, { backend: 'system' }).then(
       (found) => {
         const addresses = found.flatMap(({ address }) => encodeSocketAddress(address, port) ?? []);
-        this.try(addresses.slice(0, ADDRESSES_MAX), attempt);
+        settle(() => this.try(addresses.slice(0, ADDRESSES_MAX), attempt));
       },
-      (error: Error & { code?: string }) => failed(`${host} is not known: ${error.code ?? error.message}`),
+      (error: Error & { code?: string }) =>
+        settle(() => failed(`${host} is not known: ${error.code ?? error.message}`)),
     );
   }
 
-  /** Tries the addresses one after the other. */
+  /** Tries the addresses one after the other. Each has its share of the time: a silent one leaves some for the others. */
   private try<Data>(addresses: readonly Uint8Array[], attempt: Attempt<Data>, reason = 'no address'): void {
     const { poller, system } = this;
     const [address, ...others] = addresses;
     const next = (said: string) => this.try(others, attempt, said);
-    if (address === undefined || performance.now() >= attempt.untilMs) {
+    const now = performance.now();
+    if (address === undefined || now >= attempt.untilMs) {
       poller.defer(() => attempt.failed(reason));
       return;
     }
@@ -175,7 +187,8 @@ export class EpollSockets implements Sockets {
     }
     this.tune(fd);
     const peer = decodeSocketAddress(address);
-    const connector = new Connector(poller, fd, address, attempt.untilMs, (problem) => {
+    const untilMs = now + (attempt.untilMs - now) / addresses.length;
+    const connector = new Connector(poller, fd, address, untilMs, (problem) => {
       this.connecting.delete(connector);
       if (problem !== null) {
         system.close(fd);
@@ -215,9 +228,13 @@ export class EpollSockets implements Sockets {
   private sweep(): void {
     const now = performance.now();
     for (const connection of this.lingering) if (now >= connection.lingerUntilMs) connection.terminate();
-    for (const connector of this.connecting) connector.expire(now);
+    for (const each of [...this.connecting]) each.expire(now);
     for (const acceptor of this.acceptors) acceptor.retry();
   }
+}
+
+interface Expiring {
+  expire(nowMs: number): void;
 }
 
 interface Attempt<Data> {
