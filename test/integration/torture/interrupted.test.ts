@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseAddressList } from '../../../src/cluster/address.js';
@@ -162,6 +163,8 @@ describe('two operators at once', { timeout: RUN_MS }, () => {
         death: { mutation: AMID },
         victim: { pid: 0, signal: 'SIGSTOP' },
       });
+      const status = `/proc/${hanging.child.pid}/status`;
+      await poll('it hangs', END_MS, () => /State:\tT/.test(readFileSync(status, 'utf8')));
       await poll('the lock of the one that hangs is taken over', 90_000, async () => {
         const { code } = await second.run('cluster/fix', []);
         return code === 0;
