@@ -195,9 +195,11 @@ describe('the plan of a new cluster', () => {
       host: `h${index % 300}`,
       zone: `z${index % 3}`,
     }));
-    const start = performance.now();
+    // Processor time: what else the machine does is none of the plan's.
+    const start = process.cpuUsage();
     const plan = planInit(nodes, 2);
-    expect(performance.now() - start).toBeLessThan(1_000);
+    const { user, system } = process.cpuUsage(start);
+    expect((user + system) / 1000).toBeLessThan(1_000);
     expect(sharing(plan, placeOf(nodes, 'zone'))).toBe(0);
   });
 });
