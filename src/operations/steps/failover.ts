@@ -56,10 +56,10 @@ export const failoverStep = defineStep({
   },
 
   async undo(context, { promote, demote }) {
-    await outlast(context, promote);
+    const promoted = (await outlast(context, promote)) === 'master';
     const { myself } = (await viewOf(context, demote.id)).topology;
-    // Never begun, or never agreed upon.
-    if (myself?.role === 'master' && myself.slots.length > 0) return;
+    // Never begun, or never agreed upon. Who was elected knows it first: the former master hears of it a moment later.
+    if (!promoted && myself?.role === 'master' && myself.slots.length > 0) return;
     await change(context, { kind: 'failover', promote: demote, demote: promote, mode: 'planned' });
   },
 });
@@ -195,17 +195,23 @@ function isServing(view: View | undefined, id: string): boolean {
   return node?.role === 'master' && node.slots.length > 0;
 }
 
-/** A failover that a killed run has asked for may still happen for some seconds: what is undone must not change again. */
-async function outlast(context: StepContext, promote: NodeRef): Promise<void> {
+/**
+ * A failover that a killed run has asked for may still happen for some seconds: what is undone must not change again.
+ * @returns what the replica says of itself afterwards; `undefined` when it does not answer
+ */
+async function outlast(context: StepContext, promote: NodeRef): Promise<'master' | 'replica' | undefined> {
+  const role = () =>
+    whileSilent(
+      () => roleOf(context, promote),
+      () => undefined,
+    );
   const { sentAt } = context.remembered.at(-1) ?? {};
-  if (typeof sentAt !== 'number') return;
-  const role = await whileSilent(
-    () => roleOf(context, promote),
-    () => undefined,
-  );
-  if (role === 'master') return;
+  const before = await role();
+  if (typeof sentAt !== 'number' || before === 'master') return before;
   const left = Math.min(ATTEMPT_MS, sentAt + ATTEMPT_MS - Date.now());
-  if (left > 0) await pause(left, context.signal);
+  if (left <= 0) return before;
+  await pause(left, context.signal);
+  return role();
 }
 
 function notPromoted(context: StepContext, promote: NodeRef, lacking: string): ForgeError {

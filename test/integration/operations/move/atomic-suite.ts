@@ -307,10 +307,17 @@ export function describeAtomicMoves(server: AtomicServer): void {
 
     it('leaves everything with the source when the target dies', async () => {
       const setting = pair(0, 1, 5351, 5460);
+      // The master that gave its last slot away becomes a replica, and loads: no change is begun meanwhile.
+      await poll('every node is linked', WAIT_MS, async () => {
+        const infos = await Promise.all(masters.map((node) => node.call('INFO')));
+        return !infos.some((info) => /master_link_status:down|master_sync_in_progress:1|loading:1/.test(String(info)));
+      });
       const held = Number(await at(0).call('DBSIZE'));
       await slow(at(0), 4 * SLOW_US);
       const moving = run(setting, { waitMs: 3_000 });
-      await underWay(at(0));
+      const early = moving.then(({ outcome, notes }) => Promise.reject(new Error(`${outcome}: ${notes.join('; ')}`)));
+      await Promise.race([underWay(at(0)), early]);
+      early.catch(() => {});
       await at(1).kill();
       const { error } = await moving;
       expect(error).toMatchObject({ kind: 'unreachable', host: at(1).address });

@@ -40,19 +40,28 @@ const move = (dead: RedisServer | undefined, options: Parameters<typeof moveSlot
     { move: new MoveControl({ method: 'migrate' }), ...options },
   );
 
+const successorOf = (victim: RedisServer) => cluster.replicas[cluster.masters.indexOf(victim)] as RedisServer;
+
 /** Kills the node in the middle of the move; returns when its replica is the master. */
 async function killAndFailOver(victim: RedisServer, ids: [string, string]): Promise<RedisServer> {
   let batches = 0;
   const observer = {
     mutation: async ({ command }: { command: readonly string[] }) => {
       if (command[0] !== 'MIGRATE' || ++batches !== 12) return;
-      // Replication is asynchronous: what is acknowledged but not passed on is lost with its master, here and anywhere.
+      // Replication is asynchronous: what is acknowledged but not passed on is lost with its master, here and anywhere. So
+      // are slots that its replica has not heard of: nobody serves them then (forge cluster fix gives them to somebody).
+      await poll('its replica knows its slots', FAILOVER_MS, async () => {
+        const [mine, seen] = await tablesOf([victim, successorOf(victim)]);
+        return Array.from({ length: 800 }, (_, slot) => slot).every(
+          (slot) => mine?.ownerOf(slot)?.port === seen?.ownerOf(slot)?.port,
+        );
+      });
       await victim.call('WAIT', 1, 2_000);
       await victim.kill();
     },
   };
   await failureOf(move(undefined, { observer, waitMs: 1_000 }, ids));
-  const replica = cluster.replicas[cluster.masters.indexOf(victim)] as RedisServer;
+  const replica = successorOf(victim);
   await poll('the replica takes over', FAILOVER_MS, async () => {
     if (!String(await replica.call('ROLE')).startsWith('master')) return false;
     // The target holds on to its picture of slots that it imports: a failover of their owner does not change it.

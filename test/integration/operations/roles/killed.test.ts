@@ -46,7 +46,7 @@ const soundAsEver = (name: string) => sound(name);
 const replace = (old: RedisServer, by: RedisServer): CommandLine => ['cluster/replace', [old.address, by.address]];
 const restart = (node: RedisServer): CommandLine => ['cluster/restart', [node.address, '--fail-back']];
 
-describe('a command that is killed again and again', () => {
+describe.runIf(FULL)('a command that is killed again and again', () => {
   it('replaces a master in the end, and clients see no error', async () => {
     expect(await storm(operator, second(), replace(first(), spare))).toBeGreaterThan(2);
     const members = [spare, ...cluster.nodes.filter((node) => node !== first())];
