@@ -1,6 +1,6 @@
 // @ts-check
 // Builds dist/ and oclif.manifest.json.
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { CACHE, ROOT, tool } from '../support/paths.js';
 import { runOrThrow } from '../support/run.js';
@@ -26,6 +26,18 @@ export async function stageCli(staging) {
     capture: true,
     env: { OCLIF_SKIP_NEW_VERSION_CHECK: 'true', NODE_ENV: 'production' },
   });
+  sortCommands(path.join(staging, 'oclif.manifest.json'));
+}
+
+/**
+ * The commands come in the order of the folders, which is another one on every machine.
+ * @param {string} file
+ */
+function sortCommands(file) {
+  const manifest = JSON.parse(readFileSync(file, 'utf8'));
+  const names = Object.keys(manifest.commands).sort();
+  manifest.commands = Object.fromEntries(names.map((name) => [name, manifest.commands[name]]));
+  writeFileSync(file, `${JSON.stringify(manifest, undefined, 2)}\n`);
 }
 
 export async function buildCli() {
