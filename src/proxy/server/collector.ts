@@ -30,8 +30,12 @@ export function collectWhenIdle(nowMs: number): void {
 
 /** The main thread, which no client waits for, collects whatever happens. */
 export function collectInMain(): void {
-  for (const ms of [AFTER_START_MS, QUIET_MS]) setTimeout(() => Bun.gc(true), ms).unref();
-  setTimeout(giveBackCode, QUIET_MS).unref();
+  for (const ms of [AFTER_START_MS, QUIET_MS]) {
+    setTimeout(() => {
+      Bun.gc(true);
+      giveBackCode();
+    }, ms).unref();
+  }
   setInterval(() => Bun.gc(true), AGAIN_MS).unref();
 }
 
