@@ -1,7 +1,20 @@
-import { dlopen } from 'bun:ffi';
+import { dlopen, type FFIFunction } from 'bun:ffi';
 
 /** The C library, by the names that it has on Linux: glibc's, then musl's for each processor. */
 const LIBRARIES = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1'];
+
+/** Functions of the C library. Null where there is none that is known: on other systems, and where it has another name. */
+export function openLibc<const Functions extends Record<string, FFIFunction>>(functions: Functions) {
+  if (process.platform !== 'linux') return null;
+  for (const library of LIBRARIES) {
+    try {
+      return dlopen(library, functions);
+    } catch {
+      // It has another name here.
+    }
+  }
+  return null;
+}
 
 type Library = ReturnType<typeof open>;
 
@@ -14,22 +27,16 @@ export function loadLibc(): Library {
 }
 
 function open() {
-  if (process.platform !== 'linux') return null;
-  for (const library of LIBRARIES) {
-    try {
-      return dlopen(library, {
-        setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'u32'], returns: 'i32' },
-        socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
-        sendto: { args: ['i32', 'ptr', 'u64', 'i32', 'ptr', 'u32'], returns: 'i64' },
-        bind: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
-        listen: { args: ['i32', 'i32'], returns: 'i32' },
-        connect: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
-        fcntl: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
-        close: { args: ['i32'], returns: 'i32' },
-      }).symbols;
-    } catch {
-      // It has another name here.
-    }
-  }
-  return null;
+  return (
+    openLibc({
+      setsockopt: { args: ['i32', 'i32', 'i32', 'ptr', 'u32'], returns: 'i32' },
+      socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
+      sendto: { args: ['i32', 'ptr', 'u64', 'i32', 'ptr', 'u32'], returns: 'i64' },
+      bind: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
+      listen: { args: ['i32', 'i32'], returns: 'i32' },
+      connect: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
+      fcntl: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
+      close: { args: ['i32'], returns: 'i32' },
+    })?.symbols ?? null
+  );
 }

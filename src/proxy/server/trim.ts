@@ -1,5 +1,5 @@
-import { dlopen } from 'bun:ffi';
 import { readFileSync } from 'node:fs';
+import { openLibc } from './libc.js';
 import { codeOf } from './memory-maps.js';
 
 const MADV_DONTNEED = 4;
@@ -9,15 +9,12 @@ const MADV_DONTNEED = 4;
  * each page afterwards takes a microsecond; the file itself stays in the system's cache. Does nothing where it cannot.
  */
 export function giveBackCode(): void {
-  if (process.platform !== 'linux') return;
   try {
     const mappings = codeOf(process.execPath, readFileSync('/proc/self/maps', 'latin1'));
-    const { symbols, close } = dlopen('libc.so.6', {
-      madvise: { args: ['u64', 'u64', 'i32'], returns: 'i32' },
-    });
-    for (const { start, bytes } of mappings) symbols.madvise(start, bytes, MADV_DONTNEED);
-    close();
+    const libc = openLibc({ madvise: { args: ['u64', 'u64', 'i32'], returns: 'i32' } });
+    for (const { start, bytes } of mappings) libc?.symbols.madvise(start, bytes, MADV_DONTNEED);
+    libc?.close();
   } catch {
-    // Another C library, or no /proc: it costs memory and nothing else.
+    // No /proc: it costs memory and nothing else.
   }
 }

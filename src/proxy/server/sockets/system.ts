@@ -1,9 +1,7 @@
-import { dlopen, read } from 'bun:ffi';
+import { read } from 'bun:ffi';
+import { openLibc } from '../libc.js';
 
 /** Calls of Linux that the sockets are made of (their manual pages, sections 2 and 3). */
-
-/** The C library, by the names that it has on Linux: glibc's, then musl's for each processor. */
-const LIBRARIES = ['libc.so.6', 'libc.musl-x86_64.so.1', 'libc.musl-aarch64.so.1'];
 
 export const AF_UNIX = 1;
 export const AF_INET = 2;
@@ -81,8 +79,8 @@ export function errnoCode(errno: number): string {
   return Object.entries(Errno).find(([, value]) => value === errno)?.[0] ?? 'system error';
 }
 
-function open(library: string) {
-  return dlopen(library, {
+function open() {
+  return openLibc({
     socket: { args: ['i32', 'i32', 'i32'], returns: 'i32' },
     bind: { args: ['i32', 'ptr', 'u32'], returns: 'i32' },
     listen: { args: ['i32', 'i32'], returns: 'i32' },
@@ -102,22 +100,14 @@ function open(library: string) {
     epoll_ctl: { args: ['i32', 'i32', 'i32', 'ptr'], returns: 'i32' },
     epoll_wait: { args: ['i32', 'ptr', 'i32', 'i32'], returns: 'i32' },
     __errno_location: { args: [], returns: 'ptr' },
-  }).symbols;
+  })?.symbols;
 }
 
-export type System = ReturnType<typeof open>;
+export type System = NonNullable<ReturnType<typeof open>>;
 
 /** Null on other systems, and where the C library is none that is known. */
 export function loadSystem(): System | null {
-  if (process.platform !== 'linux') return null;
-  for (const library of LIBRARIES) {
-    try {
-      return open(library);
-    } catch {
-      // It has another name here.
-    }
-  }
-  return null;
+  return open() ?? null;
 }
 
 /** Why the last call of this thread failed. */
