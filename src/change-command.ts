@@ -7,19 +7,17 @@ import { Flags } from '@oclif/core';
 import { dryRunFlag, yesFlag } from './base-command.js';
 import { type NodeAddress, parseAddress } from './cluster/address.js';
 import type { ClusterSnapshot } from './cluster/snapshot/snapshot.js';
-import { ClusterCommand } from './cluster-command.js';
 import type { ClusterFlagValues } from './config/cluster-flags.js';
 import { parseDuration } from './config/duration.js';
 import { ForgeError } from './errors.js';
-import { hangupByTerminal } from './interruption.js';
+import { InterruptibleCommand } from './interruptible-command.js';
 import { PARALLEL_DEFAULT, PARALLEL_MAX } from './operations/executor.js';
 import { parseForce, type Violation } from './operations/guards/index.js';
 import { operationPaths } from './operations/home.js';
 import { unfinishedOperations } from './operations/journal/journal.js';
 import { MoveControl, type MoveControlOptions } from './operations/move/control.js';
-import { pauseBySignal } from './operations/move/pause-signal.js';
 import { formatPlan, type Plan, parsePlan, planLines, sameRequest } from './operations/plan.js';
-import { otherUnfinished, type RunObserver, type RunResult, runPlan, WAIT_MS } from './operations/run.js';
+import { otherUnfinished, type RunResult, runPlan, WAIT_MS } from './operations/run.js';
 import type { ClusterSession } from './operations/session.js';
 import { StepProgress } from './ui/step-progress.js';
 
@@ -28,8 +26,6 @@ const TIMEOUT_MAX_MS = 3_600_000;
 /** Longer plans are cut on the screen; --json and --plan-out have all of it. */
 const LINES_SHOWN_MAX = 40;
 const SECOND_MS = 1_000;
-/** After Ctrl-C the slots in hand are finished: that includes a batch on its way, and nodes that are slow to answer. */
-export const FINISH_MS = 60_000;
 
 /** `--plan-out --plan --force --timeout --parallel`, with `--yes` and `--dry-run`. */
 export const changeFlags = {
@@ -88,14 +84,8 @@ export interface ChangeOptions {
   readonly confirmWord?: string;
 }
 
-export abstract class ChangeCommand extends ClusterCommand {
-  static override baseFlags = { ...ClusterCommand.baseFlags, ...changeFlags };
-
-  /** Told every line of the journal and every change of a node: how tests end a command at a certain one. */
-  static watch: Pick<RunObserver, 'journal' | 'mutation'> = {};
-
-  protected override readonly cleanUpMs = FINISH_MS;
-  protected override readonly hangup = hangupByTerminal();
+export abstract class ChangeCommand extends InterruptibleCommand {
+  static override baseFlags = { ...InterruptibleCommand.baseFlags, ...changeFlags };
 
   /** Plan → confirm → apply → verify. */
   protected async change(options: ChangeOptions): Promise<RunResult> {
@@ -109,8 +99,6 @@ export abstract class ChangeCommand extends ClusterCommand {
         const plan = saved ?? (await planOf(options, session));
         if (flags['plan-out'] !== undefined) await savePlan(flags['plan-out'], plan);
         const progress = new StepProgress(this.output, plan.steps.length);
-        const move = new MoveControl(options.move);
-        const stopListening = pauseBySignal(move, (text) => this.output.message(text));
         const result = await runPlan({
           session,
           plan,
@@ -119,16 +107,16 @@ export abstract class ChangeCommand extends ClusterCommand {
           dryRun: flags['dry-run'] || flags['plan-out'] !== undefined,
           waitMs,
           parallel: flags.parallel,
-          move,
+          move: this.pausable(new MoveControl(options.move)),
           signal: this.signal,
           show: (shown, violations, begun) => this.#show(shown, violations, begun !== undefined),
           confirm: (agreed) => this.confirm(`${agreed.title}?`, { confirmWord: options.confirmWord }),
           observer: {
-            ...ChangeCommand.watch,
+            ...InterruptibleCommand.watch,
             step: (step, state) => progress.step(step.id, titleOf(plan, step.id), state),
             event: (step, event) => progress.event(step.id, event),
           },
-        }).finally(stopListening);
+        });
         progress.end();
         this.#conclude(result, flags['plan-out']);
         return result;

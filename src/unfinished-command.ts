@@ -1,18 +1,16 @@
 /** What `forge resume` and `forge rollback` share: which operation, what is known of it, the question, and the run. */
 import { Args } from '@oclif/core';
 import { dryRunFlag, yesFlag } from './base-command.js';
-import { changeFlags, FINISH_MS } from './change-command.js';
-import { ClusterCommand } from './cluster-command.js';
+import { changeFlags } from './change-command.js';
 import type { ClusterFlagValues } from './config/cluster-flags.js';
 import { parseDuration } from './config/duration.js';
 import { moveFlags, readMove } from './config/move-flags.js';
 import { ForgeError } from './errors.js';
-import { hangupByTerminal } from './interruption.js';
+import { InterruptibleCommand } from './interruptible-command.js';
 import { operationPaths } from './operations/home.js';
 import type { OperationState } from './operations/journal/entry.js';
 import { listOperations, readOperation } from './operations/journal/journal.js';
 import { MoveControl } from './operations/move/control.js';
-import { pauseBySignal } from './operations/move/pause-signal.js';
 import { planLines } from './operations/plan.js';
 import { type RunResult, resumeOperation, rollbackOperation } from './operations/run.js';
 import { describeUnfinished, progressOf, type UnfinishedOperation } from './operations/unfinished.js';
@@ -53,10 +51,7 @@ export type TakenUp =
   | RunResult
   | { readonly status: 'planned'; readonly operation: UnfinishedOperation };
 
-export abstract class UnfinishedCommand extends ClusterCommand {
-  protected override readonly cleanUpMs = FINISH_MS;
-  protected override readonly hangup = hangupByTerminal();
-
+export abstract class UnfinishedCommand extends InterruptibleCommand {
   /** Finishes the operation, or undoes it; lists all that are unfinished when none is named. */
   protected async takeUp(
     course: 'resume' | 'rollback',
@@ -86,23 +81,22 @@ export abstract class UnfinishedCommand extends ClusterCommand {
         );
         const titles = new Map(state.plan.steps.map(({ id }, index) => [id, planLines(state.plan)[index] ?? id]));
         const run = course === 'resume' ? resumeOperation : rollbackOperation;
-        const move = new MoveControl(readMove(flags));
-        const stopListening = pauseBySignal(move, (text) => this.output.message(text));
         const result = await run(
           {
             session,
             paths,
             waitMs,
             parallel: flags.parallel,
-            move,
+            move: this.pausable(new MoveControl(readMove(flags))),
             signal: this.signal,
             observer: {
+              ...InterruptibleCommand.watch,
               step: (step, moment) => progress.step(step.id, titles.get(step.id) ?? step.id, moment),
               event: (step, event) => progress.event(step.id, event),
             },
           },
           operationId,
-        ).finally(stopListening);
+        );
         progress.end();
         const done = course === 'resume' ? 'Done' : 'Undone';
         this.output.data(`${done} and verified in ${((result.elapsedMs ?? 0) / SECOND_MS).toFixed(2)} s.`);

@@ -4,24 +4,41 @@
  */
 import type { MoveControl } from './control.js';
 
-/**
- * Listens until the returned function is called.
- * @param say tells the operator what happened, and what goes on from there
- */
-export function pauseBySignal(move: MoveControl, say: (text: string) => void): () => void {
-  const toggle = () => {
-    if (move.paused) {
-      move.resume();
-      say('Slots move again.');
-    } else {
-      move.pause();
-      say(`Paused: the slots in hand are finished, no other begins. Go on: kill -USR2 ${process.pid}`);
-    }
-  };
-  // Windows has no such signal.
-  if (process.platform === 'win32') return () => undefined;
-  process.on('SIGUSR2', toggle);
-  return () => {
-    process.removeListener('SIGUSR2', toggle);
+export class PauseSignal {
+  readonly #say: (text: string) => void;
+  #move: MoveControl | undefined;
+  /** What was asked for before there was anything to pause. */
+  #early = false;
+
+  /** @param say tells the operator what happened, and what goes on from there */
+  constructor(say: (text: string) => void) {
+    this.#say = say;
+  }
+
+  /** From now on the signal does not end the process; until `stop`. */
+  listen(): void {
+    // Windows has no such signal.
+    if (process.platform !== 'win32') process.on('SIGUSR2', this.#toggle);
+  }
+
+  stop(): void {
+    process.removeListener('SIGUSR2', this.#toggle);
+  }
+
+  /** The signal turns this; paused at once when it was sent before. */
+  turn(move: MoveControl): void {
+    this.#move = move;
+    if (this.#early) move.pause();
+  }
+
+  readonly #toggle = () => {
+    const paused = !(this.#move?.paused ?? this.#early);
+    this.#early = paused;
+    if (paused) this.#move?.pause();
+    else this.#move?.resume();
+    if (!paused) this.#say('Slots move again.');
+    else if (this.#move === undefined)
+      this.#say(`Paused: no slot will begin to move. Go on: kill -USR2 ${process.pid}`);
+    else this.#say(`Paused: the slots in hand are finished, no other begins. Go on: kill -USR2 ${process.pid}`);
   };
 }

@@ -4,7 +4,7 @@
  */
 import { appendFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { ChangeCommand } from '../../../src/change-command.js';
+import { InterruptibleCommand } from '../../../src/interruptible-command.js';
 import { operationPaths } from '../../../src/operations/home.js';
 import { ROOT } from '../repository.js';
 
@@ -18,7 +18,7 @@ export type Death =
 export interface Victim {
   /** 0 for the command itself. */
   readonly pid: number;
-  readonly signal: 'SIGKILL' | 'SIGSTOP' | 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+  readonly signal: 'SIGKILL' | 'SIGSTOP' | 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR2';
 }
 
 export interface KilledCommand {
@@ -39,7 +39,7 @@ function die(): Promise<void> {
 
 const TORN_CHARACTERS = 40;
 
-function watchFor(death: Death): typeof ChangeCommand.watch {
+function watchFor(death: Death): typeof InterruptibleCommand.watch {
   let count = 0;
   if ('mutation' in death) {
     return {
@@ -67,7 +67,7 @@ function watchFor(death: Death): typeof ChangeCommand.watch {
 }
 
 const { command, argv, death, victim } = JSON.parse(process.argv[2] ?? '') as KilledCommand;
-if (death !== undefined) ChangeCommand.watch = watchFor(death);
+if (death !== undefined) InterruptibleCommand.watch = watchFor(death);
 const { default: chosen } = (await import(`../../../src/commands/${command}.ts`)) as {
   default: { run(argv: string[], root: string): Promise<unknown> };
 };

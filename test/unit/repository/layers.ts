@@ -11,7 +11,12 @@ export const LAYERS: Layer[] = [
   { name: 'base', paths: ['src/base-command.ts', 'src/interruption.ts'], mayImport: ['errors', 'ui'] },
   {
     name: 'cluster-command',
-    paths: ['src/cluster-command.ts', 'src/change-command.ts', 'src/unfinished-command.ts'],
+    paths: [
+      'src/cluster-command.ts',
+      'src/interruptible-command.ts',
+      'src/change-command.ts',
+      'src/unfinished-command.ts',
+    ],
     mayImport: ['errors', 'ui', 'base', 'cluster-command', 'config', 'address', 'cluster', 'operations', 'local'],
   },
   { name: 'main', paths: ['src/main.ts'], mayImport: ['errors', 'ui'] },
