@@ -9,6 +9,7 @@ import { appendAudit } from './audit.js';
 import { type ExecutionObserver, execute, irreversible, unwind } from './executor.js';
 import { fingerprintOf } from './fingerprint.js';
 import { findViolations, throwViolations, type Violation } from './guards/index.js';
+import { slotJobs } from './health/slot-jobs.js';
 import type { OperationPaths } from './home.js';
 import type { OperationState } from './journal/entry.js';
 import { Journal, type JournalWatch, pruneJournals, unfinishedOperations } from './journal/journal.js';
@@ -86,7 +87,7 @@ export async function runPlan(options: RunPlanOptions): Promise<RunResult> {
     ...options.plan,
     forced: [...new Set([...options.plan.forced, ...(options.force ?? [])])].sort(),
   };
-  const violations = findViolations(session.snapshot, plan);
+  const violations = findViolations(session.snapshot, plan, [], await slotJobs(session, session.snapshot));
   options.show?.(plan, violations, undefined);
   const common = { plan, planId: planId(plan), resumed: false, violations };
   requireFingerprint(plan, session.snapshot);
@@ -98,7 +99,7 @@ export async function runPlan(options: RunPlanOptions): Promise<RunResult> {
     // Between the plan and the yes of the operator, minutes may have passed.
     const now = await session.look();
     requireFingerprint(plan, now);
-    throwViolations(findViolations(now, plan));
+    throwViolations(findViolations(now, plan, [], await slotJobs(session, now)));
     const journal = await Journal.create(paths.journals, {
       plan,
       operator: session.operator,

@@ -10,6 +10,7 @@ import { examine, type Health } from '../../operations/health/health.js';
 import { nagiosOf, nagiosOfFailure } from '../../operations/health/nagios.js';
 import { overviewOf } from '../../operations/health/overview.js';
 import { formatRecording, parseRecording } from '../../operations/health/recording.js';
+import { type RunningJob, slotJobs } from '../../operations/health/slot-jobs.js';
 import type { LockStatus } from '../../operations/lock/status.js';
 import { healthLines, verdictLine } from '../../ui/cluster-health.js';
 import { toForgeError } from '../../ui/failure.js';
@@ -18,6 +19,7 @@ interface Looked {
   readonly snapshot: ClusterSnapshot;
   /** Undefined for a recording: nobody can be asked. */
   readonly locks?: readonly LockStatus[];
+  readonly jobs?: readonly RunningJob[];
 }
 
 export interface CheckResult extends Health {
@@ -73,8 +75,8 @@ With --nagios: one line with figures, and the codes of its plugins: 0 OK, 1 WARN
 
   async #check(): Promise<CheckResult> {
     const { flags } = await this.parse(ClusterCheck);
-    const { snapshot, locks } = flags.from === undefined ? await this.#look(flags) : await load(flags.from);
-    const health = examine(snapshot, { locks });
+    const { snapshot, locks, jobs } = flags.from === undefined ? await this.#look(flags) : await load(flags.from);
+    const health = examine(snapshot, { locks, jobs });
     const { verdict, findings } = health;
     if (flags.nagios) {
       const { line, exitCode } = nagiosOf(health, overviewOf(snapshot));
@@ -98,9 +100,9 @@ With --nagios: one line with figures, and the codes of its plugins: 0 OK, 1 WARN
       flags,
       async (session) => {
         const { snapshot } = session;
-        const locks = await whoIsAtWork(session);
+        const [locks, jobs] = await Promise.all([whoIsAtWork(session), slotJobs(session, snapshot)]);
         if (flags.record !== undefined) await save(flags.record, formatRecording(recorded, snapshot.failures));
-        return { snapshot, locks };
+        return { snapshot, locks, jobs };
       },
       { record },
     );

@@ -3,6 +3,7 @@ import { EXIT_CODES } from '../../errors.js';
 import { whoIsAtWork } from '../../operations/health/at-work.js';
 import { examine, type Health } from '../../operations/health/health.js';
 import { type ClusterOverview, overviewOf } from '../../operations/health/overview.js';
+import { type RunningJob, slotJobs } from '../../operations/health/slot-jobs.js';
 import type { LockStatus } from '../../operations/lock/status.js';
 import { healthLines, verdictLine } from '../../ui/cluster-health.js';
 import { clusterLines } from '../../ui/cluster-status.js';
@@ -10,6 +11,8 @@ import { clusterLines } from '../../ui/cluster-status.js';
 export interface StatusResult extends Health, ClusterOverview {
   /** Who changes the cluster at the moment; null where the user may not list clients. */
   readonly locks: readonly LockStatus[] | null;
+  /** Slots that the servers move by themselves at the moment. */
+  readonly jobs: readonly RunningJob[];
 }
 
 export default class ClusterStatus extends ClusterCommand {
@@ -25,9 +28,9 @@ Exit code 0: nothing fails (warnings are shown); 9: something fails; 4: no node 
     const { flags } = await this.parse(ClusterStatus);
     return this.withSession(flags, async (session) => {
       const { snapshot } = session;
-      const locks = await whoIsAtWork(session);
+      const [locks, jobs] = await Promise.all([whoIsAtWork(session), slotJobs(session, snapshot)]);
       const overview = overviewOf(snapshot);
-      const { verdict, findings } = examine(snapshot, { locks });
+      const { verdict, findings } = examine(snapshot, { locks, jobs });
       const { colors } = this.output;
       for (const line of clusterLines(overview, colors)) this.output.data(line);
       this.output.data();
@@ -38,7 +41,7 @@ Exit code 0: nothing fails (warnings are shown); 9: something fails; 4: no node 
       }
       this.output.data(verdictLine(verdict, findings, colors));
       process.exitCode = verdict === 'FAIL' ? EXIT_CODES.verification : EXIT_CODES.done;
-      return { verdict, ...overview, findings, locks: locks ?? null };
+      return { verdict, ...overview, findings, locks: locks ?? null, jobs };
     });
   }
 }

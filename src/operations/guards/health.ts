@@ -1,7 +1,9 @@
 /** Guards about the state of the cluster. */
 import { isFailing } from '../../cluster/cluster-node.js';
-import { countSlots, formatSlots } from '../../cluster/slots.js';
+import { countSlots, formatSlots, normalizeSlots, subtractSlots } from '../../cluster/slots.js';
 import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
+import { jobText, type RunningJob } from '../health/slot-jobs.js';
+import type { Plan } from '../plan.js';
 import type { Guard } from './guard.js';
 
 const NAMED_MAX = 6;
@@ -12,14 +14,36 @@ function named(items: readonly string[]): string {
   return `${items.slice(0, NAMED_MAX).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
+/** A job that does what a step of the plan is there for: that step waits for it, or turns it round. */
+function isPlanned({ sourceId, targetId, slots }: RunningJob, { steps }: Pick<Plan, 'steps'>): boolean {
+  return steps.some(({ action }) => {
+    if (action.kind !== 'migrate-slots') return false;
+    const pair = [action.source.id, action.target.id];
+    return (
+      pair.includes(sourceId) &&
+      pair.includes(targetId) &&
+      subtractSlots(slots, normalizeSlots(action.ranges)).length === 0
+    );
+  });
+}
+
 export const openSlots: Guard = {
   name: 'open-slots',
-  protects: 'a slot is migrating or importing: another operation runs, or was interrupted',
-  check(snapshot) {
+  protects:
+    'a slot is migrating or importing, or on its way by a job of the servers: another operation runs, or was interrupted',
+  check(snapshot, plan, jobs = []) {
     const open = snapshot.openSlots;
-    if (open.length === 0) return [];
     const words = open.map(({ slot, nodeId, direction }) => `${slot} ${direction} at ${snapshot.addressOf(nodeId)}`);
-    return [`${open.length} slots are open: ${named(words)}`];
+    const others = jobs.filter((job) => !isPlanned(job, plan));
+    return [
+      ...(open.length === 0
+        ? []
+        : [`${open.length} ${open.length === 1 ? 'slot is' : 'slots are'} open: ${named(words)}`]),
+      ...others
+        .slice(0, NAMED_MAX)
+        .map((job) => `${jobText(job)}; to end it, ${job.cancel.command} at ${job.cancel.node}`),
+      ...(others.length > NAMED_MAX ? [`and ${others.length - NAMED_MAX} more jobs`] : []),
+    ];
   },
 };
 

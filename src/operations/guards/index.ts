@@ -1,6 +1,7 @@
 /** All guards, and what is done with what they find. Pure. */
 import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
 import { ForgeError } from '../../errors.js';
+import type { RunningJob } from '../health/slot-jobs.js';
 import type { Plan } from '../plan.js';
 import type { Guard } from './guard.js';
 import { disagreement, failover, loading, majority, nodesDown, openSlots, uncoveredSlots } from './health.js';
@@ -45,11 +46,19 @@ export function parseForce(words: readonly string[]): string[] {
   return names.sort();
 }
 
-/** Everything that speaks against beginning the plan now. */
-export function findViolations(snapshot: ClusterSnapshot, plan: Plan, force: readonly string[] = []): Violation[] {
+/**
+ * Everything that speaks against beginning the plan now.
+ * @param jobs what the servers move by themselves at the moment
+ */
+export function findViolations(
+  snapshot: ClusterSnapshot,
+  plan: Plan,
+  force: readonly string[] = [],
+  jobs: readonly RunningJob[] = [],
+): Violation[] {
   const forced = new Set([...force, ...plan.forced]);
   return GUARDS.flatMap(({ name, check }) => {
-    const reasons = check(snapshot, plan);
+    const reasons = check(snapshot, plan, jobs);
     if (reasons.length === 0) return [];
     const effect = plan.tolerates.includes(name) ? 'tolerated' : forced.has(name) ? 'forced' : 'refuses';
     return [{ guard: name, reasons, effect }];

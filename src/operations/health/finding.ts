@@ -1,6 +1,7 @@
 /** What a check of a cluster found. Pure data: it is shown, printed as JSON, and made into an exit code elsewhere. */
 import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
 import type { LockStatus } from '../lock/status.js';
+import type { RunningJob } from './slot-jobs.js';
 
 /** `FAIL`: clients get errors, or the next loss loses data at once. `WARN`: it works, and somebody should look. */
 export type Verdict = 'PASS' | 'WARN' | 'FAIL';
@@ -27,6 +28,8 @@ export interface Facts {
   readonly snapshot: ClusterSnapshot;
   /** Who changes the cluster at the moment; undefined when nobody was asked (a recording). */
   readonly locks?: readonly LockStatus[];
+  /** What the servers move by themselves; undefined when nobody was asked. */
+  readonly jobs?: readonly RunningJob[];
   readonly limits: HealthLimits;
 }
 

@@ -10,8 +10,12 @@ export interface Health {
 }
 
 /** Judges a cluster by every check. */
-export function examine(snapshot: ClusterSnapshot, options: Partial<Pick<Facts, 'locks' | 'limits'>> = {}): Health {
-  const facts: Facts = { snapshot, locks: options.locks, limits: options.limits ?? LIMITS_DEFAULT };
+export function examine(
+  snapshot: ClusterSnapshot,
+  options: Partial<Pick<Facts, 'locks' | 'jobs' | 'limits'>> = {},
+): Health {
+  const { limits = LIMITS_DEFAULT, ...told } = options;
+  const facts: Facts = { snapshot, ...told, limits };
   const findings = CHECKS.map(({ name, about, next, judge }): Finding => {
     const reasons = judge(facts);
     const verdict = worstOf(reasons.map((reason) => reason.verdict));

@@ -27,7 +27,7 @@ describe('the guards', () => {
     [
       'open-slots',
       () => snapshotOf(changed(1, { slots: `0-5460 [7->-${idOf(2)}]` })),
-      /1 slots are open: 7 migrating at 10\.0\.0\.1/,
+      /1 slot is open: 7 migrating at 10\.0\.0\.1/,
     ],
     [
       'open-slots',
@@ -90,7 +90,7 @@ describe('the guards', () => {
     expect(effects([], ['open-slots'])).toEqual(['forced']);
     expect(effects(['open-slots'], [])).toEqual(['tolerated']);
     expect(effects([], ['memory'])).toEqual(['refuses']);
-    expect(() => throwViolations(judged(open))).toThrow(/must not be changed now:\n {2}open-slots: 1 slots are open/);
+    expect(() => throwViolations(judged(open))).toThrow(/must not be changed now:\n {2}open-slots: 1 slot is open/);
     expect(() => throwViolations(judged(open, [], ['open-slots']))).not.toThrow();
   });
 
@@ -98,5 +98,34 @@ describe('the guards', () => {
     expect(new Set(GUARDS.map(({ name }) => name)).size).toBe(GUARDS.length);
     expect(parseForce(['memory,open-slots', 'memory'])).toEqual(['memory', 'open-slots']);
     expect(() => parseForce(['all'])).toThrow(/no such guard/);
+  });
+
+  it('open-slots: what the servers move by themselves refuses, unless the plan is there for it', () => {
+    const snapshot = snapshotOf();
+    const job = (source: number, target: number, start: number, end: number) => ({
+      id: 'j1',
+      slots: [{ start, end }],
+      slotCount: end - start + 1,
+      sourceId: idOf(source),
+      targetId: idOf(target),
+      source: ref(source).address,
+      target: ref(target).address,
+      state: 'snapshot',
+      cancel: { node: ref(source).address, command: 'CLUSTER CANCELSLOTMIGRATIONS' },
+    });
+    const plan = createPlan(snapshot, { operation: 'x', request: {}, title: 'x', steps: [{ action: MOVE }] });
+    const told = (...jobs: ReturnType<typeof job>[]) => findViolations(snapshot, plan, [], jobs);
+    expect(told(job(1, 2, 0, 99))).toEqual([]);
+    expect(told(job(2, 1, 0, 99))).toEqual([]);
+    expect(told(job(1, 3, 0, 99))).toEqual([
+      {
+        guard: 'open-slots',
+        effect: 'refuses',
+        reasons: [
+          '100 slots (0-99) on the way from 10.0.0.1:6379 to 10.0.0.3:6379 by a job of the servers (snapshot); to end it, CLUSTER CANCELSLOTMIGRATIONS at 10.0.0.1:6379',
+        ],
+      },
+    ]);
+    expect(told(job(2, 3, 5461, 5461))[0]?.reasons[0]).toMatch(/^1 slot \(5461\) on the way/);
   });
 });

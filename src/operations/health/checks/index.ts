@@ -2,7 +2,7 @@
 import type { Check } from '../finding.js';
 import { failover, links, loading, nodes, versions } from './nodes.js';
 import { idle, memory, placement, redundancy, replication } from './replication.js';
-import { agreement, coverage, epochs, openSlots, quorum, state } from './slots.js';
+import { agreement, coverage, epochs, jobs, openSlots, quorum, state } from './slots.js';
 
 export const CHECKS: readonly Check[] = [
   coverage,
@@ -10,6 +10,7 @@ export const CHECKS: readonly Check[] = [
   quorum,
   nodes,
   openSlots,
+  jobs,
   agreement,
   epochs,
   links,

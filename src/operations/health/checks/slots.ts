@@ -4,6 +4,7 @@ import { countSlots, formatSlots, type SlotSet, slotsFrom, unionSlots } from '..
 import type { ClusterSnapshot } from '../../../cluster/snapshot/snapshot.js';
 import { disagreement, majority } from '../../guards/health.js';
 import { type Check, count, fail, named, warn } from '../finding.js';
+import { jobText } from '../slot-jobs.js';
 
 const RANGES_SHOWN_MAX = 6;
 
@@ -62,6 +63,20 @@ export const openSlots: Check = {
     const working = locks.find(({ phase, expired }) => phase === 'holding' && !expired);
     if (working === undefined) return [fail(text)];
     return [warn(`${text}; ${working.owner.user}@${working.owner.host} is at work (${working.owner.operation})`)];
+  },
+};
+
+export const jobs: Check = {
+  name: 'slot-jobs',
+  about: 'the servers move no slots by themselves',
+  next: 'Nothing is open: wait until it has ended. Begun by an interrupted operation: forge resume or forge rollback.',
+  judge({ jobs: running = [], locks = [] }) {
+    const working = locks.find(({ phase, expired }) => phase === 'holding' && !expired);
+    const who =
+      working === undefined
+        ? 'no operation of forge is at work'
+        : `${working.owner.user}@${working.owner.host} is at work (${working.owner.operation})`;
+    return running.map((job) => warn(`${jobText(job)}; ${who}`));
   },
 };
 

@@ -64,7 +64,7 @@ async function run(name: string, ...argv: string[]) {
   }
 }
 
-const PASSES = /^PASS {2}coverage .*\n(PASS .*\n)+PASS: of 16 checks all pass\n$/;
+const PASSES = /^PASS {2}coverage .*\n(PASS .*\n)+PASS: of 17 checks all pass\n$/;
 
 // One after the other: the cluster is in order, its slots are hurt, repaired, and in the end a node is lost.
 describe('on the command line', () => {

@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { canHaveNewerServers, newerServers, redisWithAtomicMigration } from '../../../../scripts/newer-servers.js';
+import { examine } from '../../../../src/operations/health/health.js';
+import { slotJobs } from '../../../../src/operations/health/slot-jobs.js';
+import { openSession, temporaryHome } from '../../../support/operations/join.js';
+import { poll, type RedisCluster, type RedisServer, startCluster } from '../../../support/redis.js';
+import { FETCH_TIMEOUT_MS } from '../../../support/servers.js';
+import { fill, type Home, idOf, moveSlots } from '../move/moving.js';
+
+const WAIT_MS = 20_000;
+const KEYS = 3_000;
+/** Per key of a snapshot, in microseconds: the job lasts until it is cancelled. */
+const SLOW_US = 200_000;
+
+const SERVERS = [
+  {
+    name: 'Valkey 9',
+    executable: () => newerServers().valkey9,
+    begin: (from: RedisServer, _: RedisServer, id: string) =>
+      from.call('CLUSTER', 'MIGRATESLOTS', 'SLOTSRANGE', 0, 399, 'NODE', id),
+  },
+  {
+    name: 'Redis 8.4',
+    executable: () => process.env['FORGE_TEST_REDIS_ATOMIC'] ?? redisWithAtomicMigration(),
+    begin: (_: RedisServer, to: RedisServer) => to.call('CLUSTER', 'MIGRATION', 'IMPORT', 0, 399),
+  },
+];
+
+describe.runIf(process.env['CI'] || canHaveNewerServers()).each(SERVERS)('what $name moves by itself', (server) => {
+  let cluster: RedisCluster;
+  let home: Home;
+  beforeAll(async () => {
+    cluster = await startCluster({ masters: 3, executable: server.executable() });
+    await fill(cluster.masters, KEYS);
+    home = await temporaryHome();
+  }, FETCH_TIMEOUT_MS);
+  afterAll(() => Promise.all([cluster?.stop(), home?.remove()]));
+
+  it('is told once, warned of, refuses other changes, and ends by the command that is told', async () => {
+    const [one, two, three] = cluster.masters as [RedisServer, RedisServer, RedisServer];
+    await one.call('CONFIG', 'SET', 'rdb-key-save-delay', SLOW_US);
+    await server.begin(one, two, await idOf(two));
+    const session = await openSession(cluster.addresses);
+    try {
+      const found = await poll('the job is seen', WAIT_MS, async () => {
+        const jobs = await slotJobs(session, await session.look());
+        return jobs.length > 0 && jobs;
+      });
+      expect(found).toMatchObject([
+        { slots: [{ start: 0, end: 399 }], slotCount: 400, source: one.address, target: two.address },
+      ]);
+      const { findings } = examine(session.snapshot, { jobs: found, locks: [] });
+      expect(findings.find(({ check }) => check === 'slot-jobs')).toMatchObject({
+        verdict: 'WARN',
+        reasons: [{ text: expect.stringMatching(/^400 slots \(0-399\) .*; no operation of forge is at work$/) }],
+      });
+      const other = { seeds: cluster.addresses, home, from: one, to: three, ranges: [{ start: 500, end: 501 }] };
+      const tolerant = moveSlots(other, { dryRun: true });
+      expect((await tolerant).violations).toMatchObject([{ guard: 'open-slots', effect: 'tolerated' }]);
+      const [cancel] = found;
+      const node = cluster.masters.find(({ address }) => address === cancel?.cancel.node);
+      const [command = '', ...words] = cancel?.cancel.command.split(' ') ?? [];
+      await node?.call(command, ...words);
+      await poll(
+        'the job has ended',
+        WAIT_MS,
+        async () => (await slotJobs(session, await session.look())).length === 0,
+      );
+      expect((await moveSlots(other, { dryRun: true })).violations).toEqual([]);
+    } finally {
+      session.close();
+    }
+  });
+});
