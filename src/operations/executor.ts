@@ -12,6 +12,8 @@ import { handlerOf } from './steps/index.js';
 /** Steps that run at once, when not told. */
 export const PARALLEL_DEFAULT = 4;
 export const PARALLEL_MAX = 64;
+/** Steps that share one node. */
+const SHARERS_MAX = 4;
 
 export interface ExecutionObserver {
   /** A step begins, goes on, or is done. `skipped`: the journal, or the cluster, says that it was done before. */
@@ -33,6 +35,11 @@ export interface ExecuteOptions {
   readonly signal: AbortSignal;
 }
 
+interface Needs {
+  readonly nodes: readonly string[];
+  readonly shares: readonly string[];
+}
+
 /** Does all steps that are not done. Throws what the first failing step throws, when those beside it have stopped. */
 export async function execute(options: ExecuteOptions): Promise<void> {
   await new Schedule(options.journal.state, options).run();
@@ -48,6 +55,7 @@ class Schedule {
   readonly #followers: number[][];
   readonly #steps: readonly PlanStep[];
   readonly #busy = new Set<string>();
+  readonly #sharers = new Map<string, number>();
   readonly #running = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   readonly #states: OperationState['steps'];
@@ -80,23 +88,44 @@ class Schedule {
   }
 
   #startReady(): void {
-    for (let place = 0; place < this.#ready.length; ) {
-      if (this.#failure !== undefined || this.#options.signal.aborted) return;
-      if (this.#running.size >= this.#limit) return;
-      const index = this.#ready[place] as number;
-      const step = this.#steps[index] as PlanStep;
-      const nodes = handlerOf(step.action).nodes(step.action);
-      if (nodes.some((id) => this.#busy.has(id))) {
-        place++;
-        continue;
-      }
-      this.#ready.splice(place, 1);
-      this.#start(index, step, nodes);
+    while (this.#failure === undefined && !this.#options.signal.aborted && this.#running.size < this.#limit) {
+      const best = this.#nextReady();
+      if (best === undefined) return;
+      this.#ready.splice(best.place, 1);
+      this.#start(best.index, best.step, best.needs);
     }
   }
 
-  #start(index: number, step: PlanStep, nodes: readonly string[]): void {
+  /** The first of those that share a node with the fewest others, so that no node has to wait for steps of its own. */
+  #nextReady() {
+    let best: { place: number; index: number; step: PlanStep; needs: Needs; sharers: number } | undefined;
+    for (const [place, index] of this.#ready.entries()) {
+      const step = this.#steps[index] as PlanStep;
+      const handler = handlerOf(step.action);
+      const needs = { nodes: handler.nodes(step.action), shares: handler.shares?.(step.action) ?? [] };
+      const sharers = this.#sharersWith(needs);
+      if (sharers !== undefined && sharers < (best?.sharers ?? SHARERS_MAX))
+        best = { place, index, step, needs, sharers };
+      if (best?.sharers === 0) break;
+    }
+    return best;
+  }
+
+  /** How many steps it would share a node with; undefined while a node is not free. */
+  #sharersWith({ nodes, shares }: Needs): number | undefined {
+    const sharersOf = (id: string) => this.#sharers.get(id) ?? 0;
+    if (nodes.some((id) => this.#busy.has(id) || sharersOf(id) > 0)) return undefined;
+    if (shares.some((id) => this.#busy.has(id))) return undefined;
+    return Math.max(0, ...shares.map(sharersOf));
+  }
+
+  #share(ids: readonly string[], change: 1 | -1): void {
+    for (const id of ids) this.#sharers.set(id, (this.#sharers.get(id) ?? 0) + change);
+  }
+
+  #start(index: number, step: PlanStep, { nodes, shares }: Needs): void {
     for (const id of nodes) this.#busy.add(id);
+    this.#share(shares, 1);
     const signal = AbortSignal.any([this.#options.signal, this.#stop.signal]);
     const running = this.#doStep(step, signal)
       .then(() => {
@@ -113,6 +142,7 @@ class Schedule {
       })
       .finally(() => {
         for (const id of nodes) this.#busy.delete(id);
+        this.#share(shares, -1);
         this.#running.delete(running);
       });
     this.#running.add(running);

@@ -14,6 +14,7 @@ import type { OperationPaths } from './home.js';
 import type { OperationState } from './journal/entry.js';
 import { Journal, type JournalWatch, pruneJournals, unfinishedOperations } from './journal/journal.js';
 import { ClusterLock } from './lock/lock.js';
+import { atLowPriority } from './low-priority.js';
 import { MoveControl } from './move/control.js';
 import { type Plan, planId, sameRequest } from './plan.js';
 import type { ClusterSession } from './session.js';
@@ -301,8 +302,7 @@ async function work(options: RunSettings, lock: ClusterLock, journal: Journal, c
     return { ...own, pool: session.pool, mutate, mutateAll, requireLeave, look: () => session.look(), waitMs, move };
   };
   const execution = { journal, contextOf, parallel, observer, signal };
-  if (course === 'rollback') await unwind(execution);
-  else await execute(execution);
+  await atLowPriority(() => (course === 'rollback' ? unwind(execution) : execute(execution)));
   await verify(options, journal.state.plan, signal, { rolledBack: course === 'rollback' });
 }
 

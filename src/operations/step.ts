@@ -95,6 +95,8 @@ export interface StepHandler<Schema extends StepSchema = StepSchema> {
   title(action: z.infer<Schema>): string;
   /** Ids of the nodes that no other step may work on at the same time. */
   nodes(action: z.infer<Schema>): string[];
+  /** Ids of the nodes that a few others of those that share them may work on too. */
+  shares?(action: z.infer<Schema>): string[];
   isDone(context: StepContext, action: z.infer<Schema>): Promise<boolean>;
   apply(context: StepContext, action: z.infer<Schema>): Promise<void>;
   /** Missing where nothing brings back what was there before (a reset). */

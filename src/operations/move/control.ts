@@ -1,5 +1,6 @@
 /** What an operator may turn while slots move: pause, go on, slow down; and what was asked for at the start. */
 import { pause as wait } from '../../cluster/bounded.js';
+import { Permits } from './permits.js';
 
 export const MOVE_METHODS = ['auto', 'migrate', 'atomic'] as const;
 export type MoveMethod = (typeof MOVE_METHODS)[number];
@@ -25,6 +26,9 @@ const PAUSE_LOOK_MS = 100;
 /** A key of this size keeps both masters busy for tens of milliseconds. */
 const BIG_KEY_BYTES = 8 * 1024 * 1024;
 
+const TARGET_PARTS = { quarter: 1, half: 2, all: 4 } as const;
+export type TargetPart = keyof typeof TARGET_PARTS;
+
 /**
  * Shared by all moves of one operation, so that its limits hold for all of them together.
  *
@@ -36,6 +40,8 @@ export class MoveControl {
   readonly bigKeyBytes: number;
   #limits: MoveLimits;
   #paused = false;
+  /** Of each target. */
+  readonly #shares = new Map<string, Permits>();
   /** The moment at which all that was sent so far is within the limits. */
   #paidAt = 0;
   readonly #now: () => number;
@@ -79,6 +85,16 @@ export class MoveControl {
       if (!this.#paused && debtMs <= 0) return;
       await this.#sleep(this.#paused ? PAUSE_LOOK_MS : Math.min(PIECE_MAX_MS, debtMs), signal);
     }
+  }
+
+  /**
+   * Waits until the target has room beside what moves there already.
+   * @param part how much of the target's time the move may take: `quarter`, `half` or `all` of it
+   */
+  into<Result>(targetId: string, part: TargetPart, work: () => Promise<Result>): Promise<Result> {
+    const permits = this.#shares.get(targetId) ?? new Permits(TARGET_PARTS.all);
+    this.#shares.set(targetId, permits);
+    return permits.with(work, TARGET_PARTS[part]);
   }
 
   /** Told after each batch. */

@@ -1,6 +1,7 @@
 /** Moves slots of one pair by the best way that the two nodes have, and by the next when they turn out not to have it. */
 import { countSlots, formatSlots, hasSlot, intersectSlots, type SlotSet, slotsFrom } from '../../cluster/slots.js';
 import type { NodeReport } from '../../cluster/snapshot/node-report.js';
+import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
 import { ForgeError } from '../../errors.js';
 import type { StepContext } from '../step.js';
 import { CannotMoveAtomically } from './atomic/unavailable.js';
@@ -10,6 +11,8 @@ import { chooseMover, type MoveReport, type MoverName, type SlotMove } from './m
 import { moverNamed } from './movers.js';
 
 const RANGES_SHOWN_MAX = 4;
+/** A source that serves so many commands has clients to be careful of. */
+const BUSY_OPS_PER_SECOND = 500;
 
 /**
  * @returns one report per way that was taken; none when the slots are where they are to be
@@ -27,7 +30,7 @@ export async function moveSlots(context: StepContext, asked: SlotMove): Promise<
   }
   // One master has become the replica of the other: all the slots are where they are to be, or cannot get there.
   if (move.source.id === move.target.id) return sameMaster(asked, move);
-  const [from, to] = [move.source, move.target].map((node) => snapshot.report(node.id));
+  const { from, to } = reportsOf(snapshot, move);
   if (to === undefined) throw unanswered(move.target);
   if (from === undefined) {
     if (await closeAlone(context, move)) return [];
@@ -36,8 +39,22 @@ export async function moveSlots(context: StepContext, asked: SlotMove): Promise<
   const { method } = context.move;
   const pair = { source: move.source.address, target: move.target.address };
   const name = chooseMover(from.capabilities, to.capabilities, method, pair);
-  if (name === 'migrate') return [await byMigrate(context, move, whyNot(from, to, method))];
+  if (name !== 'migrate') return context.move.into(move.target.id, 'all', () => moveAtomically(context, name, move));
+  // A source waits for its target most of the time; but on one machine the more move at once, the longer clients wait.
+  const part = from.opsPerSecond >= BUSY_OPS_PER_SECOND ? 'half' : 'quarter';
+  return context.move.into(move.target.id, part, async () => {
+    context.signal.throwIfAborted();
+    return [await byMigrate(context, move, whyNot(from, to, method))];
+  });
+}
 
+async function moveAtomically(context: StepContext, name: MoverName, move: SlotMove): Promise<MoveReport[]> {
+  context.signal.throwIfAborted();
+  // Another move may have been waited for.
+  const { from, to } = reportsOf(await context.look(), move);
+  if (to === undefined) throw unanswered(move.target);
+  if (from === undefined) throw unanswered(move.source);
+  const { method } = context.move;
   const migrate = from.capabilities.migrate && to.capabilities.migrate;
   const { within, outside } = openSlots(move.slots, from, to);
   const reports: MoveReport[] = [];
@@ -45,8 +62,9 @@ export async function moveSlots(context: StepContext, asked: SlotMove): Promise<
     // The servers refuse to move any slot atomically as long as another of theirs is open.
     const open = `${countSlots(outside)} other slots are open there (${formatSlots(outside, RANGES_SHOWN_MAX)})`;
     if (method === 'auto' && migrate) return [await byMigrate(context, move, open)];
-    throw new ForgeError('refused', `${pair.source} and ${pair.target} cannot move slots atomically: ${open}.`, {
-      host: pair.source,
+    const { source, target } = move;
+    throw new ForgeError('refused', `${source.address} and ${target.address} cannot move slots atomically: ${open}.`, {
+      host: source.address,
       next: 'Close them first: forge cluster fix.',
     });
   }
@@ -63,6 +81,11 @@ export async function moveSlots(context: StepContext, asked: SlotMove): Promise<
   }
   return reports;
 }
+
+const reportsOf = (snapshot: ClusterSnapshot, { source, target }: SlotMove) => ({
+  from: snapshot.report(source.id),
+  to: snapshot.report(target.id),
+});
 
 /** @throws ForgeError `refused` when the node that was to get the slots is a replica of the one that has them */
 function sameMaster(asked: SlotMove, { target }: SlotMove): MoveReport[] {

@@ -23,7 +23,9 @@ export const migrateSlotsStep = defineStep({
     const slots = normalizeSlots(ranges);
     return `Move ${countSlots(slots)} slots (${formatSlots(slots, RANGES_SHOWN_MAX)}) from ${source.address} to ${target.address}`;
   },
-  nodes: ({ source, target }) => [source.id, target.id],
+  nodes: ({ source }) => [source.id],
+  // `MoveControl.into` bounds how many move into one target at once.
+  shares: ({ target }) => [target.id],
   isDone: (context, action) => isMoved(context, action),
   apply: (context, { source, target, ranges }) => move(context, source, target, ranges),
   undo: (context, { source, target, ranges }) => move(context, target, source, ranges),

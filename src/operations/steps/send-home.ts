@@ -23,7 +23,7 @@ export async function sendHome(
   for (const outcome of await context.mutateAll(source.id, marks)) {
     if (outcome.status === 'rejected') throw outcome.reason;
   }
-  const pair = new Pair(context, { source, target, others: [] });
+  const pair = new Pair(context, { source, target });
   const moved = { keys: 0, bytes: 0 };
   try {
     await transferKeys(pair, slots, {

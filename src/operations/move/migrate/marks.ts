@@ -1,11 +1,8 @@
 /** The marks by which masters know that a slot is on its way, and who serves it: set for many slots in one write. */
 
-import { settleBounded } from '../../../cluster/bounded.js';
 import type { Command } from '../../../cluster/node-connection.js';
 import { replyErrorOf } from '../../../cluster/node-failure.js';
 import type { Pair } from './pair.js';
-
-const TOLD_AT_ONCE_MAX = 32;
 
 const setSlot = (slot: number, ...words: string[]): Command => ['CLUSTER', 'SETSLOT', slot, ...words];
 
@@ -16,7 +13,9 @@ async function requireDone(
   commands: readonly Command[],
   tolerated?: (text: string) => boolean,
 ): Promise<void> {
-  const outcomes = await pair.context.mutateAll(nodeId, commands, { finishing: true });
+  if (commands.length === 0) return;
+  const connection = await pair.marker(nodeId);
+  const outcomes = await pair.context.mutateAll(nodeId, commands, { connection, finishing: true });
   for (const outcome of outcomes) {
     if (outcome.status === 'fulfilled') continue;
     if (tolerated?.(replyErrorOf(outcome.reason) ?? '')) continue;
@@ -54,14 +53,13 @@ const noMaster = (text: string) => /only with masters/i.test(text);
 
 /**
  * The slots, which hold no key at the source any more, are the target's. The target is told first: from then on it serves
- * them whatever happens; the others hear it from the target where they cannot be told.
+ * them whatever happens, and says so to all nodes in the same moment.
  */
 export async function closeSlots(pair: Pair, slots: readonly number[]): Promise<void> {
-  const { source, target, others } = pair;
+  const { source, target } = pair;
   const commands = slots.map((slot) => setSlot(slot, 'NODE', target.id));
   await requireDone(pair, target.id, commands);
   await requireDone(pair, source.id, commands, noMaster);
-  await settleBounded(others, TOLD_AT_ONCE_MAX, ({ id }) => requireDone(pair, id, commands, noMaster));
 }
 
 /** Takes the marks away from both, the source first; who serves the slots stays as it is. */

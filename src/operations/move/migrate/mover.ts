@@ -26,11 +26,7 @@ export const migrateMover: SlotMover = { name: 'migrate', move };
 
 async function move(context: StepContext, { source, target, slots }: SlotMove): Promise<MoveReport> {
   const started = performance.now();
-  const { topology } = await viewOf(context, target.id);
-  const others = topology.masters
-    .filter(({ id }) => id !== source.id && id !== target.id)
-    .map(({ id }) => ({ id, address: context.pool.label(id) }));
-  const pair = new Pair(context, { source, target, others });
+  const pair = new Pair(context, { source, target });
   try {
     const { from, to, isGone } = await lookAtPair(pair);
     const states = slotStates(from, to, slots, isGone);

@@ -1,12 +1,14 @@
 /** The two masters between which slots move, and how the source reaches the target. */
+
+import { BulkConnection } from '../../../cluster/bulk/bulk-connection.js';
 import type { ClusterNode } from '../../../cluster/cluster-node.js';
-import type { Command, NodeConnection } from '../../../cluster/node-connection.js';
+import { COMMAND_TIMEOUT_MS, type Command, type NodeConnection } from '../../../cluster/node-connection.js';
 import { secretArgument } from '../../../cluster/secret.js';
 import type { Topology } from '../../../cluster/topology.js';
 import { ForgeError } from '../../../errors.js';
 import type { NodeRef, StepContext } from '../../step.js';
 import { viewOf } from '../../steps/views.js';
-import { Permits } from './permits.js';
+import { Permits } from '../permits.js';
 import { goneIn } from './slot-states.js';
 
 /** MIGRATE answers when the target has answered: the connection waits longer than MIGRATE itself does. */
@@ -24,8 +26,6 @@ export const BATCHES_IN_FLIGHT = 2;
 export interface PairNodes {
   readonly source: NodeRef;
   readonly target: NodeRef;
-  /** Masters that are told of the new owner beside the two. */
-  readonly others: readonly NodeRef[];
 }
 
 export interface MigrateOptions {
@@ -43,37 +43,43 @@ export class Pair implements PairNodes {
   readonly context: StepContext;
   readonly source: NodeRef;
   readonly target: NodeRef;
-  readonly others: readonly NodeRef[];
   readonly inFlight = new Permits(BATCHES_IN_FLIGHT);
   /** When the last batch was answered, in monotonic milliseconds. */
   answeredAt = 0;
-  readonly #workers = new Map<number, Promise<NodeConnection>>();
+  readonly #workers = new Map<string, Promise<NodeConnection>>();
   #reach: Promise<Reach> | undefined;
   #reversed: Pair | undefined;
 
-  constructor(context: StepContext, { source, target, others }: PairNodes) {
+  constructor(context: StepContext, { source, target }: PairNodes) {
     this.context = context;
     this.source = source;
     this.target = target;
-    this.others = others;
   }
 
   /**
    * To the source, for MIGRATE and what reads keys; opened anew when it was lost.
    * @param timeoutMs of the MIGRATE that is to be sent
    */
-  async worker(timeoutMs = 0): Promise<NodeConnection> {
+  worker(timeoutMs = 0): Promise<NodeConnection> {
     const boundMs = timeoutMs > USUAL_TIMEOUT_MAX_MS ? MIGRATE_TIMEOUT_MAX_MS : USUAL_TIMEOUT_MAX_MS;
-    const known = this.#workers.get(boundMs);
+    return this.#open(`source ${boundMs}`, this.source.id, boundMs + REPLY_MARGIN_MS);
+  }
+
+  /** To the source or the target, for the marks of slots; opened anew when it was lost. */
+  marker(nodeId: string): Promise<NodeConnection> {
+    return this.#open(`marks ${nodeId}`, nodeId, COMMAND_TIMEOUT_MS);
+  }
+
+  async #open(name: string, nodeId: string, timeoutMs: number): Promise<NodeConnection> {
+    const known = this.#workers.get(name);
     const current = await known?.catch(() => undefined);
     if (current?.isOpen) return current;
     // Another caller may have begun to reopen it meanwhile.
-    const begun = this.#workers.get(boundMs);
+    const begun = this.#workers.get(name);
     if (begun !== undefined && begun !== known) return begun;
-    const settings = { commandTimeoutMs: boundMs + REPLY_MARGIN_MS };
-    const opening = this.context.pool.dedicated(this.source.id, { settings });
+    const opening = this.context.pool.dedicated(nodeId).then((connection) => new BulkConnection(connection, timeoutMs));
     opening.catch(() => undefined);
-    this.#workers.set(boundMs, opening);
+    this.#workers.set(name, opening);
     return opening;
   }
 
@@ -93,8 +99,8 @@ export class Pair implements PairNodes {
 
   /** The same two with their parts exchanged; closed with this one. */
   reversed(): Pair {
-    const { source, target, others } = this;
-    this.#reversed ??= new Pair(this.context, { source: target, target: source, others });
+    const { source, target } = this;
+    this.#reversed ??= new Pair(this.context, { source: target, target: source });
     return this.#reversed;
   }
 

@@ -18,7 +18,7 @@ export async function sendHome(
   { source, target }: { source: NodeRef; target: NodeRef },
   slots: readonly number[],
 ): Promise<void> {
-  const pair = new Pair(context, { source, target, others: [] });
+  const pair = new Pair(context, { source, target });
   try {
     await carryHome(pair, slots);
   } catch (error) {

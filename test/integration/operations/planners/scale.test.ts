@@ -48,7 +48,12 @@ describe('a cluster of three masters', () => {
       ...['migrate-slots', 'migrate-slots', 'migrate-slots', 'wait-convergence'],
     ]);
     expect(await readFile(file, 'utf8')).not.toContain(PASSWORD);
-    expect((await done(ScaleAdd, '--plan', file, '--yes')).status).toBe('done');
+    const { status, operationId } = await done(ScaleAdd, '--plan', file, '--yes');
+    expect(status).toBe('done');
+    const journal = await readFile(path.join(home.paths.journals, `${operationId}.jsonl`), 'utf8');
+    const lines = journal.split('\n').filter((line) => /"step":"move-/.test(line));
+    const begun = lines.findIndex((line) => line.includes('"done"'));
+    expect(begun, 'sources that give to one target at the same time').toBe(3);
 
     const all = [...cluster.nodes, master, replica];
     const shards = await shardsOf(all);

@@ -13,7 +13,7 @@ import { MoveProgress } from '../../../../../src/operations/move/migrate/progres
 import { slotStates } from '../../../../../src/operations/move/migrate/slot-states.js';
 import { idOf, snapshotOf } from '../../support.js';
 
-const pair = { source: { id: idOf(1), address: 's:1' }, target: { id: idOf(2), address: 't:2' }, others: [] };
+const pair = { source: { id: idOf(1), address: 's:1' }, target: { id: idOf(2), address: 't:2' } };
 const replied = (reply: string) =>
   new ForgeError('refused', `s:1 answers to MIGRATE: ${reply}`, { details: { reply } });
 const nowhere = { moved: [], back: [], open: [], kept: [] };
