@@ -44,6 +44,8 @@ export abstract class ForgeCommand extends Command {
   protected readonly cleanUpMs: number = CLEAN_UP_MS;
   /** What SIGHUP means to this command: as a rule, the system ends it. */
   protected readonly hangup: HangupMeaning = 'default';
+  /** Set by a command that shows page after page until its reader leaves: Ctrl-C is no failure then, and all is printed. */
+  protected untilLeft = false;
   #interruption: Interruption | undefined;
   #output: Output | undefined;
   #flags: Record<string, unknown> = {};
@@ -98,18 +100,23 @@ export abstract class ForgeCommand extends Command {
         if (process.stderr.isTTY) process.stderr.write(SHOW_CURSOR);
         process.exit(exitCode);
       },
-      onInterrupt: (words) => this.output.message(`${words}: cleaning up. Once more leaves at once.`),
+      onInterrupt: (words) => {
+        if (!this.untilLeft) this.output.message(`${words}: cleaning up. Once more leaves at once.`);
+      },
     });
     this.#interruption = interruption;
     try {
       await this.init();
       const result = await this.run();
       const interrupted = interruption.failure();
-      if (interrupted !== undefined) throw interrupted;
-      if (this.jsonEnabled()) this.output.document(result);
+      const left = this.untilLeft && (interrupted === undefined || interrupted.kind === 'interrupted');
+      if (interrupted !== undefined && !left) throw interrupted;
+      if (this.jsonEnabled() && !left) this.output.document(result);
       return result as T;
     } catch (error) {
-      throw interruption.failure(error) ?? (isExit(error) ? error : toForgeError(error));
+      const interrupted = interruption.failure(error);
+      if (this.untilLeft && interrupted?.kind === 'interrupted') return undefined as T;
+      throw interrupted ?? (isExit(error) ? error : toForgeError(error));
     } finally {
       interruption.release();
     }

@@ -9,6 +9,7 @@ import ClusterFix from '../../../../src/commands/cluster/fix.js';
 import ClusterStatus from '../../../../src/commands/cluster/status.js';
 import Rollback from '../../../../src/commands/rollback.js';
 import { asksForJson, reportFailure } from '../../../../src/ui/failure.js';
+import { forge, type RunningForge, startForge } from '../../../support/forge.js';
 import { freePort } from '../../../support/ports.js';
 import { poll, type RedisCluster, type RedisServer, startCluster } from '../../../support/redis.js';
 import { ROOT } from '../../../support/repository.js';
@@ -91,12 +92,34 @@ describe('on the command line', () => {
     });
   });
 
+  it('--watch looks again and again; Ctrl-C, or a reader who leaves, is its good end', async () => {
+    const watch = (...words: string[]) => startForge(['cluster', 'status', '--watch', ...words], { env: environment });
+    const seen = async ({ child }: RunningForge, text: RegExp, times: number) => {
+      let shown = '';
+      child.stdout?.on('data', (part) => {
+        shown += part;
+      });
+      await poll(`${text} is shown ${times} times`, GONE_MS, () => shown.split(text).length > times);
+    };
+    const json = watch('1', '--json');
+    await seen(json, /"verdict":"PASS"/, 2);
+    json.child.kill('SIGINT');
+    const { code, stdout, stderr } = await json.ended;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    for (const line of stdout.trim().split('\n')) expect(JSON.parse(line)).toMatchObject({ masters: 3, jobs: [] });
+    const text = watch();
+    await seen(text, /PASS: of 17 checks all pass/, 1);
+    text.child.stdout?.destroy();
+    expect(await text.ended).toMatchObject({ code: 0, stderr: '' });
+    expect(await forge(['cluster', 'status', '--watch', '0'], { env: environment })).toMatchObject({ code: 2 });
+  });
+
   it('an open slot fails the check, is repaired, and passes again', async () => {
     const values = await fill(one, 10, 6);
     await halfMove(one, two, 10, [...values.keys()].slice(0, 3));
     const check = await run('check', '--quiet');
     expect(check.code).toBe(9);
-    expect(check.stdout).toMatch(/^FAIL {2}open-slots +1 open slot: 10 .*\n +→ .*forge cluster fix\.\nFAIL: of 16/);
+    expect(check.stdout).toMatch(/^FAIL {2}open-slots +1 open slot: 10 .*\n +→ .*forge cluster fix\.\nFAIL: of 17/);
     expect(await run('check', '--nagios')).toMatchObject({
       code: 2,
       stdout: expect.stringMatching(/^CLUSTER CRITICAL - 1 open slot/),
