@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { connectNode, type NodeConnection, type NodeCredentials } from '../../src/cluster/node-connection.js';
 import { freePort } from './ports.js';
 
@@ -26,6 +27,17 @@ export interface StartRedisOptions {
   args?: string[];
   /** Who is used to connect; the default user with `requirepass` when not given. */
   credentials?: NodeCredentials;
+  /** TLS only: on the port for clients, between the nodes, and for replication. */
+  tls?: ServerTls;
+}
+
+export interface ServerTls {
+  /** Files: of the server, and of the authority by which the nodes check each other. */
+  certificate: string;
+  key: string;
+  ca: string;
+  /** With what the tests connect. */
+  connect: TlsOptions;
 }
 
 export interface RedisServer {
@@ -64,7 +76,8 @@ export async function poll<T>(
 
 function argumentsFor(options: StartRedisOptions, host: string, port: number, dir: string): string[] {
   return [
-    ...['--bind', host, '--port', String(port), '--dir', dir, '--logfile', path.join(dir, 'redis.log')],
+    ...['--bind', host, '--dir', dir, '--logfile', path.join(dir, 'redis.log')],
+    ...(options.tls === undefined ? ['--port', String(port)] : tlsArguments(options.tls, port)),
     ...['--save', '', '--appendonly', 'no', '--daemonize', 'no', '--databases', '16'],
     ...(options.cluster
       ? ['--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf', '--cluster-node-timeout', '2000']
@@ -73,6 +86,13 @@ function argumentsFor(options: StartRedisOptions, host: string, port: number, di
       ? ['--protected-mode', 'no']
       : ['--requirepass', options.requirepass, '--masterauth', options.requirepass]),
     ...(options.args ?? []),
+  ];
+}
+
+function tlsArguments({ certificate, key, ca }: ServerTls, port: number): string[] {
+  return [
+    ...['--port', '0', '--tls-port', String(port), '--tls-cert-file', certificate, '--tls-key-file', key],
+    ...['--tls-ca-cert-file', ca, '--tls-auth-clients', 'no', '--tls-cluster', 'yes', '--tls-replication', 'yes'],
   ];
 }
 
@@ -127,7 +147,7 @@ function handle(
   { host, port, dir, options }: { host: string; port: number; dir: string; options: StartRedisOptions },
 ): RedisServer {
   const credentials = options.credentials ?? { password: options.requirepass };
-  const connect = () => connectNode({ host, port, ...credentials });
+  const connect = () => connectNode({ host, port, ...credentials, tls: options.tls?.connect });
   return {
     host,
     port,

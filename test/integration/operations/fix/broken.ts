@@ -39,18 +39,18 @@ export async function stable(node: RedisServer, slot: number): Promise<void> {
   await node.call('CLUSTER', 'SETSLOT', slot, 'STABLE');
 }
 
-/** Both marks are set, and these keys go over; `copy` leaves them at the source, too. */
+/** Both marks are set, and these keys go over; `copy` leaves them at the source, too; `auth` is for an ACL user. */
 export async function halfMove(
   from: RedisServer,
   to: RedisServer,
   slot: number,
   keys: readonly string[],
-  options: { copy?: boolean } = {},
+  options: { copy?: boolean; auth?: readonly string[] } = {},
 ): Promise<void> {
   await importing(to, slot, from);
   await migrating(from, slot, to);
   if (keys.length === 0) return;
-  const auth = from.password === undefined ? [] : ['AUTH', from.password];
+  const auth = options.auth ?? (from.password === undefined ? [] : ['AUTH', from.password]);
   const copy = options.copy ? ['COPY'] : [];
   await from.call('MIGRATE', to.host, to.port, '', 0, 5_000, ...copy, ...auth, 'KEYS', ...keys);
 }
