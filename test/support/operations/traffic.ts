@@ -41,6 +41,8 @@ export class Traffic {
     const { username, password, tls } = connect;
     const client = new Cluster([...seeds], {
       redisOptions: { username, password, tls, connectTimeout: 5_000 },
+      // Without it, names are looked up first, and the certificate is compared with the address.
+      ...(tls === undefined ? {} : { dnsLookup: (name, found) => found(null, name) }),
       // A slot is on its way for a moment only; one that is left open answers ASK as well.
       retryDelayOnTryAgain: 50,
     });
