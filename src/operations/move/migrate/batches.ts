@@ -14,7 +14,7 @@ export interface Batch {
 }
 
 /** A master does nothing else while a batch is on its way: its clients wait for so long. */
-export const BATCH_TARGET_MS = 5;
+export const BATCH_TARGET_MS = 2;
 const KEYS_FIRST = 64;
 /** So few small keys are half a millisecond of work: where they take longer, it is the way, or the machine, not they. */
 const KEYS_MIN = KEYS_FIRST;

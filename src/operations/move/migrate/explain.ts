@@ -51,9 +51,10 @@ const WORDS: Record<Exclude<FailureKind, 'busy' | 'mixed'>, Words> = {
 /** @param settlement where the slots in hand are now */
 export function explain(pair: PairNodes, error: unknown, settlement: Settlement): ForgeError {
   const { kind, message, next } = whatFailed(pair, error);
+  const open = [...settlement.open, ...settlement.stuck];
   const details = {
     ...(settlement.back.length > 0 ? { back: settlement.back } : {}),
-    ...(settlement.open.length > 0 ? { open: settlement.open } : {}),
+    ...(open.length > 0 ? { open } : {}),
     ...(error instanceof ConflictError ? { keys: error.keys.map((key) => key.toString('utf8')) } : {}),
   };
   return new ForgeError(kind, `${message} ${whereTheyAre(pair, settlement)}`.trim(), {
@@ -83,19 +84,26 @@ function whatFailed(pair: PairNodes, error: unknown): { kind: ErrorKind; message
 
 const shown = (slots: readonly number[]) => formatSlots(slotsFrom(slots), RANGES_SHOWN_MAX);
 
-function whereTheyAre({ source, target }: PairNodes, { back, open, kept }: Settlement): string {
+function whereTheyAre({ source, target }: PairNodes, { back, open, stuck, kept }: Settlement): string {
   return [
     back.length === 0 ? '' : `Slots in hand went back to ${source.address}: ${shown(back)}.`,
     open.length === 0
       ? ''
       : `Still open, because some of their keys may be on a node that does not answer: ${shown(open)}.`,
+    stuck.length === 0
+      ? ''
+      : `Still open, because ${source.address} did not take back what had arrived: it is full, too: ${shown(stuck)}.`,
     kept.length === 0 ? '' : `${target.address} keeps its own values of ${showKeys(kept)}.`,
   ]
     .filter(Boolean)
     .join(' ');
 }
 
-function nextFor({ target }: PairNodes, { open }: Settlement): string[] {
-  if (open.length === 0) return [];
-  return [`Start the node again first: keys that only ${target.address} has are not lost while its data is there.`];
+function nextFor({ source, target }: PairNodes, { open, stuck }: Settlement): string[] {
+  return [
+    ...(stuck.length === 0 ? [] : [`Give ${source.address} more maxmemory as well, when the slots are to go back.`]),
+    ...(open.length === 0
+      ? []
+      : [`Start the node again first: keys that only ${target.address} has are not lost while its data is there.`]),
+  ];
 }

@@ -73,6 +73,8 @@ export interface Settlement {
   readonly back: number[];
   /** Still on their way, because a node that has some of their keys does not answer. */
   readonly open: number[];
+  /** Still on their way, because the source has no memory for what the target would give back. */
+  readonly stuck: number[];
   /** Keys of slots that went back whose value at the target differs: they stay there, unseen by clients. */
   readonly kept: Buffer[];
 }
@@ -80,7 +82,7 @@ export interface Settlement {
 /** What several groups that were under way at once have come to. */
 export function mergeSettlements(all: readonly Settlement[]): Settlement {
   const of = <Field extends keyof Settlement>(field: Field) => all.flatMap((each) => each[field] as never[]);
-  return { moved: of('moved'), back: of('back'), open: of('open'), kept: of('kept') };
+  return { moved: of('moved'), back: of('back'), open: of('open'), stuck: of('stuck'), kept: of('kept') };
 }
 
 const KEYS_SHOWN_MAX = 5;

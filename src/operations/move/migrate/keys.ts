@@ -7,8 +7,10 @@ import type { SizedKey } from './batches.js';
 export const KEYS_READ_MAX = 250;
 /** Slots whose keys are counted in one write: the node's clients have their turn in between. */
 const COUNTED_AT_ONCE = 512;
-/** Slots whose keys are read in one write. */
-const SLOTS_READ_AT_ONCE = 8;
+/** Keys that are read in one write, by how many the slots before had: some milliseconds, for which clients wait. */
+const KEYS_READ_AT_ONCE = 400;
+const SLOTS_READ_FIRST = 2;
+const SLOTS_READ_MAX = 16;
 /** Changes nothing, and looks at keys of one slot only; one that cannot be measured has no size. */
 const READ_SCRIPT = `local keys = redis.call('CLUSTER', 'GETKEYSINSLOT', ARGV[1], ARGV[2])
 local sizes = {}
@@ -38,8 +40,11 @@ export async function readKeys(
   { importing = false }: { importing?: boolean } = {},
 ): Promise<SizedKey[][]> {
   const lists: SizedKey[][] = [];
-  for (let at = 0; at < slots.length; at += SLOTS_READ_AT_ONCE) {
-    const some = slots.slice(at, at + SLOTS_READ_AT_ONCE);
+  let found = 0;
+  while (lists.length < slots.length) {
+    const done = lists.length;
+    const atOnce = done === 0 ? SLOTS_READ_FIRST : Math.floor((KEYS_READ_AT_ONCE * done) / Math.max(1, found));
+    const some = slots.slice(done, done + Math.min(SLOTS_READ_MAX, Math.max(1, atOnce)));
     const scripts = some.map((slot): Command => ['EVAL_RO', READ_SCRIPT, 0, slot, KEYS_READ_MAX]);
     const outcomes = await askEach(connection, scripts, importing);
     for (const [index, outcome] of outcomes.entries()) {
@@ -48,6 +53,7 @@ export async function readKeys(
         lists.push(keys.map((key, place) => ({ key, bytes: sizes[place] ?? 0 })));
       } else if (replyErrorOf(outcome.reason) === undefined) throw outcome.reason;
       else lists.push(await readOneByOne(connection, some[index] as number, importing));
+      found += lists.at(-1)?.length ?? 0;
     }
   }
   return lists;

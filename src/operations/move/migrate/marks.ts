@@ -38,6 +38,16 @@ export async function openSlots(pair: Pair, slots: readonly number[]): Promise<v
   );
 }
 
+/** Where the target is marked already: the source sends clients on for keys that it does not have. */
+export async function markLeaving(pair: Pair, slots: readonly number[]): Promise<void> {
+  const { source, target } = pair;
+  await requireDone(
+    pair,
+    source.id,
+    slots.map((slot) => setSlot(slot, 'MIGRATING', target.id)),
+  );
+}
+
 /**
  * A node does not hear of a new owner of slots that it imports: when the source was failed over in the middle, the target
  * believes that a dead node has them, and answers CLUSTERDOWN to everything. So it is told.

@@ -23,7 +23,7 @@ export async function sendHome(
     await carryHome(pair, slots);
   } catch (error) {
     if (kindOfFailure(error) === undefined && !(error instanceof ConflictError)) throw error;
-    throw explain(pair, error, { moved: [], back: [], open: [], kept: [] });
+    throw explain(pair, error, { moved: [], back: [], open: [], stuck: [], kept: [] });
   } finally {
     pair.close();
   }

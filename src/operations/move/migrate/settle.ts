@@ -2,9 +2,9 @@
 import type { NodeConnection } from '../../../cluster/node-connection.js';
 import { ForgeError } from '../../../errors.js';
 import { viewOf } from '../../steps/views.js';
-import { ConflictError, type Settlement } from './failures.js';
+import { ConflictError, kindOfFailure, type Settlement } from './failures.js';
 import { countKeys } from './keys.js';
-import { clearMarks, closeSlots } from './marks.js';
+import { clearMarks, closeSlots, markLeaving } from './marks.js';
 import type { Pair } from './pair.js';
 import { carryHome } from './send-home.js';
 import { goneIn, slotStates } from './slot-states.js';
@@ -20,7 +20,7 @@ export async function settleSlots(
   slots: readonly number[],
   { touched }: SettleOptions,
 ): Promise<Settlement> {
-  const result: Settlement = { moved: [], back: [], open: [], kept: [] };
+  const result: Settlement = { moved: [], back: [], open: [], stuck: [], kept: [] };
   const views = await Promise.allSettled([viewOf(pair.context, pair.source.id), viewOf(pair.context, pair.target.id)]);
   const [fromView, toView] = views.map((view) => (view.status === 'fulfilled' ? view.value.topology : undefined));
   const [from, to] = [fromView?.myself, toView?.myself];
@@ -73,7 +73,11 @@ async function bringBack(pair: Pair, slot: number, kept: Buffer[]): Promise<void
     try {
       await carryHome(pair.reversed(), [slot]);
     } catch (error) {
-      if (!(error instanceof ConflictError)) throw error;
+      if (!(error instanceof ConflictError)) {
+        // With keys at both, clients are sent on; without the mark they would be told that there is no such key.
+        await markLeaving(pair, [slot]).catch(() => undefined);
+        throw error;
+      }
       kept.push(...error.keys);
     }
   }
@@ -93,6 +97,6 @@ async function attempt(
   } catch (error) {
     // The lock, or a fault of the program: not for here.
     if (!(error instanceof ForgeError) || error.kind === 'locked') throw error;
-    result.open.push(...slots);
+    result[kindOfFailure(error) === 'full' ? 'stuck' : 'open'].push(...slots);
   }
 }
