@@ -15,12 +15,14 @@ export interface Sound {
   readonly nodes: readonly RedisServer[];
   /** How many keys `fill` has made. */
   readonly keys: number;
+  /** Of each of their values; what `fill` takes when not told. */
+  readonly bytes?: number;
   readonly traffic?: Traffic;
   readonly name?: string;
 }
 
 /** All members agree, 16,384 slots are owned, none is open, and each master holds exactly the keys of its slots. */
-export async function expectSound({ nodes, keys, traffic, name }: Sound): Promise<void> {
+export async function expectSound({ nodes, keys, bytes, traffic, name }: Sound): Promise<void> {
   const tables = await agreed(nodes, name);
   const masters = nodes.flatMap((server, index) => {
     const slots = tables[index]?.myself?.role === 'master' ? (tables[index]?.myself?.slots ?? []) : [];
@@ -40,8 +42,9 @@ export async function expectSound({ nodes, keys, traffic, name }: Sound): Promis
       for (const [index, outcome] of values.entries()) {
         const key = mine[index] as string;
         const value = outcome.status === 'fulfilled' ? outcome.value : outcome.reason;
-        if (key.startsWith('key:')) expect(value, `${name}: ${key}`).toBe(textOf(Number(key.slice('key:'.length))));
-        else {
+        if (key.startsWith('key:')) {
+          expect(value, `${name}: ${key}`).toBe(textOf(Number(key.slice('key:'.length)), bytes));
+        } else {
           const least = lowest.get(key) as number;
           expect(Number(value), `${name}: ${key} lost what was acknowledged`).toBeGreaterThanOrEqual(least);
           expect(Number(value), name).toBeLessThanOrEqual(traffic?.highest(key) ?? 0);

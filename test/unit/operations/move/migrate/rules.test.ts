@@ -16,7 +16,7 @@ import { idOf, snapshotOf } from '../../support.js';
 const pair = { source: { id: idOf(1), address: 's:1' }, target: { id: idOf(2), address: 't:2' } };
 const replied = (reply: string) =>
   new ForgeError('refused', `s:1 answers to MIGRATE: ${reply}`, { details: { reply } });
-const nowhere = { moved: [], back: [], open: [], kept: [] };
+const nowhere = { moved: [], back: [], open: [], stuck: [], kept: [] };
 
 describe('what MIGRATE answers', () => {
   it.each([
@@ -49,7 +49,7 @@ describe('what MIGRATE answers', () => {
   });
 
   it('is told with where the slots are, and keys are shown on one line, however they look', () => {
-    const settlement = { moved: [1], back: [2, 3, 4], open: [9], kept: [Buffer.from('a\nb')] };
+    const settlement = { moved: [1], back: [2, 3, 4], open: [9], stuck: [], kept: [Buffer.from('a\nb')] };
     const error = explain(pair, new ConflictError(2, [Buffer.from('k"1')]), settlement);
     expect(error.kind).toBe('refused');
     expect(error.message).toContain('different values of "k\\"1" (slot 2)');
