@@ -23,12 +23,17 @@ export abstract class ClusterCommand extends ForgeCommand {
     const settings = await readSettings(flags);
     const { seeds: found, connect } = await targetOf(flags, settings, fallback);
     const seeds = parseAddressList(found.text);
+    // A seed that was named otherwise may be of another cluster.
+    const byName = settings.unknownName === undefined && found.source === 'forge.yaml';
+    const name =
+      flags.seed === undefined ? (settings.unknownName ?? (byName ? settings.cluster?.name : undefined)) : undefined;
     const nodes = settings.cluster?.nodes ?? [];
     const zones = await zonesOf([...nodes, ...seeds, ...(options.also ?? [])]);
     const session = await ClusterSession.open({
       seeds,
       source: found.source,
       connect,
+      ...(name === undefined ? {} : { name }),
       ...(zones === undefined ? {} : { zoneOf: (node) => zones.find(node)?.zone }),
       ...options,
     });

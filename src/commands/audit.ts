@@ -1,7 +1,11 @@
 import { Args, Flags } from '@oclif/core';
 import { ForgeCommand } from '../base-command.js';
+import { formatAddress, parseAddressList } from '../cluster/address.js';
+import { readSettings, type SettingsFlagValues, settingsFlags } from '../config/cluster-flags.js';
 import { parseDuration } from '../config/duration.js';
-import { type AuditRun, auditRuns, readAudit, selectRuns } from '../operations/audit-history.js';
+import { resolveHosts } from '../config/resolve-members.js';
+import { ForgeError } from '../errors.js';
+import { type AuditRun, auditRuns, type ClusterChoice, readAudit, selectRuns } from '../operations/audit-history.js';
 import { operationPaths } from '../operations/home.js';
 import { printable } from '../ui/printable.js';
 import { renderTable } from '../ui/table.js';
@@ -25,6 +29,7 @@ export default class Audit extends ForgeCommand {
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --since 24h --json',
+    '<%= config.bin %> <%= command.id %> --name shop',
     '<%= config.bin %> <%= command.id %> 20261121-190512-3fa1c0',
   ];
 
@@ -40,6 +45,11 @@ export default class Audit extends ForgeCommand {
       helpValue: 'N',
     }),
     since: Flags.string({ description: 'Not older than this, for example 90m or 24h.', helpValue: 'DURATION' }),
+    ...settingsFlags,
+    name: Flags.string({
+      description: 'Only the runs on this cluster: of forge.yaml, or a local one of forge up.',
+      helpValue: 'NAME',
+    }),
   };
 
   async run(): Promise<AuditResult> {
@@ -47,7 +57,9 @@ export default class Audit extends ForgeCommand {
     const sinceMs = flags.since === undefined ? undefined : parseDuration(flags.since, { maxMs: SINCE_MAX_MS });
     const file = operationPaths().audit;
     const { entries, unreadable } = await readAudit(file);
-    const runs = selectRuns(auditRuns(entries), { last: flags.last, sinceMs, operationId: args.operation });
+    const all = auditRuns(entries);
+    const cluster = flags.name === undefined ? undefined : await clusterNamed(flags.name, flags, all);
+    const runs = selectRuns(all, { last: flags.last, sinceMs, operationId: args.operation, cluster });
     if (runs.length === 0) this.output.message(`Nothing of that is in ${file}.`);
     else
       this.output.data(renderTable(['WHEN', 'WHO', 'CLUSTER', 'WHAT', 'RESULT', 'TIME', 'OPERATION'], runs.map(row)));
@@ -59,14 +71,41 @@ export default class Audit extends ForgeCommand {
   }
 }
 
+/**
+ * The addresses under which the log may tell of a cluster: those that are written down, and what they resolve to. One
+ * that is gone by now is known by what the log says.
+ */
+async function clusterNamed(
+  name: string,
+  flags: SettingsFlagValues,
+  runs: readonly AuditRun[],
+): Promise<ClusterChoice> {
+  const { cluster, forgeFile } = await readSettings({ ...flags, name });
+  let nodes = cluster?.nodes ?? [];
+  if (cluster === undefined) {
+    const { localTarget } = await import('../local/target.js');
+    const known = forgeFile?.content.clusters.map((each) => each.name);
+    try {
+      nodes = parseAddressList((await localTarget(name, known)).addresses.join(','));
+    } catch (error) {
+      if (!(error instanceof ForgeError) || !runs.some((run) => run.name === name)) throw error;
+    }
+  }
+  const hosts = await resolveHosts(nodes);
+  const addresses = nodes.flatMap(({ host, port }) =>
+    [host, ...(hosts.get(host) ?? [])].map((each) => formatAddress({ host: each, port })),
+  );
+  return { name, addresses: new Set(addresses) };
+}
+
 function row(run: AuditRun): string[] {
-  const { at, event, operator, cluster, title, forced, result, elapsedMs, operationId } = run;
+  const { at, event, operator, cluster, name, title, forced, result, elapsedMs, operationId } = run;
   const course = event === 'resume' || event === 'rollback' ? `${event}: ` : '';
   const force = forced.length === 0 ? '' : ` (--force ${forced.join(',')})`;
   return [
     at.replace(/\.\d+Z$/, 'Z'),
     printable(`${operator.user}@${operator.host}`),
-    printable(cluster),
+    printable(name === undefined ? cluster : `${name} (${cluster})`),
     printable(`${course}${title}${force}`),
     result,
     elapsedMs === undefined ? '' : `${(elapsedMs / SECOND_MS).toFixed(1)} s`,

@@ -22,7 +22,11 @@ interface LockOwner extends ProcessIdentity {
  * Runs `work` while holding the cluster's lock. The lock of a process that has died is taken over.
  * @throws ForgeError `locked` (exit code 6) at once when somebody else holds it
  */
-export async function withLock<T>(paths: ClusterPaths, purpose: string, work: () => Promise<T>): Promise<T> {
+export async function withLock<T>(
+  paths: Pick<ClusterPaths, 'directory' | 'lock'>,
+  purpose: string,
+  work: () => Promise<T>,
+): Promise<T> {
   await makePrivateDirectory(paths.directory);
   const mine = await takeLock(paths.lock, purpose);
   try {

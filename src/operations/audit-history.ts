@@ -1,9 +1,9 @@
 /** The audit log as a history: every run with how it ended. Pure but for `readAudit`. */
-import { open } from 'node:fs/promises';
 import { ForgeError } from '../errors.js';
 import { type AuditEntry, parseAudit } from './audit.js';
+import { readAuditFiles } from './audit-files.js';
 
-/** Of a longer log, the end is read: some hundred thousand entries. */
+/** Of a longer file, the end is read: some hundred thousand entries. */
 const READ_BYTES_MAX = 64 * 1024 * 1024;
 
 export interface AuditRun {
@@ -13,6 +13,7 @@ export interface AuditRun {
   readonly title: string;
   readonly operator: AuditEntry['operator'];
   readonly cluster: string;
+  readonly name?: string;
   readonly operationId?: string;
   readonly planId?: string;
   readonly steps?: number;
@@ -50,44 +51,51 @@ export function auditRuns(entries: readonly AuditEntry[]): AuditRun[] {
   return runs;
 }
 
+/** A cluster as the log may tell of it: by its name, or by one of its nodes, which was the seed. */
+export interface ClusterChoice {
+  readonly name: string;
+  /** `host:port`. */
+  readonly addresses: ReadonlySet<string>;
+}
+
+/** Another cluster may have had the address before: where the log has a name, that counts. */
+function isOf(run: AuditRun, { name, addresses }: ClusterChoice): boolean {
+  return run.name === undefined ? addresses.has(run.cluster) : run.name === name;
+}
+
 export interface AuditQuery {
   /** The newest so many. */
   readonly last?: number;
   /** Not older than so many milliseconds. */
   readonly sinceMs?: number;
   readonly operationId?: string;
+  readonly cluster?: ClusterChoice;
   readonly now?: number;
 }
 
 export function selectRuns(runs: readonly AuditRun[], query: AuditQuery): AuditRun[] {
-  const { last, sinceMs, operationId, now = Date.now() } = query;
+  const { last, sinceMs, operationId, cluster, now = Date.now() } = query;
   const selected = runs.filter(
     (run) =>
       (operationId === undefined || run.operationId === operationId) &&
+      (cluster === undefined || isOf(run, cluster)) &&
       (sinceMs === undefined || Date.parse(run.at) >= now - sinceMs),
   );
   return last === undefined ? selected : selected.slice(Math.max(0, selected.length - last));
 }
 
 /**
- * The audit log of this machine; empty when there is none.
+ * The audit log of this machine, with the files that were put aside; empty when there is none.
  * @throws ForgeError `configuration` when it cannot be read
  */
 export async function readAudit(file: string): Promise<ReturnType<typeof parseAudit>> {
   try {
-    const handle = await open(file, 'r');
-    try {
-      const { size } = await handle.stat();
-      const length = Math.min(size, READ_BYTES_MAX);
-      const buffer = Buffer.alloc(length);
-      const { bytesRead } = await handle.read(buffer, 0, length, size - length);
-      const text = buffer.toString('utf8', 0, bytesRead);
-      return parseAudit(length === size ? text : text.slice(text.indexOf('\n') + 1));
-    } finally {
-      await handle.close();
-    }
+    const parts = (await readAuditFiles(file, READ_BYTES_MAX)).map(parseAudit);
+    return {
+      entries: parts.flatMap(({ entries }) => entries),
+      unreadable: parts.reduce((sum, { unreadable }) => sum + unreadable, 0),
+    };
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return { entries: [], unreadable: 0 };
     throw new ForgeError('configuration', `The audit log ${file} cannot be read.`, {
       next: 'Check its permissions.',
       cause,

@@ -242,6 +242,7 @@ async function carryOut(
     title: plan.title,
     operator: session.operator,
     cluster: session.cluster,
+    ...(session.name === undefined ? {} : { name: session.name }),
     planId: common.planId,
   };
   const elapsedMs = () => Math.round(performance.now() - started);

@@ -14,6 +14,8 @@ export interface OpenSessionOptions {
   /** Further addresses to look at: nodes that are to join. */
   readonly also?: readonly NodeAddress[];
   readonly connect: ConnectSettings;
+  /** The cluster's name, where it was found by that: for the audit log. */
+  readonly name?: string;
   readonly zoneOf?: ReadOptions['zoneOf'];
   /** Told every reply of the first look, for a recording. */
   readonly record?: ReadOptions['record'];
@@ -28,6 +30,8 @@ export class ClusterSession {
   readonly token: string;
   /** The first seed, as the operator wrote it. */
   readonly cluster: string;
+  /** Its name in forge.yaml, or of a local cluster, where it was found by that. */
+  readonly name: string | undefined;
   readonly #zoneOf: ReadOptions['zoneOf'];
 
   private constructor(pool: NodePool, snapshot: ClusterSnapshot, token: string, options: OpenSessionOptions) {
@@ -36,6 +40,7 @@ export class ClusterSession {
     this.token = token;
     this.operator = thisOperator();
     this.cluster = options.seeds[0] === undefined ? snapshot.reference.address : formatAddress(options.seeds[0]);
+    this.name = options.name;
     this.#zoneOf = options.zoneOf;
   }
 

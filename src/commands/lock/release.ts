@@ -63,6 +63,7 @@ Exit codes: 0 released (or nobody held it), 2 several hold or ask for it and non
       title: `Take the lock away from ${describeOwner(owner)}`,
       operator: session.operator,
       cluster: session.cluster,
+      ...(session.name === undefined ? {} : { name: session.name }),
     });
     this.output.data(`Released: ${closed} connections were closed.`);
     if (takenBy !== undefined) this.output.message(`${printable(describeOwner(takenBy))} has taken it.`);

@@ -66,4 +66,19 @@ describe('the history of changes', () => {
       await rm(directory, { recursive: true });
     }
   });
+
+  it('is cut by cluster: by its name, and by the seed where the log has no name', () => {
+    const named = (operationId: string, cluster: string, name?: string) =>
+      entry('11:00', 'begin', { operationId, cluster, ...(name === undefined ? {} : { name }) });
+    const log = auditRuns([
+      named('a', 'a:1', 'shop'),
+      named('b', 'b:1'),
+      named('c', 'b:1', 'other'),
+      named('d', 'c:1'),
+    ]);
+    const of = (name: string, ...addresses: string[]) =>
+      selectRuns(log, { cluster: { name, addresses: new Set(addresses) } }).map(({ operationId }) => operationId);
+    expect(of('shop', 'b:1')).toEqual(['a', 'b']);
+    expect(of('nobody')).toEqual([]);
+  });
 });
