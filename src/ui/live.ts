@@ -58,6 +58,31 @@ export function drawing(lines: readonly string[], rows: number): string {
   return `${HOME}${drawn.join('\r\n')}${CLEAR_BELOW}`;
 }
 
+export interface LinesOptions {
+  /** Makes the next text. */
+  text(): Promise<string>;
+  intervalMs: number;
+  signal: AbortSignal;
+}
+
+/** Where nothing can be drawn: writes one text after the other, until the signal is aborted or nobody reads any more. */
+export async function showLines({ text, intervalMs, signal }: LinesOptions): Promise<void> {
+  const left = new AbortController();
+  const leave = () => left.abort();
+  process.stdout.once('error', leave);
+  const both = AbortSignal.any([signal, left.signal]);
+  try {
+    while (!both.aborted) {
+      process.stdout.write(`${await text()}\n`);
+      await sleep(intervalMs, undefined, { signal: both });
+    }
+  } catch (error) {
+    if (!both.aborted) throw error;
+  } finally {
+    process.stdout.off('error', leave);
+  }
+}
+
 /** Shows pages until the reader leaves (q, Ctrl-C) or the signal is aborted. @throws the signal's reason, what `page` throws */
 export async function showLive(options: LiveOptions): Promise<void> {
   const { signal, intervalMs, input = process.stdin, output = process.stdout } = options;

@@ -61,11 +61,6 @@ export class Output {
     if (!this.json) this.#stdout.write(`${text}\n`);
   }
 
-  /** One of many results, on standard output, with --json as well: each is a line of its own there. */
-  line(text: string): void {
-    this.#stdout.write(`${text}\n`);
-  }
-
   /** A remark on standard error; nothing with --json or --quiet. */
   message(text = ''): void {
     if (!this.json && !this.quiet) this.#stderr.write(`${text}\n`);

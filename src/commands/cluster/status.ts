@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Flags } from '@oclif/core';
 import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
 import { ClusterCommand } from '../../cluster-command.js';
@@ -11,7 +10,7 @@ import type { LockStatus } from '../../operations/lock/status.js';
 import type { ClusterSession } from '../../operations/session.js';
 import { healthLines, verdictLine } from '../../ui/cluster-health.js';
 import { clusterLines } from '../../ui/cluster-status.js';
-import { canDraw, showLive } from '../../ui/live.js';
+import { canDraw, showLines, showLive } from '../../ui/live.js';
 
 const WATCH_DEFAULT_S = 2;
 const WATCH_MAX_S = 3_600;
@@ -92,32 +91,15 @@ Exit code 0: nothing fails (warnings are shown), or --watch was ended; 9: someth
     };
     if (!this.jsonEnabled() && canDraw()) await showLive({ page, intervalMs, signal: this.signal });
     else {
-      await this.#repeat(intervalMs, async () => {
+      const text = async (): Promise<string> => {
         if (!this.jsonEnabled()) return [...(await page()), ''].join('\n');
         const failure = await look();
         const at = new Date().toISOString();
         return JSON.stringify(failure === undefined ? { at, ...status } : { at, error: failure.toJSON() });
-      });
+      };
+      await showLines({ text, intervalMs, signal: this.signal });
     }
     return status;
-  }
-
-  /** Writes a text every so often, until the signal, or until nobody reads any more. */
-  async #repeat(intervalMs: number, text: () => Promise<string>): Promise<void> {
-    const left = new AbortController();
-    const leave = () => left.abort();
-    process.stdout.once('error', leave);
-    const both = AbortSignal.any([this.signal, left.signal]);
-    try {
-      while (!both.aborted) {
-        this.output.line(await text());
-        await sleep(intervalMs, undefined, { signal: both });
-      }
-    } catch (error) {
-      if (!both.aborted) throw error;
-    } finally {
-      process.stdout.off('error', leave);
-    }
   }
 
   #clusterLines(status: StatusResult): string[] {
