@@ -5,7 +5,7 @@ import type { StepContext } from '../../step.js';
 import { viewOf, waitUntil } from '../../steps/views.js';
 import type { MoveReport, SlotMove, SlotMover } from '../mover.js';
 import { type Batch, BatchSize } from './batches.js';
-import { explain } from './explain.js';
+import { abandoned, explain } from './explain.js';
 import { mergeSettlements, showKey, UnfinishedError } from './failures.js';
 import { moveGroup } from './group.js';
 import { groupLength, type SlotKeys } from './groups.js';
@@ -13,6 +13,7 @@ import { countKeys } from './keys.js';
 import { tellNewSource } from './marks.js';
 import { lookAtPair, Pair, type PairNodes } from './pair.js';
 import { MoveProgress } from './progress.js';
+import { requireRights } from './rights.js';
 import { slotStates } from './slot-states.js';
 import { requireNoStrays } from './strays.js';
 
@@ -55,6 +56,8 @@ class Mover {
   readonly #pair: Pair;
   readonly #progress: MoveProgress;
   readonly #size = new BatchSize();
+  /** Of groups that were neither finished nor settled: without the lock nothing may be changed. */
+  readonly #abandoned: number[] = [];
   #bigKeys = 0;
 
   constructor(pair: Pair, progress: MoveProgress) {
@@ -67,10 +70,10 @@ class Mover {
     const { context } = this.#pair;
     if (slots.length === 0) return;
     const begun = new Set(opened);
-    await requireNoStrays(
-      this.#pair,
-      slots.filter((slot) => !begun.has(slot)),
-    );
+    const fresh = slots.filter((slot) => !begun.has(slot));
+    // What is open already is better tried than left.
+    if (fresh.length > 0) await requireRights(this.#pair);
+    await requireNoStrays(this.#pair, fresh);
     await knowEpochs(this.#pair);
     const counts = await countKeys(await this.#pair.worker(), slots);
     let left: SlotKeys[] = slots.map((slot, index) => ({ slot, keys: counts[index] ?? 0 }));
@@ -99,7 +102,10 @@ class Mover {
     const unfinished = failures.filter((failure) => failure instanceof UnfinishedError);
     const [first] = unfinished;
     // An interruption, a lost lock, a fault: those are not explained by what happened to a node.
-    const other = failures.find((failure) => !(failure instanceof UnfinishedError));
+    const other = abandoned(
+      failures.find((failure) => !(failure instanceof UnfinishedError)),
+      this.#abandoned,
+    );
     if (first === undefined) return other;
     const settlement = mergeSettlements(unfinished.map((each) => each.settlement));
     const error = explain(this.#pair, first.cause, settlement);
@@ -113,16 +119,18 @@ class Mover {
   async #moveGroup(slots: readonly number[], begun: ReadonlySet<number>): Promise<void> {
     const { context } = this.#pair;
     const opened = slots.filter((slot) => begun.has(slot));
-    await moveGroup(
-      this.#pair,
-      { slots, opened },
-      {
-        size: this.#size,
-        bigKeyBytes: context.move.bigKeyBytes,
-        sending: (batch) => this.#warnOf(batch),
-        moved: (batch) => this.#progress.batch(batch),
-      },
-    );
+    const options = {
+      size: this.#size,
+      bigKeyBytes: context.move.bigKeyBytes,
+      sending: (batch: Batch) => this.#warnOf(batch),
+      moved: (batch: Batch) => this.#progress.batch(batch),
+    };
+    try {
+      await moveGroup(this.#pair, { slots, opened }, options);
+    } catch (error) {
+      if (!(error instanceof UnfinishedError)) this.#abandoned.push(...slots);
+      throw error;
+    }
     this.#progress.slotsDone(slots.length);
     context.report(this.#progress.event());
   }
