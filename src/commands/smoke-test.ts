@@ -1,11 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { Args, Flags } from '@oclif/core';
 import { ForgeCommand } from '../base-command.js';
-import { parseAddress } from '../cluster/address.js';
-import { readCredentials } from '../config/credentials.js';
+import { formatAddress, parseAddress } from '../cluster/address.js';
+import { type ClusterFlagValues, clusterFlags, readSettings } from '../config/cluster-flags.js';
 import { formatDuration, parseDuration } from '../config/duration.js';
 import { ForgeError } from '../errors.js';
-import { DEFAULT_PORT, defaultTarget } from '../smoke/default-target.js';
+import { chooseTarget, DEFAULT_PORT } from '../smoke/default-target.js';
 import { renderJunit } from '../smoke/junit.js';
 import { SmokeRun, smokeFailure } from '../smoke/run.js';
 import { DEFAULT_TIMEOUT_MS, type SmokeOptions, type SmokeReport } from '../smoke/types.js';
@@ -15,19 +15,21 @@ import { runTasks } from '../ui/tasks.js';
 const TIMEOUT_MIN_MS = 100;
 const TIMEOUT_MAX_MS = 3_600_000;
 
-interface SmokeFlags {
-  username?: string;
-  'password-file'?: string;
+interface SmokeFlags extends ClusterFlagValues {
   admin?: string;
   timeout: string;
 }
+
+/** Who is asked is an argument here. */
+const { seed: _, ...settingFlags } = clusterFlags;
 
 export default class SmokeTest extends ForgeCommand {
   static override summary =
     'Check that an endpoint or a cluster works: values, TTLs, cross-slot commands, slots, latency.';
   static override description =
     `Works against the proxy and against any node of a cluster. The password comes from REDIS_REQUIREPASS or REDISCLI_AUTH,
-the user from REDIS_USERNAME. Without a host: the local cluster's endpoint (see "forge up"), else 127.0.0.1:${DEFAULT_PORT}.
+the user from REDIS_USERNAME. Without a host: the endpoint in forge.yaml, else a node that is listed there; the local
+cluster's endpoint (see "forge up"), else 127.0.0.1:${DEFAULT_PORT}.
 Keys of its own only, each with a TTL; they are deleted at the end.
 Exit codes: 0 all is well, 4 unreachable, 7 timed out, 9 something is not as it should be, 11 access denied.`;
   static override examples = [
@@ -51,14 +53,20 @@ Exit codes: 0 all is well, 4 unreachable, 7 timed out, 9 something is not as it 
       description: "The proxy's admin address; its readiness is then checked too.",
       helpValue: 'HOST:PORT',
     }),
-    username: Flags.string({ description: 'ACL user to log in as (REDIS_USERNAME).', helpValue: 'NAME' }),
-    'password-file': Flags.string({ description: 'File that holds the password.', helpValue: 'FILE' }),
+    ...settingFlags,
+    tls: Flags.boolean({ description: 'Speak TLS to the address that is tested.' }),
+    cacert: Flags.string({ description: 'Authority of its certificate; means --tls.', helpValue: 'FILE' }),
+    cert: Flags.string({ description: 'Client certificate.', helpValue: 'FILE' }),
+    key: Flags.string({ description: 'Key of the client certificate.', helpValue: 'FILE' }),
+    sni: Flags.string({ description: 'Name that its certificate is for.', helpValue: 'NAME' }),
     junit: Flags.string({ description: 'Write the result to this file as JUnit XML.', helpValue: 'FILE' }),
   };
 
   async run(): Promise<SmokeReport> {
     const { args, flags } = await this.parse(SmokeTest);
-    const report = await this.#test({ ...(await optionsFrom(args, flags)), signal: this.signal });
+    const { words, ...options } = await optionsFrom(args, flags);
+    if (words !== undefined) this.output.message(`Testing ${words}, ${formatAddress(options)}.`);
+    const report = await this.#test({ ...options, signal: this.signal });
     if (flags.junit !== undefined) await writeJunit(flags.junit, report);
     this.output.data(renderReport(report));
     const failure = smokeFailure(report);
@@ -85,16 +93,17 @@ Exit codes: 0 all is well, 4 unreachable, 7 timed out, 9 something is not as it 
   }
 }
 
-async function optionsFrom(args: { host?: string; port?: string }, flags: SmokeFlags): Promise<SmokeOptions> {
+async function optionsFrom(
+  args: { host?: string; port?: string },
+  flags: SmokeFlags,
+): Promise<SmokeOptions & { words?: string }> {
   const timeoutMs = parseDuration(flags.timeout, { minMs: TIMEOUT_MIN_MS, maxMs: TIMEOUT_MAX_MS });
   const admin = flags.admin === undefined ? {} : { admin: parseAddress(flags.admin) };
-  const explicit = flags.username !== undefined || flags['password-file'] !== undefined;
-  const sources = { username: flags.username, passwordFile: flags['password-file'] };
-  if (args.host === undefined) {
-    return { ...(await defaultTarget()), ...(explicit ? await readCredentials(sources) : {}), ...admin, timeoutMs };
-  }
-  const { host, port } = addressFrom(args.host, args.port);
-  return { host, port, ...(await readCredentials(sources)), ...admin, timeoutMs };
+  const given = args.host === undefined ? undefined : addressFrom(args.host, args.port);
+  // An address says which cluster is meant; whose credentials forge.yaml has for it, only a name can say.
+  const unchosen = given !== undefined && flags.name === undefined;
+  const settings = await readSettings(flags, process.env, { unchosen });
+  return { ...(await chooseTarget(given, flags, settings)), ...admin, timeoutMs };
 }
 
 /** `host`, `host:port` or `host port`; an IPv6 address with a port of its own argument may go without brackets. */

@@ -1,30 +1,107 @@
-/** What is tested when nothing is named: the endpoint of the local cluster when there is one, else Redis's own port. */
-import { readCredentials } from '../config/credentials.js';
+/** What is tested when no address is given: what forge.yaml names, the local cluster, or Redis's own port; and as whom. */
+import type { ConnectionOptions } from 'node:tls';
+import { parseAddressList } from '../cluster/address.js';
+import { type Credentials, readCredentials } from '../config/credentials.js';
+import { credentialSources, resolveTarget, type Settings, type TargetFlags } from '../config/resolve.js';
+import { readTls } from '../config/tls.js';
 import { LOOPBACK } from '../local/nodes.js';
 import { clusterPaths, DEFAULT_NAME, forgeHome } from '../local/paths.js';
 import { secretFile } from '../local/secrets.js';
 import { loadState } from '../local/state.js';
+import { localTarget } from '../local/target.js';
 import type { SmokeOptions } from './types.js';
 
 export const DEFAULT_PORT = 6379;
 
-export type ChosenTarget = Pick<SmokeOptions, 'host' | 'port' | 'username' | 'password' | 'admin'>;
+export interface ChosenTarget extends Pick<SmokeOptions, 'host' | 'port' | 'username' | 'password' | 'admin' | 'tls'> {
+  /** Who named it; undefined for what was given, and for Redis's own port. */
+  readonly words?: string;
+}
+
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
 
 /**
- * The local cluster's proxy, with its admin page, and its password unless the environment gives another.
- * @throws ForgeError `configuration` when the local cluster's files are damaged
+ * The target, and who logs in to it. An address that was given is taken as it is; without one it is the endpoint of the
+ * cluster in forge.yaml, or else a node of it; then the local cluster's endpoint; then Redis's own port.
+ * @param environment where FORGE_HOME is; all else is in the settings
+ * @throws ForgeError `configuration` for a secret or a certificate that cannot be used, `usage` for a name that nobody has
  */
-export async function defaultTarget(environment: NodeJS.ProcessEnv = process.env): Promise<ChosenTarget> {
-  const paths = clusterPaths(forgeHome(undefined, environment), DEFAULT_NAME);
+export async function chooseTarget(
+  given: Address | undefined,
+  flags: TargetFlags,
+  settings: Settings,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<ChosenTarget> {
+  const { cluster } = settings;
+  const endpoint = given ?? cluster?.proxy?.endpoint;
+  if (endpoint !== undefined) {
+    const words = given === undefined ? `the endpoint of ${cluster?.name} in forge.yaml` : undefined;
+    const admin = given === undefined ? cluster?.proxy?.admin : undefined;
+    const [credentials, tls] = await Promise.all([
+      readCredentials(credentialSources(flags, settings)),
+      tlsByFlags(flags),
+    ]);
+    return { host: endpoint.host, port: endpoint.port, ...credentials, ...tls, ...part({ admin, words }) };
+  }
+  if (cluster !== undefined && cluster.nodes.length > 0) {
+    const { seeds, connect } = await resolveTarget(flags, settings);
+    const [seed] = parseAddressList(seeds.text);
+    if (seed !== undefined) {
+      return { host: seed.host, port: seed.port, ...connect, words: `a node of ${cluster.name} (${seeds.source})` };
+    }
+  }
+  return localEndpoint(flags, settings, environment);
+}
+
+async function localEndpoint(
+  flags: TargetFlags,
+  settings: Settings,
+  environment: NodeJS.ProcessEnv,
+): Promise<ChosenTarget> {
+  const { unknownName, forgeFile } = settings;
+  const paths = clusterPaths(forgeHome(undefined, environment), unknownName ?? DEFAULT_NAME);
   const state = await loadState(paths);
-  const credentials = await readCredentials({ environment });
-  if (!state?.formed || state.proxy === null) return { host: LOOPBACK, port: DEFAULT_PORT, ...credentials };
+  const [own, tls] = await Promise.all([readCredentials(credentialSources(flags, settings)), tlsByFlags(flags)]);
+  if (state?.formed && state.proxy !== null) {
+    // What the environment says is for another cluster than one that was named.
+    const asked = flags.username !== undefined || flags['password-file'] !== undefined;
+    const told = asked || (unknownName === undefined && own.password !== undefined);
+    const secret = { passwordFile: secretFile(paths, 'endpoint'), environment: {} };
+    const credentials: Credentials = told ? own : await readCredentials(secret);
+    return {
+      host: LOOPBACK,
+      port: state.proxy.port,
+      admin: { host: LOOPBACK, port: state.proxy.adminPort },
+      ...credentials,
+      ...tls,
+      words: `the endpoint of the local cluster ${unknownName ?? DEFAULT_NAME}`,
+    };
+  }
+  if (unknownName === undefined) return { host: LOOPBACK, port: DEFAULT_PORT, ...own, ...tls };
+  const names = forgeFile?.content.clusters.map(({ name }) => name);
+  const { addresses, username, passwordFile } = await localTarget(unknownName, names, environment);
+  const [node = { host: LOOPBACK, port: DEFAULT_PORT }] = parseAddressList(addresses.join(','));
+  const sources = { username: flags.username ?? username, passwordFile: flags['password-file'] ?? passwordFile };
+  const credentials = await readCredentials({ ...sources, environment: {} });
   return {
-    host: LOOPBACK,
-    port: state.proxy.port,
-    admin: { host: LOOPBACK, port: state.proxy.adminPort },
-    ...(credentials.password === undefined
-      ? await readCredentials({ passwordFile: secretFile(paths, 'endpoint'), environment: {} })
-      : credentials),
+    host: node.host,
+    port: node.port,
+    ...credentials,
+    ...tls,
+    words: `a node of the local cluster ${unknownName}`,
   };
+}
+
+/** TLS of forge.yaml and of the environment is that of the nodes: what a proxy speaks to its clients is another matter. */
+async function tlsByFlags(flags: TargetFlags): Promise<{ tls?: ConnectionOptions }> {
+  const { tls, cacert: caFile, cert: certificateFile, key: keyFile, sni: serverName } = flags;
+  return part({ tls: await readTls({ tls, caFile, certificateFile, keyFile, serverName, environment: {} }) });
+}
+
+/** Without what is undefined. */
+function part<Value extends object>(value: Value): { [Key in keyof Value]?: Exclude<Value[Key], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as never;
 }

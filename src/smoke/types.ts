@@ -1,5 +1,6 @@
 /** What a smoke test is made of: steps as data, and what they found. */
 
+import type { ConnectionOptions } from 'node:tls';
 import type { Credentials } from '../config/credentials.js';
 import type { ForgeError } from '../errors.js';
 import type { AdminAddress } from '../proxy/control/admin.js';
@@ -12,6 +13,8 @@ export const DEFAULT_TIMEOUT_MS = 30_000;
 export interface SmokeOptions extends Credentials {
   host: string;
   port: number;
+  /** TLS settings of node:tls; plain TCP without it. */
+  tls?: ConnectionOptions;
   /** The admin address of the proxy, when the target is one: its state is then asked for as well. */
   admin?: AdminAddress;
   /** Bound of the whole run, clean-up included, milliseconds; DEFAULT_TIMEOUT_MS when not given. */

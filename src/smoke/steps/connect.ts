@@ -12,13 +12,14 @@ const WAIT_MAX_MS = 5_000;
 const WAIT_SHARE = 0.6;
 
 export async function connect(context: SmokeContext): Promise<StepFinding> {
-  const { host, port, username, password, admin, timeoutMs } = context.options;
+  const { host, port, username, password, tls, admin, timeoutMs } = context.options;
   const waitMs = Math.min(WAIT_MAX_MS, Math.ceil((timeoutMs ?? DEFAULT_TIMEOUT_MS) * WAIT_SHARE));
   const options: ConnectNodeOptions = {
     host,
     port,
     username,
     password,
+    ...(tls === undefined ? {} : { tls }),
     connectTimeoutMs: waitMs,
     commandTimeoutMs: waitMs,
     signal: context.signal,

@@ -109,4 +109,31 @@ describe('forge smoke-test, the command', () => {
       message: expect.stringContaining('Cluster state'),
     });
   });
+
+  it('reads forge.yaml: the endpoint of the cluster that is meant, its password, else one of its nodes', async () => {
+    vi.stubEnv('REDIS_REQUIREPASS', '');
+    const config = path.join(folder, 'forge.yaml');
+    await writeFile(path.join(folder, 'of the file'), PASSWORD);
+    const credentials = "{ password: { filename: 'of the file' } }";
+    const dead = `127.0.0.1:${await freePort()}`;
+    await writeFile(
+      config,
+      `default: front
+clusters:
+  front: { nodes: ['${dead}'], credentials: ${credentials}, proxy: { endpoint: '${server.address}' } }
+  nodes: { nodes: ['${server.address}', '${dead}'], credentials: ${credentials} }
+  watched: { credentials: ${credentials}, proxy: { endpoint: '${server.address}', admin: '${dead}' } }
+`,
+    );
+    for (const name of [[], ['--name', 'nodes']]) {
+      stdout = '';
+      await run('--config', config, ...name, '--json');
+      expect(JSON.parse(stdout)).toMatchObject({ passed: true, target: { port: server.port } });
+    }
+    await expect(run('--config', config, '--name', 'watched')).rejects.toMatchObject({ host: dead });
+    await expect(run('--config', config, '--name', 'nobody')).rejects.toMatchObject({ kind: 'usage' });
+    // An address alone gets no secret of forge.yaml: it may be anybody's.
+    await expect(run(server.address, '--config', config)).rejects.toMatchObject({ kind: 'denied' });
+    await run(server.address, '--config', config, '--name', 'front');
+  });
 });
