@@ -41,6 +41,7 @@ export class Interruption {
   readonly #options: InterruptionOptions;
   readonly #listeners = new Map<InterruptingSignal, () => void>();
   #received: InterruptingSignal | undefined;
+  #failure: ForgeError | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: InterruptionOptions) {
@@ -67,14 +68,17 @@ export class Interruption {
   failure(error?: unknown): ForgeError | undefined {
     const name = this.#received;
     if (name === undefined) return undefined;
+    // It was thrown already, by work that came to its end in spite of the signal.
+    if (error !== undefined && error === this.#failure) return this.#failure;
     const own = error instanceof ForgeError && error !== this.signal.reason ? error : undefined;
     const message = own === undefined ? `${WORDS[name]}.` : `${WORDS[name]}. ${own.message}`;
-    return new ForgeError(KINDS[name], message, {
+    this.#failure = new ForgeError(KINDS[name], message, {
       host: own?.host,
       next: own?.next,
       details: own?.details,
       cause: error,
     });
+    return this.#failure;
   }
 
   release(): void {

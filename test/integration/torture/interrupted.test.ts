@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseAddressList } from '../../../src/cluster/address.js';
+import type { OperationState } from '../../../src/operations/journal/entry.js';
 import { listOperations, unfinishedOperations } from '../../../src/operations/journal/journal.js';
 import { TestOperator } from '../../support/operations/operator.js';
 import { Traffic } from '../../support/operations/traffic.js';
@@ -22,6 +23,10 @@ const END_MS = 60_000;
 const RUN_MS = 180_000;
 /** Amid the second group of 32 slots. */
 const AMID = 150;
+/** Groups have moved, and some slots are open. */
+const LATE = 900;
+/** From the moment at which the lock was taken away. */
+const STOPS_MS = 15_000;
 
 let cluster: RedisCluster;
 let operator: TestOperator;
@@ -58,12 +63,25 @@ async function direction(): Promise<string[]> {
 
 /** Nobody repairs anything: what is open at this moment was left open. */
 async function expectNothingOpen(): Promise<void> {
-  for (const table of await tablesOf(cluster.nodes)) expect(table.openSlots).toEqual([]);
+  for (const { openSlots } of await tablesOf(cluster.nodes)) expect(openSlots.map(({ slot }) => slot)).toEqual([]);
 }
 
 async function finish(argv: readonly string[]): Promise<void> {
   await operator.succeed('cluster/reshard', argv);
   await expectSound({ nodes: cluster.nodes, keys: KEYS, traffic });
+}
+
+/** A move that was killed half way: which operation it is, and how the cluster was before it. */
+async function half(): Promise<{ id: string; signature: string | undefined }> {
+  const [table] = await tablesOf([here]);
+  expect(await operator.killed('cluster/reshard', await direction(), { mutation: LATE })).toBe(true);
+  const [operation] = await unfinishedOperations(operator.paths.journals, [await idOf(here)]);
+  return { id: operation?.operationId ?? '', signature: table?.signature };
+}
+
+async function expectUndone(signature: string | undefined): Promise<void> {
+  await expectSound({ nodes: cluster.nodes, keys: KEYS, traffic });
+  expect((await tablesOf([here]))[0]?.signature).toBe(signature);
 }
 
 describe('Ctrl-C amid a move', { timeout: RUN_MS }, () => {
@@ -89,33 +107,65 @@ describe('Ctrl-C amid a move', { timeout: RUN_MS }, () => {
   );
 });
 
+/** A command on a terminal of its own; what it shows, and how the terminal goes away. */
+function onTerminal(command: readonly string[]) {
+  const words = [process.execPath, 'bin/dev.js', ...command, '--yes'];
+  const terminal = spawn('python3', [path.join(ROOT, 'test/support/terminal.py'), ...words], {
+    cwd: ROOT,
+    env: { ...process.env, ...environment, FORGE_HOME: operator.home },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let shown = '';
+  terminal.stdout.on('data', (chunk) => {
+    shown += chunk;
+  });
+  const showed = async (pattern: RegExp) => {
+    try {
+      await poll(`${pattern} is shown`, END_MS, () => pattern.test(shown));
+    } catch (cause) {
+      throw new Error(shown, { cause });
+    }
+  };
+  return { showed, close: () => terminal.kill('SIGKILL') };
+}
+
+/** The operation's journal says that it ended because the terminal went away, and it is not done. */
+async function expectHungUp(): Promise<OperationState | undefined> {
+  const [operation] = await poll('forge has ended', END_MS, async () => {
+    const operations = await listOperations(operator.paths.journals);
+    return operations[0]?.failure?.kind === 'hung-up' && operations;
+  });
+  expect(operation?.result).toBeUndefined();
+  return operation;
+}
+
 describe('a terminal that goes away', { timeout: RUN_MS }, () => {
   it('interrupts what was started on it: the slots in hand are finished, though nothing can be shown any more', async () => {
     const argv = await direction();
-    const words = [process.execPath, 'bin/dev.js', 'cluster', 'reshard', ...argv, ...SLOWLY, '--yes'];
-    const terminal = spawn('python3', [path.join(ROOT, 'test/support/terminal.py'), ...words], {
-      cwd: ROOT,
-      env: { ...process.env, ...environment, FORGE_HOME: operator.home },
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    let shown = '';
-    terminal.stdout.on('data', (chunk) => {
-      shown += chunk;
-    });
+    const terminal = onTerminal(['cluster', 'reshard', ...argv, ...SLOWLY]);
     try {
       // A second group is on its way, at the latest.
-      await poll(`progress is shown: ${shown}`, END_MS, () => /[1-9]\d* of 400 slots/.test(shown));
+      await terminal.showed(/[1-9]\d* of 400 slots/);
     } finally {
-      terminal.kill('SIGKILL');
+      terminal.close();
     }
-    const [operation] = await poll('forge has ended', END_MS, async () => {
-      const operations = await listOperations(operator.paths.journals);
-      return operations[0]?.failure !== undefined && operations;
-    });
-    expect(operation?.failure).toMatchObject({ kind: 'hung-up' });
-    expect(operation?.result).toBeUndefined();
+    await expectHungUp();
     await expectNothingOpen();
     await finish(argv);
+  });
+
+  it.runIf(FULL)('interrupts a rollback as well, which the same rollback finishes', async () => {
+    const { id, signature } = await half();
+    const terminal = onTerminal(['rollback', id, ...SLOWLY]);
+    try {
+      await terminal.showed(/[1-9]\d* of 400 slots/);
+    } finally {
+      terminal.close();
+    }
+    expect(await expectHungUp()).toMatchObject({ direction: 'back' });
+    await expectNothingOpen();
+    await operator.succeed('rollback', [id]);
+    await expectUndone(signature);
   });
 
   it('does not matter to what has none: cron, nohup, a service', async () => {
@@ -127,6 +177,45 @@ describe('a terminal that goes away', { timeout: RUN_MS }, () => {
     });
     expect(result.code, result.stderr).toBe(0);
     await expectSound({ nodes: cluster.nodes, keys: KEYS, traffic });
+  });
+});
+
+describe('Ctrl-C amid a rollback', { timeout: RUN_MS }, () => {
+  it('finishes the slots in hand, leaves none open, and says how to go on', async () => {
+    const { id, signature } = await half();
+    const result = await operator.run('rollback', [id], {
+      death: { mutation: AMID / 2 },
+      victim: { pid: 0, signal: 'SIGINT' },
+    });
+    expect(result.code, result.stderr).toBe(130);
+    expect(result.stderr).toContain(`Go on undoing: forge rollback ${id}`);
+    await expectNothingOpen();
+    await operator.succeed('rollback', [id]);
+    await expectUndone(signature);
+  });
+});
+
+describe('a lock that is taken away', { timeout: RUN_MS }, () => {
+  it('stops the work in the middle; what is left is told, and resume finishes it', async () => {
+    const argv = await direction();
+    const second = await TestOperator.create(environment);
+    try {
+      const running = operator.start('cluster/reshard', [...argv, ...SLOWLY]);
+      await running.said(/[1-9]\d* of 400 slots/);
+      await second.succeed('lock/release', []);
+      const released = performance.now();
+      const { code, stderr } = await running.ended;
+      expect(performance.now() - released).toBeLessThan(STOPS_MS);
+      expect(code, stderr).toBe(6);
+      const id = /forge resume (\d{8}-\d{6}-[0-9a-f]{6})/.exec(stderr)?.[1] ?? '';
+      const open = (await tablesOf(cluster.nodes)).flatMap(({ openSlots }) => openSlots);
+      expect(new Set(open.map(({ slot }) => slot)).size, stderr).toBeLessThanOrEqual(64);
+      if (open.length > 0) expect(stderr).toMatch(/some of them open: slots \d/);
+      await operator.succeed('resume', [id]);
+      await expectSound({ nodes: cluster.nodes, keys: KEYS, traffic });
+    } finally {
+      await second.remove();
+    }
   });
 });
 

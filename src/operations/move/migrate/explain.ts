@@ -107,3 +107,14 @@ function nextFor({ source, target }: PairNodes, { open, stuck }: Settlement): st
       : [`Start the node again first: keys that only ${target.address} has are not lost while its data is there.`]),
   ];
 }
+
+/** The same failure, with the slots that nobody could close: the lock was lost while they were on their way. */
+export function abandoned(error: unknown, slots: readonly number[]): unknown {
+  if (!(error instanceof ForgeError) || slots.length === 0) return error;
+  return new ForgeError(error.kind, `${error.message} Left as they are, some of them open: slots ${shown(slots)}.`, {
+    host: error.host,
+    next: error.next,
+    details: { ...error.details, open: [...slots] },
+    cause: error,
+  });
+}

@@ -8,7 +8,7 @@ import { type Batch, BatchSize } from './batches.js';
 import { abandoned, explain } from './explain.js';
 import { mergeSettlements, showKey, UnfinishedError } from './failures.js';
 import { moveGroup } from './group.js';
-import { groupLength, type SlotKeys } from './groups.js';
+import { GROUP_SLOTS_MAX, groupLength, type SlotKeys } from './groups.js';
 import { countKeys } from './keys.js';
 import { tellNewSource } from './marks.js';
 import { lookAtPair, Pair, type PairNodes } from './pair.js';
@@ -19,6 +19,8 @@ import { requireNoStrays } from './strays.js';
 
 /** While the keys of one group move, the next one is opened, and the one before is closed. */
 const GROUPS_AT_ONCE = 2;
+/** What a run that was killed leaves open; after an interruption, more than that would take too long. */
+const IN_HAND_MAX = GROUPS_AT_ONCE * GROUP_SLOTS_MAX;
 const MIB = 1024 * 1024;
 /** Big keys that are named one by one. */
 const BIG_KEYS_NAMED_MAX = 20;
@@ -76,17 +78,23 @@ class Mover {
     await requireNoStrays(this.#pair, fresh);
     await knowEpochs(this.#pair);
     const counts = await countKeys(await this.#pair.worker(), slots);
-    let left: SlotKeys[] = slots.map((slot, index) => ({ slot, keys: counts[index] ?? 0 }));
+    const all: SlotKeys[] = slots.map((slot, index) => ({ slot, keys: counts[index] ?? 0 }));
+    // What is open already is in hand from the start: it is finished first, and also after an interruption.
+    let inHand = all.filter(({ slot }) => begun.has(slot));
+    let left = all.filter(({ slot }) => !begun.has(slot));
+    if (inHand.length > IN_HAND_MAX) [inHand, left] = [[], [...inHand, ...left]];
     this.#progress.expect(counts.reduce((sum, keys) => sum + keys, 0));
     const failures: unknown[] = [];
     const lane = async () => {
-      while (left.length > 0 && failures.length === 0) {
+      while (inHand.length + left.length > 0 && failures.length === 0) {
         try {
           // A pause and an interruption are heard here: the lane has no slot open.
-          await context.move.turn(context.signal);
-          const length = groupLength(left, this.#progress.keyBytes, context.move.limits);
-          const group = left.slice(0, length).map(({ slot }) => slot);
-          left = left.slice(length);
+          if (inHand.length === 0) await context.move.turn(context.signal);
+          const next = inHand.length > 0 ? inHand : left;
+          const length = groupLength(next, this.#progress.keyBytes, context.move.limits);
+          const group = next.slice(0, length).map(({ slot }) => slot);
+          if (next === inHand) inHand = inHand.slice(length);
+          else left = left.slice(length);
           if (group.length > 0) await this.#moveGroup(group, begun);
         } catch (error) {
           failures.push(error);

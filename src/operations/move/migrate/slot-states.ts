@@ -10,7 +10,7 @@ export interface SlotStates {
   readonly toClose: number[];
   /** The source serves them; it may be that an earlier run opened them. */
   readonly toMove: number[];
-  /** The target serves them and an earlier run began to move them the other way. */
+  /** An earlier run began to move them the other way: the target serves them still, or has not heard that it was done. */
   readonly turned: number[];
   /** Others serve them, or hold them open: not of this move. */
   readonly foreign: { readonly slot: number; readonly why: string }[];
@@ -46,7 +46,7 @@ export function slotStates(
     else if (targetServes) {
       const clean = !sourceServes && leaves === undefined && comes === undefined;
       (clean ? states.done : states.toClose).push(slot);
-    } else if (sourceServes) states.toMove.push(slot);
+    } else if (sourceServes) (leavesTarget === undefined ? states.toMove : states.turned).push(slot);
     else states.foreign.push({ slot, why: 'neither of both serves it' });
   }
   return states;
