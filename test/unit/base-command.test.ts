@@ -138,6 +138,7 @@ describe.each([
       return AS_ASKED;
     });
     expect(error).toMatchObject({ kind });
+    expect(error?.message).toMatch(/^[^.]+\.$/);
     expect(stdout).toBe('');
   });
 

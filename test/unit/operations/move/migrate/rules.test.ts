@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ForgeError } from '../../../../../src/errors.js';
-import { explain } from '../../../../../src/operations/move/migrate/explain.js';
+import { abandoned, explain } from '../../../../../src/operations/move/migrate/explain.js';
 import {
   ConflictError,
   kindOfFailure,
@@ -62,6 +62,18 @@ describe('what MIGRATE answers', () => {
     expect(many.length).toBeLessThan(700);
   });
 
+  it('names slots that nobody may close, and those that a full source does not take back', () => {
+    const lost = abandoned(new ForgeError('locked', 'Taken over.', { next: ['Wait.'] }), [7, 8]);
+    expect(lost).toMatchObject({ kind: 'locked', next: ['Wait.'], details: { open: [7, 8] } });
+    expect((lost as Error).message).toContain('some of them open: slots 7-8');
+    const fault = new Error('a fault');
+    expect(abandoned(fault, [7])).toBe(fault);
+    const full = explain(pair, replied('OOM command not allowed'), { ...nowhere, stuck: [5] });
+    expect(full.message).toContain('Still open, because s:1 did not take back what had arrived');
+    expect(full.next.join(' ')).toContain('Give s:1 more maxmemory as well');
+    expect(full.details).toEqual({ open: [5] });
+  });
+
   it('is nothing where it is no failure of a node', () => {
     expect(kindOfFailure(new ForgeError('locked', 'taken'))).toBeUndefined();
     expect(kindOfFailure(new Error('a fault'))).toBeUndefined();
@@ -94,6 +106,7 @@ describe('the slots of a move', () => {
     ['have moved, and the source does not know', '10-12', '10-12', { toClose: [10, 11, 12] }],
     ['have moved, and a mark is left', `20 [10->-${b}]`, '10-12', { done: [11, 12], toClose: [10] }],
     ['were on their way back', `20 [11-<-${b}]`, `10-12 [11->-${a}] [12->-${a}]`, { done: [10], turned: [11, 12] }],
+    ['have gone back, and the target does not know', '10-12', `20 [11->-${a}]`, { toMove: [10, 12], turned: [11] }],
   ])('%s', (_, one, two, expected) => {
     expect(statesOf(one, two)).toEqual({ ...none, ...expected });
   });
