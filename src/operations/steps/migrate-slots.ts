@@ -1,10 +1,18 @@
 /** Slots move from one master to another, with their keys. */
 import * as z from 'zod';
-import { countSlots, formatSlots, intersectSlots, normalizeSlots, subtractSlots } from '../../cluster/slots.js';
+import {
+  countSlots,
+  formatSlots,
+  hasSlot,
+  intersectSlots,
+  normalizeSlots,
+  slotsFrom,
+  subtractSlots,
+} from '../../cluster/slots.js';
 import { jobsUnderWay } from '../move/atomic/under-way.js';
 import { moveSlots } from '../move/move-slots.js';
 import { defineStep, type NodeRef, nodeRefSchema, type StepContext, slotRangeSchema } from '../step.js';
-import { viewsOf } from './views.js';
+import { viewOf, viewsOf } from './views.js';
 
 const RANGES_SHOWN_MAX = 4;
 const RANGES_MAX = 8_192;
@@ -28,8 +36,28 @@ export const migrateSlotsStep = defineStep({
   shares: ({ target }) => [target.id],
   isDone: (context, action) => isMoved(context, action),
   apply: (context, { source, target, ranges }) => move(context, source, target, ranges),
-  undo: (context, { source, target, ranges }) => move(context, target, source, ranges),
+  async undo(context, { source, target, ranges }) {
+    await finishOthers(context, target, ranges);
+    await move(context, target, source, ranges);
+  },
 });
+
+/**
+ * A master that gives its last slot away becomes a replica, which throws away what it holds: also keys of slots that other
+ * masters had begun to move to it. Those arrive first; then they are its own, until their own move is undone.
+ */
+async function finishOthers(context: StepContext, node: NodeRef, ranges: MigrateSlots['ranges']): Promise<void> {
+  const slots = normalizeSlots(ranges);
+  const { myself } = (await viewOf(context, node.id)).topology;
+  if (myself === undefined || subtractSlots(myself.slots, slots).length > 0) return;
+  const coming = new Map<string, number[]>();
+  for (const { slot, peerId } of myself.importing) {
+    if (!hasSlot(slots, slot)) coming.set(peerId, [...(coming.get(peerId) ?? []), slot]);
+  }
+  for (const [id, open] of coming) {
+    await moveSlots(context, { source: { id, address: context.pool.label(id) }, target: node, slots: slotsFrom(open) });
+  }
+}
 
 async function isMoved(context: StepContext, { source, target, ranges }: MigrateSlots): Promise<boolean> {
   const slots = normalizeSlots(ranges);
