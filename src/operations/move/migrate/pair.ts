@@ -9,6 +9,7 @@ import { ForgeError } from '../../../errors.js';
 import type { NodeRef, StepContext } from '../../step.js';
 import { viewOf } from '../../steps/views.js';
 import { Permits } from '../permits.js';
+import { Leftovers } from './leftovers.js';
 import { goneIn } from './slot-states.js';
 
 /** MIGRATE answers when the target has answered: the connection waits longer than MIGRATE itself does. */
@@ -44,6 +45,7 @@ export class Pair implements PairNodes {
   readonly source: NodeRef;
   readonly target: NodeRef;
   readonly inFlight = new Permits(BATCHES_IN_FLIGHT);
+  readonly leftovers: Leftovers;
   /** When the last batch was answered, in monotonic milliseconds. */
   answeredAt = 0;
   readonly #workers = new Map<string, Promise<NodeConnection>>();
@@ -54,6 +56,7 @@ export class Pair implements PairNodes {
     this.context = context;
     this.source = source;
     this.target = target;
+    this.leftovers = new Leftovers(context, { source, target });
   }
 
   /**

@@ -1,4 +1,5 @@
 /** What becomes of slots that cannot be finished: closed where they are, or taken back, so that none stays open. */
+import { isFailing } from '../../../cluster/cluster-node.js';
 import type { NodeConnection } from '../../../cluster/node-connection.js';
 import { ForgeError } from '../../../errors.js';
 import { viewOf } from '../../steps/views.js';
@@ -40,11 +41,18 @@ export async function settleSlots(
   result.moved.push(...states.done);
   await attempt(result, states.toClose, 'moved', () => closeSlots(pair, states.toClose));
   const rest = [...states.toMove, ...states.turned];
-  if (rest.length > 0) await takeBack(pair, rest, result);
+  // The target's own word: only it could send the keys home.
+  const source = toView.node(pair.source.id);
+  const reached = source?.linked === true && !isFailing(source);
+  if (rest.length > 0) await takeBack(pair, rest, { result, reached });
   return result;
 }
 
-async function takeBack(pair: Pair, slots: readonly number[], result: Settlement): Promise<void> {
+async function takeBack(
+  pair: Pair,
+  slots: readonly number[],
+  { result, reached }: { result: Settlement; reached: boolean },
+): Promise<void> {
   let counts: { here: number[]; there: number[] };
   try {
     const [worker, target] = await Promise.all([pair.worker(), pair.context.pool.get(pair.target.id)]);
@@ -55,7 +63,10 @@ async function takeBack(pair: Pair, slots: readonly number[], result: Settlement
     return;
   }
   const arrived = slots.filter((_, index) => counts.here[index] === 0 && (counts.there[index] ?? 0) > 0);
-  const rest = slots.filter((slot) => !arrived.includes(slot));
+  // Keys that cannot come home now would be missing at the source for as long as it is tried.
+  const away = slots.filter((_, index) => !reached && counts.here[index] !== 0 && (counts.there[index] ?? 0) > 0);
+  result.open.push(...away);
+  const rest = slots.filter((slot) => !arrived.includes(slot) && !away.includes(slot));
   await attempt(result, arrived, 'moved', () => closeSlots(pair, arrived));
   for (const slot of rest) await attempt(result, [slot], 'back', () => bringBack(pair, slot, result.kept));
 }
@@ -66,6 +77,7 @@ async function takeBack(pair: Pair, slots: readonly number[], result: Settlement
  * one slot after the other, and only where it cannot be finished.
  */
 async function bringBack(pair: Pair, slot: number, kept: Buffer[]): Promise<void> {
+  await pair.leftovers.end(slot);
   await clearMarks(pair, [slot], { sourceOnly: true });
   const target: NodeConnection = await pair.context.pool.get(pair.target.id);
   const [there = 0] = await countKeys(target, [slot]);

@@ -2,7 +2,7 @@
 import { commandFailure } from '../../../cluster/node-failure.js';
 import { type Batch, type BatchSize, cutBatches, type SizedKey } from './batches.js';
 import { compareKey } from './compare.js';
-import { ConflictError, kindOfFailure } from './failures.js';
+import { ConflictError, kindOfFailure, showKeys } from './failures.js';
 import { countKeys, readKeys } from './keys.js';
 import {
   BATCHES_IN_FLIGHT,
@@ -85,7 +85,7 @@ async function sendAll(pair: Pair, batches: readonly Batch[], options: TransferO
 async function sendTimed(pair: Pair, batch: Batch, options: TransferOptions): Promise<void> {
   options.sending(batch);
   const sentAt = performance.now();
-  await deliver(pair, batch);
+  await deliver(pair, batch, options);
   const now = performance.now();
   options.size.took(batch, now - Math.max(sentAt, pair.answeredAt));
   pair.answeredAt = now;
@@ -106,21 +106,25 @@ function timeoutFor({ bytes }: Batch): number {
   return Math.min(MIGRATE_TIMEOUT_MAX_MS, Math.round(MIGRATE_TIMEOUT_MS + bytes / BYTES_PER_MS_MIN));
 }
 
-async function deliver(pair: Pair, batch: Batch): Promise<void> {
+async function deliver(pair: Pair, batch: Batch, transfer: TransferOptions): Promise<void> {
   const options: MigrateOptions = { timeoutMs: timeoutFor(batch) };
   try {
     await send(pair, batch.keys, options);
   } catch (error) {
     const kind = kindOfFailure(error);
     if (kind === 'mixed' && batch.keys.length > 1) {
-      for (const key of batch.keys) await deliver(pair, { ...batch, keys: [key] });
-    } else if (kind === 'busy') await takeOver(pair, batch, options);
+      for (const key of batch.keys) await deliver(pair, { ...batch, keys: [key] }, transfer);
+    } else if (kind === 'busy') await takeOver(pair, batch, { ...options, importing: transfer.importing });
     else throw error;
   }
 }
 
-/** Of the keys that the source still has, those that the target has with the same value are replaced there. */
-async function takeOver(pair: Pair, batch: Batch, options: MigrateOptions): Promise<void> {
+/** Of the keys that the source still has, those that the target has with the same value, or as leftovers, are replaced there. */
+async function takeOver(
+  pair: Pair,
+  batch: Batch,
+  { importing = false, ...options }: MigrateOptions & Pick<TransferOptions, 'importing'>,
+): Promise<void> {
   const [worker, target] = await Promise.all([pair.worker(), pair.context.pool.get(pair.target.id)]);
   const free: Buffer[] = [];
   const same: Buffer[] = [];
@@ -133,7 +137,15 @@ async function takeOver(pair: Pair, batch: Batch, options: MigrateOptions): Prom
   }
   if (free.length > 0) await send(pair, free, options);
   if (same.length > 0) await send(pair, same, { ...options, replace: true });
-  if (different.length > 0) throw new ConflictError(batch.slot, different);
+  if (different.length === 0) return;
+  if (importing || !(await pair.leftovers.holds(batch.slot))) throw new ConflictError(batch.slot, different);
+  reportLeftovers(pair, different);
+  await send(pair, different, { ...options, replace: true });
+}
+
+function reportLeftovers({ context, source, target }: Pair, keys: readonly Buffer[]): void {
+  const text = `${showKeys(keys)} had come to ${target.address} unheard of: the values of ${source.address} are newer`;
+  context.report({ type: 'note', text });
 }
 
 async function send(pair: Pair, keys: readonly Buffer[], options: MigrateOptions): Promise<void> {
