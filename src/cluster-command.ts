@@ -2,6 +2,7 @@
 import { ForgeCommand } from './base-command.js';
 import { formatAddress, type NodeAddress, parseAddressList } from './cluster/address.js';
 import { type ClusterFlagValues, clusterFlags, readSettings } from './config/cluster-flags.js';
+import type { ForgeNode } from './config/forge-file.js';
 import { resolveTarget, type Settings, type Target } from './config/resolve.js';
 import { KnownMembers } from './config/resolve-members.js';
 import { ClusterSession, type OpenSessionOptions } from './operations/session.js';
@@ -29,11 +30,13 @@ export abstract class ClusterCommand extends ForgeCommand {
       flags.seed === undefined ? (settings.unknownName ?? (byName ? settings.cluster?.name : undefined)) : undefined;
     const nodes = settings.cluster?.nodes ?? [];
     const zones = await zonesOf([...nodes, ...seeds, ...(options.also ?? [])]);
+    const weightOf = await weightsOf(nodes);
     const session = await ClusterSession.open({
       seeds,
       source: found.source,
       connect,
       ...(name === undefined ? {} : { name }),
+      ...(weightOf === undefined ? {} : { weightOf }),
       ...(zones === undefined ? {} : { zoneOf: (node) => zones.find(node)?.zone }),
       ...options,
     });
@@ -72,6 +75,19 @@ async function targetOf(
     'password-file': flags['password-file'] ?? passwordFile,
   };
   return resolveTarget(given, { ...settings, environment: {} });
+}
+
+/** What forge.yaml says of a node's weight; undefined when it tells none: then no name needs to be resolved. */
+async function weightsOf(nodes: readonly ForgeNode[]): Promise<OpenSessionOptions['weightOf']> {
+  const told = new Map<NodeAddress, number>(
+    nodes.flatMap((node) => (node.weight === undefined ? [] : [[node, node.weight] as const])),
+  );
+  if (told.size === 0) return undefined;
+  const known = await KnownMembers.of([...told.keys()]);
+  return (node) => {
+    const address = known.find(node);
+    return address === undefined ? undefined : told.get(address);
+  };
 }
 
 /** Undefined when no zone is told: then no name needs to be resolved. */

@@ -10,6 +10,8 @@ const NODES_MAX = 10_000;
 const CLUSTERS_MAX = 1_000;
 const RETENTION_DAYS_MAX = 36_500;
 const DEFAULT_PORT = 6379;
+/** As `--weight` has it. */
+const WEIGHT_MAX = 100_000;
 
 const CLUSTER_NAME = /^[a-z0-9][a-z0-9-]{0,31}$/;
 const clusterName = z
@@ -28,14 +30,22 @@ const secretPlace = z
 
 export type SecretPlace = z.infer<typeof secretPlace>;
 
+const weight = z
+  .number({ error: 'a number from 0 to 100000' })
+  .check(z.gte(0, 'a number from 0 to 100000'), z.lte(WEIGHT_MAX, 'a number from 0 to 100000'));
+
 const nodeFields = z.strictObject(
   {
     host: z.string({ error: 'a host name or an IP address' }),
     port: z._default(whole(1, 65_535), DEFAULT_PORT),
     zone: z.optional(z.string()),
     role: z.optional(oneOf(['master', 'replica'])),
+    weight: z.optional(weight),
   },
-  { error: (issue) => (issue.code === 'invalid_type' ? 'host:port@zone, or host, port, zone and role' : undefined) },
+  {
+    error: (issue) =>
+      issue.code === 'invalid_type' ? 'host:port@zone, or host, port, zone, role and weight' : undefined,
+  },
 );
 
 /** `redis-1:6379@zone-a`, or the same by fields. */
@@ -53,7 +63,14 @@ const node = z.pipe(
       const host = fields.host.includes(':') ? `[${fields.host.replace(/^\[|\]$/g, '')}]` : fields.host;
       const zone = fields.zone === undefined ? '' : `@${fields.zone}`;
       const parsed = readAddress(`${host}:${fields.port}${zone}`);
-      if (typeof parsed !== 'string') return { ...parsed, ...(fields.role === undefined ? {} : { role: fields.role }) };
+      if (typeof parsed !== 'string') {
+        const { role, weight: share } = fields;
+        return {
+          ...parsed,
+          ...(role === undefined ? {} : { role }),
+          ...(share === undefined ? {} : { weight: share }),
+        };
+      }
       context.issues.push({ code: 'custom', message: parsed, input: undefined });
       return z.NEVER;
     }),
@@ -63,6 +80,8 @@ const node = z.pipe(
 export interface ForgeNode extends NodeAddress {
   /** What it is to be when the cluster is formed; a failover changes it. */
   role?: 'master' | 'replica';
+  /** Its share of the slots as a master, where one without a weight has 1; 0 for none. */
+  weight?: number;
 }
 
 /** The address, or what is wrong with it; a text that looks like it holds a password is never repeated. */

@@ -97,8 +97,9 @@ function addTls(add: Add, flags: TargetFlags, settings: Settings, origin: Origin
 }
 
 function addNodes(add: Add, { cluster }: Settings): void {
-  for (const [index, { zone, role, ...address }] of (cluster?.nodes ?? []).entries()) {
+  for (const [index, { zone, role, weight, ...address }] of (cluster?.nodes ?? []).entries()) {
     const words = [formatAddress(address), zone === undefined ? undefined : `zone ${zone}`, role];
+    if (weight !== undefined) words.push(`weight ${weight}`);
     add(`nodes[${index}]`, words.filter((word) => word !== undefined).join(', '), FORGE_FILE);
   }
 }

@@ -17,8 +17,32 @@ export interface OpenSessionOptions {
   /** The cluster's name, where it was found by that: for the audit log. */
   readonly name?: string;
   readonly zoneOf?: ReadOptions['zoneOf'];
+  /** The weight that is written down for a node. */
+  readonly weightOf?: (node: WeighedNode) => number | undefined;
   /** Told every reply of the first look, for a recording. */
   readonly record?: ReadOptions['record'];
+}
+
+/** A node by the addresses that it may be written down by. */
+export interface WeighedNode {
+  readonly ip: string;
+  readonly port: number;
+  readonly hostname?: string;
+}
+
+/** A shard keeps its weight when a replica takes over: a master that has none of its own has that of a replica. */
+function weightsIn(snapshot: ClusterSnapshot, weightOf: OpenSessionOptions['weightOf']): Map<string, number> {
+  const found = new Map<string, number>();
+  if (weightOf === undefined) return found;
+  for (const { master, replicas } of snapshot.topology.shards) {
+    const weight = [master, ...replicas].map(weightOf).find((each) => each !== undefined);
+    if (weight !== undefined) found.set(master.id, weight);
+  }
+  for (const { id, ip, port } of snapshot.strangers) {
+    const weight = weightOf({ ip, port });
+    if (weight !== undefined) found.set(id, weight);
+  }
+  return found;
 }
 
 export class ClusterSession {
@@ -32,6 +56,8 @@ export class ClusterSession {
   readonly cluster: string;
   /** Its name in forge.yaml, or of a local cluster, where it was found by that. */
   readonly name: string | undefined;
+  /** Weights by id, of members and of nodes that are to join, as they are written down. */
+  readonly weights: ReadonlyMap<string, number>;
   readonly #zoneOf: ReadOptions['zoneOf'];
 
   private constructor(pool: NodePool, snapshot: ClusterSnapshot, token: string, options: OpenSessionOptions) {
@@ -41,6 +67,7 @@ export class ClusterSession {
     this.operator = thisOperator();
     this.cluster = options.seeds[0] === undefined ? snapshot.reference.address : formatAddress(options.seeds[0]);
     this.name = options.name;
+    this.weights = weightsIn(snapshot, options.weightOf);
     this.#zoneOf = options.zoneOf;
   }
 

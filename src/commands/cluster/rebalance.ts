@@ -19,7 +19,7 @@ export default class ClusterRebalance extends ChangeCommand {
   static override summary = 'Bring all masters to their share of slots, keys or memory.';
   static override description =
     `Moves as few slots as that takes; nothing when every master is within the threshold. All masters weigh the same
-unless --weight says otherwise; a weight of 0 drains a master, which stays a member.
+unless --weight, or forge.yaml, says otherwise; a weight of 0 drains a master, which stays a member.
 Exit codes: 0 balanced (or was already), 2 unknown node, 4 a node unreachable, 5 a guard refused, 6 locked, 7 timed out,
 8 partly done.`;
   static override examples = [
@@ -35,7 +35,8 @@ Exit codes: 0 balanced (or was already), 2 unknown node, 4 a node unreachable, 5
       default: 'slots' as const,
     })(),
     weight: Flags.string({
-      description: 'Share of a master, where the others have 1; 0 drains it. May be given several times.',
+      description:
+        'Share of a master, where others have 1; 0 drains it. May be given several times; forge.yaml keeps weights.',
       helpValue: 'NODE=W',
       multiple: true,
       multipleNonGreedy: true,
@@ -64,10 +65,14 @@ Exit codes: 0 balanced (or was already), 2 unknown node, 4 a node unreachable, 5
       operation: 'cluster rebalance',
       also: addressWords(options.weights.map(({ node }) => node)).map((word) => parseAddress(word)),
       request: rebalanceRequest(options),
-      plan: async (snapshot, { pool }) => {
+      plan: async (snapshot, { pool, weights }) => {
         const following = await readFollowing(pool, snapshot);
         const slotKeys = options.by === 'slots' ? undefined : await readSlotKeys(pool, snapshot);
-        return planRebalance(snapshot, options, { following, ...(slotKeys === undefined ? {} : { slotKeys }) });
+        return planRebalance(snapshot, options, {
+          following,
+          weights,
+          ...(slotKeys === undefined ? {} : { slotKeys }),
+        });
       },
       move: readMove(flags),
     });

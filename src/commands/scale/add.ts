@@ -50,8 +50,8 @@ Exit codes: 0 added (or was already), 2 wrong nodes, 4 a node unreachable, 5 a g
       helpValue: 'N',
     }),
     weight: Flags.string({
-      description: 'Share of every new master, where a present master has 1; 0 for no slots.',
-      default: '1',
+      description:
+        'Share of every new master, where others have 1; 0 for no slots; as forge.yaml has it when not given, else 1.',
       helpValue: 'W',
     }),
     ...moveFlags,
@@ -69,7 +69,7 @@ Exit codes: 0 added (or was already), 2 wrong nodes, 4 a node unreachable, 5 a g
       role: flags.role ?? (replicaOf === undefined ? ('master' as const) : ('replica' as const)),
       ...(replicaOf === undefined ? {} : { replicaOf }),
       replicas: flags.replicas,
-      weight: parseShare(flags.weight),
+      ...(flags.weight === undefined ? {} : { weight: parseShare(flags.weight) }),
     };
     const named = replicaOf === undefined ? [] : addressWords([replicaOf]);
     return this.change({
@@ -77,7 +77,7 @@ Exit codes: 0 added (or was already), 2 wrong nodes, 4 a node unreachable, 5 a g
       operation: 'scale add',
       also: [...nodes, ...named.flatMap((word) => parseAddressList(word))],
       request: scaleAddRequest(options),
-      plan: (snapshot) => planScaleAdd(snapshot, options),
+      plan: (snapshot, { weights }) => planScaleAdd(snapshot, options, weights),
       move: readMove(flags),
     });
   }

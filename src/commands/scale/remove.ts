@@ -49,7 +49,8 @@ Exit codes: 0 removed, 2 unknown node, 4 a node unreachable, 5 refused, 6 locked
       operation: 'scale remove',
       also: addressWords(nodes).map((word) => parseAddress(word)),
       request: scaleRemoveRequest(options),
-      plan: async (snapshot, { pool }) => planScaleRemove(snapshot, options, await readFollowing(pool, snapshot)),
+      plan: async (snapshot, { pool, weights }) =>
+        planScaleRemove(snapshot, options, await readFollowing(pool, snapshot), weights),
       move: readMove(flags),
     });
   }

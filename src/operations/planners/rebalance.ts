@@ -5,6 +5,7 @@ import { slotBytes } from '../../cluster/snapshot/slot-keys.js';
 import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
 import { ForgeError } from '../../errors.js';
 import { createPlan, type Plan } from '../plan.js';
+import { givenNotes, NO_WEIGHTS, type Weights } from './kept-weights.js';
 import { type LoadHolder, loadOf, transfersByLoad } from './loads.js';
 import { type DraftStep, holdSteps, moveSteps, type Transfer, transfersFor } from './moves.js';
 import { chooseNode } from './node-choice.js';
@@ -19,7 +20,7 @@ export const THRESHOLD_MAX = 100;
 
 export interface RebalanceOptions {
   readonly by: BalancedBy;
-  /** Nodes as they were typed; 1 for all others. 0 drains a master. */
+  /** Nodes as they were typed; all others have that of forge.yaml, else 1. 0 drains a master. */
   readonly weights: readonly { readonly node: string; readonly weight: number }[];
   /** Percent. */
   readonly threshold: number;
@@ -32,6 +33,8 @@ export interface RebalanceFacts {
   readonly slotKeys?: Float64Array;
   /** Ids of the nodes that would follow slots that leave them. */
   readonly following: ReadonlySet<string>;
+  /** Those of forge.yaml, for masters that the operator gives none now. */
+  readonly weights?: Weights;
 }
 
 /** What was asked for, in a form that is the same for the same command. */
@@ -49,7 +52,9 @@ interface Weighed extends LoadHolder {
  */
 export function planRebalance(snapshot: ClusterSnapshot, options: RebalanceOptions, facts: RebalanceFacts): Plan {
   const { by, threshold } = options;
-  const weights = weightsById(snapshot, options);
+  const given = weightsById(snapshot, options);
+  const kept = facts.weights ?? NO_WEIGHTS;
+  const weights = new Map([...kept, ...given]);
   const masters = participants(snapshot, weights, options.useEmptyMasters);
   const loads = by === 'slots' ? new Float64Array(16_384).fill(1) : loadsBy(by, snapshot, facts);
   const holders = masters.map(({ id, slots }) => ({
@@ -68,7 +73,7 @@ export function planRebalance(snapshot: ClusterSnapshot, options: RebalanceOptio
     request: rebalanceRequest(options),
     title: `Rebalance ${masters.length} masters by ${by}`,
     steps: rebalanceSteps(snapshot, transfers, facts.following),
-    notes: notesFor(snapshot, options, needed ? left : worst, needed),
+    notes: [...notesFor(snapshot, options, needed ? left : worst, needed), ...givenNotes(snapshot, given, kept)],
   });
 }
 

@@ -6,6 +6,7 @@ import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
 import { ForgeError } from '../../errors.js';
 import { createPlan, type Plan } from '../plan.js';
 import { type Joining, joiningNodes } from './joining.js';
+import { givenNotes, NO_WEIGHTS, takeByWeight, unevenNotes, type Weights } from './kept-weights.js';
 import { type DraftStep, moveSteps, type Transfer, transfersFor } from './moves.js';
 import { chooseNode, listed, refOf } from './node-choice.js';
 import { type PlacedMaster, placedMaster, placementNotes, placeReplicas } from './placement.js';
@@ -19,8 +20,8 @@ export interface ScaleAddOptions {
   readonly replicaOf?: string;
   /** Masters: replicas of each, from the same list of nodes. */
   readonly replicas: number;
-  /** Masters: share of each, where that of a master that serves already is 1. */
-  readonly weight: number;
+  /** Masters: share of each; without it the one of forge.yaml, else 1. */
+  readonly weight?: number;
 }
 
 const AGREE = 'agree';
@@ -29,21 +30,22 @@ const AGREE = 'agree';
 export function scaleAddRequest(options: ScaleAddOptions): Plan['request'] {
   const { nodes, role, replicaOf, replicas, weight } = options;
   const shown = nodes.map(({ zone, ...address }) => `${formatAddress(address)}${zone === undefined ? '' : `@${zone}`}`);
-  return { nodes: shown, role, replicaOf: replicaOf ?? null, replicas, weight };
+  return { nodes: shown, role, replicaOf: replicaOf ?? null, replicas, weight: weight ?? null };
 }
 
 /**
  * The plan by which the nodes join. Nodes that are members already are taken on from where they are, so that the same
  * command again finishes what was begun, and does nothing when all is done.
  *
- * Slots come from the masters that have the most, and only as many move as the new masters are to have.
+ * Slots come from the masters that have the most for their weight, and only as many move as the new masters are to have.
+ * @param weights those of forge.yaml
  * @throws ForgeError `usage` for counts that do not fit, a node given twice; `refused` for a member whose role is another;
  *   what the node answered for one that cannot be reached
  */
-export function planScaleAdd(snapshot: ClusterSnapshot, options: ScaleAddOptions): Plan {
+export function planScaleAdd(snapshot: ClusterSnapshot, options: ScaleAddOptions, weights: Weights = NO_WEIGHTS): Plan {
   const joining = joiningNodes(snapshot, options.nodes);
   const parts =
-    options.role === 'master' ? asMasters(snapshot, joining, options) : asReplicas(snapshot, joining, options);
+    options.role === 'master' ? asMasters(snapshot, joining, options, weights) : asReplicas(snapshot, joining, options);
   const steps = stepsFor(snapshot, joining, parts);
   return createPlan(snapshot, {
     operation: 'scale add',
@@ -63,7 +65,12 @@ interface Parts {
   readonly notes: readonly string[];
 }
 
-function asMasters(snapshot: ClusterSnapshot, joining: readonly Joining[], options: ScaleAddOptions): Parts {
+function asMasters(
+  snapshot: ClusterSnapshot,
+  joining: readonly Joining[],
+  options: ScaleAddOptions,
+  weights: Weights,
+): Parts {
   const { replicas, weight, replicaOf } = options;
   if (replicaOf !== undefined) {
     throw new ForgeError('usage', 'A master is nobody’s replica.', {
@@ -88,11 +95,16 @@ function asMasters(snapshot: ClusterSnapshot, joining: readonly Joining[], optio
     places,
     free.map(({ place }) => place),
   );
+  const transfers = sharesOf(snapshot, masters, (id) => weight ?? weights.get(id) ?? 1, weights);
   return {
     masters,
     attachments: chosen,
-    transfers: sharesOf(snapshot, masters, weight),
-    notes: placementNotes(snapshot, chosen, [...places, ...free.map(({ place }) => place)]),
+    transfers,
+    notes: [
+      ...placementNotes(snapshot, chosen, [...places, ...free.map(({ place }) => place)]),
+      ...(transfers.length === 0 ? [] : unevenNotes(snapshot, weights, masterIds)),
+      ...givenNotes(snapshot, new Map(weight === undefined ? [] : masters.map(({ id }) => [id, weight])), weights),
+    ],
   };
 }
 
@@ -115,19 +127,25 @@ function chooseMasters(joining: readonly Joining[], count: number): Joining[] {
 }
 
 /** What the new masters are to get, and from whom. */
-function sharesOf(snapshot: ClusterSnapshot, masters: readonly Joining[], weight: number): Transfer[] {
+function sharesOf(
+  snapshot: ClusterSnapshot,
+  masters: readonly Joining[],
+  weightOf: (id: string) => number,
+  kept: Weights,
+): Transfer[] {
   const added = new Set(masters.map(({ id }) => id));
   const serving = snapshot.topology.masters.filter(({ id, slots }) => !added.has(id) && slots.length > 0);
   const slotsOf = ({ member }: Joining) => member?.slots ?? [];
-  const others = serving.map(({ id, slots }) => ({ id, slots: countSlots(slots), weight: 1 }));
-  const news = masters.map((node) => ({ id: node.id, slots: countSlots(slotsOf(node)), weight }));
-  if (others.length === 0 || weight === 0) return [];
+  const others = serving.map(({ id, slots }) => ({ id, slots: countSlots(slots), weight: kept.get(id) ?? 1 }));
+  const news = masters.map((node) => ({ id: node.id, slots: countSlots(slotsOf(node)), weight: weightOf(node.id) }));
+  if (others.length === 0 || news.every(({ weight }) => weight === 0)) return [];
   // Slots that nobody serves are none of this operation's: a guard refuses, or the operator overrode it.
   const total = [...others, ...news].reduce((sum, { slots }) => sum + slots, 0);
   const shares = divideByWeight([...others, ...news], total);
   const wants = news.map(({ id, slots }) => ({ id, slots, wanted: Math.max(slots, shares.get(id) ?? 0) }));
   const needed = wants.reduce((sum, { slots, wanted }) => sum + wanted - slots, 0);
-  const left = takeFromLargest(others, needed);
+  const even = others.every(({ weight }) => weight === others[0]?.weight);
+  const left = even ? takeFromLargest(others, needed) : takeByWeight(others, needed);
   return transfersFor([
     ...serving.map(({ id, slots }) => ({ id, slots, wanted: left.get(id) ?? 0 })),
     ...masters.map((node, index) => ({ id: node.id, slots: slotsOf(node), wanted: wants[index]?.wanted ?? 0 })),

@@ -5,6 +5,7 @@ import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
 import { ForgeError } from '../../errors.js';
 import { nodesDown } from '../guards/health.js';
 import { createPlan, type Plan } from '../plan.js';
+import { giveByWeight, NO_WEIGHTS, unevenNotes, type Weights } from './kept-weights.js';
 import { type DraftStep, holdSteps, moveSteps, type Transfer, transfersFor } from './moves.js';
 import { chooseNodes, listed, refOf, splitWords } from './node-choice.js';
 import { placementNotes, placeOf } from './placement.js';
@@ -29,17 +30,19 @@ export function scaleRemoveRequest({ nodes, withReplicas }: ScaleRemoveOptions):
 /**
  * The plan by which the nodes leave.
  * @param following ids of the nodes that would follow slots that leave them
+ * @param weights those of forge.yaml
  * @throws ForgeError `usage` for a node that is none; `refused` when slots would be served by nobody, or keys be lost
  */
 export function planScaleRemove(
   snapshot: ClusterSnapshot,
   options: ScaleRemoveOptions,
   following: ReadonlySet<string>,
+  weights: Weights = NO_WEIGHTS,
 ): Plan {
   const removed = removedNodes(snapshot, options);
   const ids = new Set(removed.map(({ id }) => id));
   for (const node of removed) requireRemovable(snapshot, node, ids);
-  const transfers = drain(snapshot, ids);
+  const transfers = drain(snapshot, ids, weights);
   const moving = rehome(snapshot, ids);
   const steps = stepsFor(snapshot, removed, transfers, moving.attachments, following);
   const places = snapshot.topology.nodes.map((node) => placeOf(snapshot, node));
@@ -49,7 +52,12 @@ export function planScaleRemove(
     title: `Remove ${listed(removed.map(({ id }) => snapshot.addressOf(id)))}`,
     steps,
     tolerates: onlyTheseAreDown(snapshot, ids) ? [nodesDown.name] : [],
-    notes: [...notesFor(snapshot, ids), ...moving.notes, ...placementNotes(snapshot, moving.attachments, places)],
+    notes: [
+      ...notesFor(snapshot, ids),
+      ...moving.notes,
+      ...placementNotes(snapshot, moving.attachments, places),
+      ...(transfers.length === 0 ? [] : unevenNotes(snapshot, weights, ids)),
+    ],
   });
 }
 
@@ -100,8 +108,8 @@ function requireRemovable(snapshot: ClusterSnapshot, node: ClusterNode, removed:
   );
 }
 
-/** All slots of the removed masters go to those that have the fewest. */
-function drain(snapshot: ClusterSnapshot, removed: ReadonlySet<string>): Transfer[] {
+/** All slots of the removed masters go to those that have the fewest, for their weight. */
+function drain(snapshot: ClusterSnapshot, removed: ReadonlySet<string>, weights: Weights): Transfer[] {
   const leaving = snapshot.topology.masters.filter(({ id, slots }) => removed.has(id) && slots.length > 0);
   if (leaving.length === 0) return [];
   const staying = snapshot.topology.masters.filter(({ id }) => !removed.has(id) && snapshot.report(id) !== undefined);
@@ -114,10 +122,9 @@ function drain(snapshot: ClusterSnapshot, removed: ReadonlySet<string>): Transfe
     });
   }
   const count = leaving.reduce((sum, { slots }) => sum + countSlots(slots), 0);
-  const wanted = giveToSmallest(
-    takers.map(({ id, slots }) => ({ id, slots: countSlots(slots) })),
-    count,
-  );
+  const holders = takers.map(({ id, slots }) => ({ id, slots: countSlots(slots), weight: weights.get(id) ?? 1 }));
+  const even = holders.every(({ weight }) => weight === holders[0]?.weight);
+  const wanted = even ? giveToSmallest(holders, count) : giveByWeight(holders, count);
   return transfersFor([
     ...leaving.map(({ id, slots }) => ({ id, slots, wanted: 0 })),
     ...takers.map(({ id, slots }) => ({ id, slots, wanted: wanted.get(id) ?? 0 })),

@@ -80,7 +80,7 @@ describe('forge.yaml', () => {
     ['cluster: a\nnodes: [a:99999]\n', 'nodes[0]: a:99999: the port must be'],
     ['cluster: a\nnodes: [{ host: a, role: mastr }]\n', "nodes[0].role: did you mean 'master'?"],
     ['cluster: a\nnodes: [{ host: a, zone: "b c" }]\n', 'a zone is 1 to 64 letters'],
-    ['cluster: a\nnodes: [7]\n', 'nodes[0]: host:port@zone, or host, port, zone and role'],
+    ['cluster: a\nnodes: [7]\n', 'nodes[0]: host:port@zone, or host, port, zone, role and weight'],
     ['cluster: a\ncredentials: {}\n', 'username, password or both'],
     ['cluster: a\ncredentials: { password: {} }\n', 'exactly one of environment, filename'],
     ['cluster: a\ntls: yes please\n', 'true, or ca, certificate, key and server_name'],
