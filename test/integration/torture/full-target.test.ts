@@ -4,6 +4,7 @@ import { Cluster } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseAddressList } from '../../../src/cluster/address.js';
 import type { NodeConnection } from '../../../src/cluster/node-connection.js';
+import { unfinishedOperations } from '../../../src/operations/journal/journal.js';
 import { TestOperator } from '../../support/operations/operator.js';
 import { Traffic } from '../../support/operations/traffic.js';
 import { type RedisCluster, type RedisServer, startCluster } from '../../support/redis.js';
@@ -50,6 +51,12 @@ const limit = (server: RedisServer, bytes: number) => server.call('CONFIG', 'SET
 
 async function used(server: RedisServer): Promise<number> {
   return Number(/used_memory:(\d+)/.exec(String(await server.call('INFO', 'memory')))?.[1]);
+}
+
+/** Names of many keys of one of the slots that move. */
+function crowdOf(names: readonly string[]): { slot: number; crowd: string[] } {
+  const tag = names.find((name) => slotOf(name) < 1_000) as string;
+  return { slot: slotOf(tag), crowd: Array.from({ length: CROWD }, (_, index) => `{${tag}}${index}`) };
 }
 
 async function all(server: RedisServer, commands: Parameters<NodeConnection['callAll']>[0]): Promise<void> {
@@ -113,12 +120,32 @@ describe('a target without memory', { timeout: RUN_MS }, () => {
     },
   );
 
+  it('keeps nobody from undoing a move that was killed: what cannot arrive goes back at once', async () => {
+    const argv = await direction();
+    await traffic.stop();
+    const { slot, crowd } = crowdOf(traffic.names);
+    await all(
+      source,
+      crowd.map((key) => ['SET', key, key.padEnd(BYTES, 'y')]),
+    );
+    // Amid the keys of the slot.
+    expect(await operator.killed('cluster/reshard', argv.with(1, String(slot)), { mutation: 6 })).toBe(true);
+    await limit(target, 1);
+    const [operation] = await unfinishedOperations(operator.paths.journals, [await idOf(source)]);
+    await operator.succeed('rollback', [operation?.operationId ?? '']);
+    await all(
+      source,
+      crowd.map((key) => ['DEL', key]),
+    );
+    await limit(target, 0);
+    await sound('undone');
+    expect((await tablesOf([target]))[0]?.ownerOf(slot)?.id).toBe(await idOf(source));
+  });
+
   it('and a source that takes nothing back: clients are sent where the keys are, and resume finishes', async () => {
     const argv = await direction();
-    const slot = traffic.names.map(slotOf).find((each) => each < 1_000) as number;
-    const tag = traffic.names.find((name) => slotOf(name) === slot) as string;
-    const crowd = Array.from({ length: CROWD }, (_, index) => `{${tag}}${index}`);
     await traffic.stop();
+    const { slot, crowd } = crowdOf(traffic.names);
     await all(
       source,
       crowd.map((key) => ['SET', key, key.padEnd(BYTES, 'y')]),

@@ -31,15 +31,13 @@ async function move(context: StepContext, { source, target, slots }: SlotMove): 
   const started = performance.now();
   const pair = new Pair(context, { source, target });
   try {
-    const { from, to, isGone } = await lookAtPair(pair);
-    const states = slotStates(from, to, slots, isGone);
-    refuseForeign(states.foreign, pair);
+    let { from, to, states } = await statesOf(pair, slots);
+    if (states.turned.length > 0 && !(await finishTurned(pair, states.turned))) {
+      ({ from, to, states } = await statesOf(pair, slots));
+    }
     const progress = new MoveProgress(countSlots(slots));
     progress.slotsDone(states.done.length);
     const mover = new Mover(pair, progress);
-    // Finished where they were going first: so no client misses a key that has moved already.
-    if (states.turned.length > 0)
-      await new Mover(pair.reversed(), new MoveProgress(0)).moveAll(states.turned, states.turned);
     const opened = [...[...from.migrating, ...to.importing].map(({ slot }) => slot), ...states.toClose];
     const orphans = new Set(to.importing.filter(({ peerId }) => peerId !== source.id).map(({ slot }) => slot));
     await tellNewSource(
@@ -51,6 +49,30 @@ async function move(context: StepContext, { source, target, slots }: SlotMove): 
     return { method: 'migrate', slots: countSlots(slots), ...progress.moved, elapsedMs: performance.now() - started };
   } finally {
     pair.close();
+  }
+}
+
+async function statesOf(pair: Pair, slots: SlotMove['slots']) {
+  const { from, to, isGone } = await lookAtPair(pair);
+  const states = slotStates(from, to, slots, isGone);
+  refuseForeign(states.foreign, pair);
+  return { from, to, states };
+}
+
+/**
+ * Finishes slots where they were going: so no client misses a key that has moved already. False when that cannot be, and
+ * they went back instead: to where they are to be.
+ */
+async function finishTurned(pair: Pair, turned: readonly number[]): Promise<boolean> {
+  try {
+    await new Mover(pair.reversed(), new MoveProgress(0)).moveAll(turned, turned);
+    return true;
+  } catch (error) {
+    if (!(error instanceof ForgeError)) throw error;
+    const { back, open, keys } = error.details ?? {};
+    if (back === undefined || open !== undefined || keys !== undefined) throw error;
+    pair.context.report({ type: 'note', text: error.message });
+    return false;
   }
 }
 
