@@ -9,6 +9,7 @@ import {
   slotsFrom,
   subtractSlots,
 } from '../../cluster/slots.js';
+import { ForgeError } from '../../errors.js';
 import { jobsUnderWay } from '../move/atomic/under-way.js';
 import { moveSlots } from '../move/move-slots.js';
 import { defineStep, type NodeRef, nodeRefSchema, type StepContext, slotRangeSchema } from '../step.js';
@@ -44,7 +45,8 @@ export const migrateSlotsStep = defineStep({
 
 /**
  * A master that gives its last slot away becomes a replica, which throws away what it holds: also keys of slots that other
- * masters had begun to move to it. Those arrive first; then they are its own, until their own move is undone.
+ * masters had begun to move to it. Those arrive first; then they are its own, until their own move is undone. Where they
+ * cannot arrive, they have to be back.
  */
 async function finishOthers(context: StepContext, node: NodeRef, ranges: MigrateSlots['ranges']): Promise<void> {
   const slots = normalizeSlots(ranges);
@@ -55,8 +57,19 @@ async function finishOthers(context: StepContext, node: NodeRef, ranges: Migrate
     if (!hasSlot(slots, slot)) coming.set(peerId, [...(coming.get(peerId) ?? []), slot]);
   }
   for (const [id, open] of coming) {
-    await moveSlots(context, { source: { id, address: context.pool.label(id) }, target: node, slots: slotsFrom(open) });
+    const source = { id, address: context.pool.label(id) };
+    try {
+      await moveSlots(context, { source, target: node, slots: slotsFrom(open) });
+    } catch (error) {
+      if (!(error instanceof ForgeError) || (await isComing(context, node, open))) throw error;
+      context.report({ type: 'note', text: error.message });
+    }
   }
+}
+
+async function isComing(context: StepContext, node: NodeRef, slots: readonly number[]): Promise<boolean> {
+  const { myself } = (await viewOf(context, node.id)).topology;
+  return myself === undefined || myself.importing.some(({ slot }) => slots.includes(slot));
 }
 
 async function isMoved(context: StepContext, { source, target, ranges }: MigrateSlots): Promise<boolean> {
