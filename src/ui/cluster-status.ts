@@ -49,6 +49,7 @@ export function bytesText(bytes: number | null): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
+const countText = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`;
 const numberText = (value: number | null) => (value === null ? '-' : value.toLocaleString('en'));
 
 function slotsText({ slots, slotCount }: ShownShard): string {
@@ -91,7 +92,7 @@ export function clusterLines(cluster: ShownCluster, colors: Colors): string[] {
     ...['VERSION', 'STATE'],
   ];
   return [
-    `Cluster  ${masters} masters, ${replicas} replicas; ${numberText(keys)} keys, ${bytesText(memoryBytes)}, ${numberText(opsPerSecond)} ops/s`,
+    `Cluster  ${countText(masters, 'master')}, ${countText(replicas, 'replica')}; ${numberText(keys)} keys, ${bytesText(memoryBytes)}, ${numberText(opsPerSecond)} ops/s`,
     `Slots    ${renderSlotBar(spans, SLOT_BAR_WIDTH)}  ${slotsServed} of 16384 served`,
     '',
     ...renderTable(columns, rows).split('\n'),

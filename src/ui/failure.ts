@@ -18,7 +18,7 @@ export function toForgeError(error: unknown): ForgeError {
       const message = `Unknown command: ${unknown.replaceAll(':', ' ')}`;
       return new ForgeError('usage', message, { next: 'forge --help lists the commands.', cause: error });
     }
-    const message = error.message.replace(/\nSee more help with --help$/, '');
+    const message = error.message.replace(/\nSee more help with --help$/, '').replace(/^Parsing (--\S+)\s+E/, '$1: e');
     return new ForgeError('usage', message, { next: 'Add --help to see what the command takes.', cause: error });
   }
   const message = error instanceof Error ? error.message : String(error);

@@ -206,9 +206,14 @@ function noSeed(reader: Reader, { seeds, source }: ReadOptions): ForgeError {
   const shown = failures.slice(0, NAMED_MAX).map(({ message }) => `  ${message}`);
   if (failures.length > NAMED_MAX) shown.push(`  and ${failures.length - NAMED_MAX} more`);
   const from = source === undefined ? '' : ` (${source})`;
-  return new ForgeError(kind ?? 'unreachable', `No node of the cluster answers${from}:\n${shown.join('\n')}`, {
+  // One that answers is there: only the way in is wrong.
+  const denied = kind === 'denied';
+  const what = denied ? 'No node of the cluster lets this user in' : 'No node of the cluster answers';
+  return new ForgeError(kind ?? 'unreachable', `${what}${from}:\n${shown.join('\n')}`, {
     host: seeds[0] === undefined ? undefined : formatAddress(seeds[0]),
-    next: 'Name a live node with --seed, CLUSTER_SEED or CLUSTER_NODES, and check password and TLS.',
+    next: denied
+      ? 'Set REDIS_REQUIREPASS or --password-file, and for an ACL user REDIS_USERNAME or --username; --name takes those of forge.yaml or of a local cluster.'
+      : 'Name a live node with --seed, CLUSTER_SEED or CLUSTER_NODES, and check password and TLS.',
     details: { failures },
   });
 }

@@ -132,13 +132,14 @@ async function readText(file: string): Promise<string> {
     handle = await open(file, 'r');
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new ForgeError(
-      missing ? 'usage' : 'configuration',
-      `${file} ${missing ? 'does not exist' : 'cannot be read'}.`,
-      {
-        cause,
-      },
-    );
+    if (!missing) throw new ForgeError('configuration', `${file} cannot be read.`, { cause });
+    throw new ForgeError('usage', `There is no operation ${path.basename(file, '.jsonl')} on this machine.`, {
+      next: [
+        'forge resume lists those that are unfinished.',
+        `It is finished where it was begun, by the same user; the journals of this one are in ${path.dirname(file)}.`,
+      ],
+      cause,
+    });
   }
   try {
     if ((await handle.stat()).size > FILE_BYTES_MAX) throw new ForgeError('configuration', `${file} is no journal.`);

@@ -47,6 +47,9 @@ function silent(snapshot: ClusterSnapshot, label: string): ForgeError {
   const failure = snapshot.failures.find(({ address }) => address === label);
   return new ForgeError(failure?.kind ?? 'unreachable', failure?.message ?? `${label} does not answer.`, {
     host: label,
-    next: 'A node must run in cluster mode, empty, and reachable from here and from all members before it can join.',
+    next:
+      failure?.kind === 'denied'
+        ? 'A node that joins takes the same user and password as the members: set requirepass and masterauth, or the ACL user, on it first.'
+        : 'A node must run in cluster mode, empty, and reachable from here and from all members before it can join.',
   });
 }

@@ -71,7 +71,10 @@ export function chooseNode(snapshot: ClusterSnapshot, word: string, names: Names
       next: 'Check which cluster --seed leads to.',
     });
   }
-  const known = snapshot.topology.nodes.map(({ id }) => snapshot.addressOf(id));
+  const numeric = { numeric: true };
+  const known = snapshot.topology.nodes
+    .map(({ id }) => snapshot.addressOf(id))
+    .sort((left, right) => left.localeCompare(right, 'en', numeric));
   throw new ForgeError('usage', `${word} is no node of this cluster.`, {
     next: `Name a node by its id or its address: ${listed(known)}.`,
   });

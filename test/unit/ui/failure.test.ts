@@ -55,6 +55,16 @@ describe('a failure', () => {
     expect(stderr.text).toBe('');
   });
 
+  it('of a flag with a wrong value is one line that names the flag', () => {
+    const thrown = new Errors.CLIError(
+      'Parsing --slots \n\tExpected an integer but received: x\nSee more help with --help',
+    );
+    expect(toForgeError(thrown)).toMatchObject({
+      kind: 'usage',
+      message: '--slots: expected an integer but received: x',
+    });
+  });
+
   it('is not reported when oclif only leaves', () => {
     const stderr = capture();
     expect(reportFailure(new Errors.ExitError(0), { json: false, stderr })).toBe(0);
