@@ -19,6 +19,7 @@ import { MoveControl } from './move/control.js';
 import { type Plan, planId, sameRequest } from './plan.js';
 import type { ClusterSession } from './session.js';
 import type { Mutate, MutateAll, StepContext } from './step.js';
+import { isAtWork } from './unfinished.js';
 import { disorderly, disorderOf } from './verify.js';
 
 /** Bound of each wait inside a step, when not told. */
@@ -182,8 +183,22 @@ async function requireUnfinished(journal: Journal, { session }: RunSettings): Pr
 }
 
 /** Why nothing else may be begun: it must be finished or undone first. */
-export function otherUnfinished({ operationId, plan, direction, operator, startedAt }: OperationState): ForgeError {
+export function otherUnfinished(state: OperationState): ForgeError {
+  const { operationId, plan, direction, operator, startedAt } = state;
   const back = direction === 'back';
+  if (isAtWork(state)) {
+    return new ForgeError(
+      'locked',
+      `${operator.user}@${operator.host} (process ${operator.pid}) is at work since ${startedAt}: ${plan.title}.`,
+      {
+        next: [
+          'Wait until it is done; forge lock status tells more.',
+          `Does that process do something else by now: forge resume ${operationId}, or forge rollback ${operationId}`,
+        ],
+        details: { operationId, operation: plan.operation, direction },
+      },
+    );
+  }
   return new ForgeError(
     'refused',
     `An operation of ${operator.user}@${operator.host} of ${startedAt} is unfinished: ${plan.title}.`,

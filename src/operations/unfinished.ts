@@ -1,4 +1,5 @@
-/** An operation's journal in the words that an operator needs before finishing or undoing it. Pure. */
+/** An operation's journal in the words that an operator needs before finishing or undoing it. */
+import os from 'node:os';
 import { irreversible } from './executor.js';
 import type { OperationState, Operator } from './journal/entry.js';
 
@@ -38,6 +39,18 @@ export function describeUnfinished(state: OperationState): UnfinishedOperation {
     ...(failure === undefined ? {} : { failure }),
     irreversible: irreversible({ state }).map(({ id }) => id),
   };
+}
+
+/** Whether the process that began it is still there, and has not given up; of another host nothing is known. */
+export function isAtWork({ operator, failure }: Pick<OperationState, 'operator' | 'failure'>): boolean {
+  if (failure !== undefined || operator.host !== os.hostname() || operator.pid === process.pid) return false;
+  try {
+    process.kill(operator.pid, 0);
+    return true;
+  } catch (error) {
+    // It is there, and somebody else's.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 /** `3 of 8 steps are done, 1 is begun`. */

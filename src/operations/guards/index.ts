@@ -65,6 +65,11 @@ export function findViolations(
   });
 }
 
+const ABOUT_STRANGERS = new Set([notEmpty.name, otherCluster.name]);
+const NEXT_CLUSTER = 'Put that right first; forge cluster check shows all of it, and forge cluster fix repairs slots.';
+const NEXT_STRANGER =
+  'Check that it is the node you mean. It must be empty and alone: forge scale remove takes it out of its cluster; FLUSHALL and CLUSTER RESET on it throw its data away.';
+
 /** @throws ForgeError `refused` with every guard that refuses, and the words that would override them */
 export function throwViolations(violations: readonly Violation[]): void {
   const refusing = violations.filter(({ effect }) => effect === 'refuses');
@@ -72,7 +77,8 @@ export function throwViolations(violations: readonly Violation[]): void {
   const lines = refusing.flatMap(({ guard, reasons }) => reasons.map((reason) => `  ${guard}: ${reason}`));
   throw new ForgeError('refused', `The cluster must not be changed now:\n${lines.join('\n')}`, {
     next: [
-      'Put that right first; forge cluster check shows all of it, and forge cluster fix repairs slots.',
+      ...(refusing.some(({ guard }) => !ABOUT_STRANGERS.has(guard)) ? [NEXT_CLUSTER] : []),
+      ...(refusing.some(({ guard }) => ABOUT_STRANGERS.has(guard)) ? [NEXT_STRANGER] : []),
       `Or override it, knowing what it protects from: --force ${refusing.map(({ guard }) => guard).join(',')}`,
     ],
     details: { guards: refusing },

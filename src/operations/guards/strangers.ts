@@ -5,7 +5,9 @@ export const notEmpty: Guard = {
   name: 'not-empty',
   protects: 'a node that is to join holds keys, which would be lost or served as the cluster’s',
   check: ({ strangers }) =>
-    strangers.flatMap(({ address, keys }) => (keys > 0 ? [`${address} holds ${keys} keys`] : [])),
+    strangers.flatMap(({ address, keys }) =>
+      keys > 0 ? [`${address} holds ${keys === 1 ? '1 key' : `${keys} keys`}`] : [],
+    ),
 };
 
 export const otherCluster: Guard = {
@@ -13,7 +15,10 @@ export const otherCluster: Guard = {
   protects: 'a node that is to join belongs to another cluster, and would join both together',
   check: ({ strangers }) =>
     strangers.flatMap(({ address, myself, view }) => {
-      if (view.nodes.length > 1) return [`${address} knows ${view.nodes.length - 1} nodes of another cluster`];
+      if (view.nodes.length > 1)
+        return [
+          `${address} knows ${view.nodes.length === 2 ? 'a node' : `${view.nodes.length - 1} nodes`} of another cluster`,
+        ];
       return myself.slots.length > 0 ? [`${address} serves slots of its own`] : [];
     }),
 };

@@ -129,7 +129,7 @@ describe('an operation', () => {
     );
     const failure = await failureOf(join());
     expect(failure.kind).toBe('refused');
-    expect(failure.message).toMatch(/not-empty: \S+ holds 1 keys\n\s+other-cluster: \S+ serves slots of its own/);
+    expect(failure.message).toMatch(/not-empty: \S+ holds 1 key\n\s+other-cluster: \S+ serves slots of its own/);
     expect(failure.next.join()).toContain('--force not-empty,other-cluster');
     expect((await join({ force: ['not-empty', 'other-cluster'], dryRun: true })).status).toBe('planned');
   });
