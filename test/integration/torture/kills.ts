@@ -12,6 +12,8 @@ export const FULL = process.env['FORGE_TORTURE'] === 'full';
 
 const MOMENTS = ['before', 'torn', 'after'] as const;
 const RUNS_MAX = 60;
+/** Runs after which the next ones live for a line longer. */
+const LATER_AFTER = 6;
 /** Of every Nth change of a node, when all of them are killed; a prime, so that no kind of change is always left out. */
 const MUTATION_STEP = 61;
 const MUTATION_DELAY_MAX_MS = 23;
@@ -31,7 +33,8 @@ export async function storm(
   for (let runs = 1; ; runs++) {
     expect(runs, `${command} does not come to an end`).toBeLessThan(RUNS_MAX);
     const moment = MOMENTS[runs % MOMENTS.length] as (typeof MOMENTS)[number];
-    const line = moment === 'after' ? 3 : 4;
+    // Later and later: steps that begin side by side write as many lines before one of them is done.
+    const line = (moment === 'after' ? 3 : 4) + Math.floor(runs / LATER_AFTER);
     if (!(await operator.killed(command, argv, { line, moment }))) return runs;
     if ((await unfinishedOperations(operator.paths.journals, members)).length === 0) return runs;
   }
