@@ -76,7 +76,10 @@ it.concurrent.each(cases)(
   'a move does not care that clocks jump by hours $hours at its change $mutation',
   { timeout: RUN_MS },
   async ({ hours, mutation }) => {
-    if (library === undefined) return;
+    if (library === undefined) {
+      if (process.env['CI']) throw new Error('no clock can be set here: that takes Linux and a C compiler (gcc)');
+      return;
+    }
     const clocks = await Promise.all(WHO.map(() => new WallClock().begin()));
     const jumps = Object.entries(JSON.parse(hours) as Hours).map(([who, hour]) => ({
       clock: clocks[WHO.indexOf(who as (typeof WHO)[number])] as WallClock,
