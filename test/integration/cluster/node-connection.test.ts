@@ -110,6 +110,7 @@ describe('a connection to a node', () => {
   it('is refused with TLS where the port speaks none', async () => {
     const failure = await failureOf(at(server.port, { tls: {} }));
     expect(failure.kind).toBe('unreachable');
+    expect(failure.message).toContain('does this port speak TLS?');
   });
 
   it('ends its attempt when the signal says so', async () => {
