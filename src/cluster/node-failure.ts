@@ -107,9 +107,10 @@ export function connectFailure(
 
 function reasonOf(code: string | undefined, text: string, tls: boolean): string {
   const known = code === undefined ? undefined : REASONS[code];
-  if (known !== undefined) return known;
   // A server without TLS takes the handshake for the beginning of a command, and waits for the rest.
-  if (/timed out/i.test(text)) return `it accepts connections but does not answer${tls ? ' (does this port speak TLS?)' : ''}`;
+  const doubt = tls ? ' (does this port speak TLS?)' : '';
+  if (known !== undefined) return code === 'ETIMEDOUT' ? known + doubt : known;
+  if (/timed out/i.test(text)) return `it accepts connections but does not answer${doubt}`;
   if (/protocol error|unknown resp type|closed/i.test(text)) {
     return `it closes the connection or does not speak Redis${tls ? '' : ' (is this a TLS port?)'}`;
   }
