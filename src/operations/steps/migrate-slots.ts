@@ -50,8 +50,9 @@ export const migrateSlotsStep = defineStep({
  */
 async function finishOthers(context: StepContext, node: NodeRef, ranges: MigrateSlots['ranges']): Promise<void> {
   const slots = normalizeSlots(ranges);
-  const { myself } = (await viewOf(context, node.id)).topology;
-  if (myself === undefined || subtractSlots(myself.slots, slots).length > 0) return;
+  const myself = (await viewsOf(context, [node.id])).get(node.id)?.topology.myself;
+  // One that does not answer, or has become a replica, has handed what it held to another, or nothing is lost here.
+  if (myself?.role !== 'master' || subtractSlots(myself.slots, slots).length > 0) return;
   const coming = new Map<string, number[]>();
   for (const { slot, peerId } of myself.importing) {
     if (!hasSlot(slots, slot)) coming.set(peerId, [...(coming.get(peerId) ?? []), slot]);

@@ -1,4 +1,5 @@
 /** What becomes of slots that cannot be finished: closed where they are, or taken back, so that none stays open. */
+import { pause } from '../../../cluster/bounded.js';
 import { isFailing } from '../../../cluster/cluster-node.js';
 import type { NodeConnection } from '../../../cluster/node-connection.js';
 import { ForgeError } from '../../../errors.js';
@@ -9,6 +10,10 @@ import { clearMarks, closeSlots, markLeaving } from './marks.js';
 import type { Pair } from './pair.js';
 import { carryHome } from './send-home.js';
 import { goneIn, slotStates } from './slot-states.js';
+
+/** A node that hears nothing from another for half its `cluster-node-timeout` makes the link anew. */
+const REACHED_WAIT_MS = 2_000;
+const REACHED_LOOK_MS = 100;
 
 export interface SettleOptions {
   /** Slots of which keys may be at the target, by what was sent. */
@@ -41,11 +46,22 @@ export async function settleSlots(
   result.moved.push(...states.done);
   await attempt(result, states.toClose, 'moved', () => closeSlots(pair, states.toClose));
   const rest = [...states.toMove, ...states.turned];
-  // The target's own word: only it could send the keys home.
-  const source = toView.node(pair.source.id);
-  const reached = source?.linked === true && !isFailing(source);
-  if (rest.length > 0) await takeBack(pair, rest, { result, reached });
+  if (rest.length > 0) await takeBack(pair, rest, { result, reached: await isReached(pair) });
   return result;
+}
+
+/** The target's own word: only it could send the keys home. A link that was lost is made again, in a moment or not at all. */
+async function isReached({ context, source, target }: Pair): Promise<boolean> {
+  const end = performance.now() + REACHED_WAIT_MS;
+  for (;;) {
+    const seen = await viewOf(context, target.id).then(
+      ({ topology }) => topology.node(source.id),
+      () => undefined,
+    );
+    if (seen?.linked === true && !isFailing(seen)) return true;
+    if (performance.now() > end) return false;
+    await pause(REACHED_LOOK_MS);
+  }
 }
 
 async function takeBack(

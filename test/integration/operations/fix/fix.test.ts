@@ -8,9 +8,9 @@ import { planFix } from '../../../../src/operations/planners/fix.js';
 import { type RunPlanOptions, type RunResult, runPlan } from '../../../../src/operations/run.js';
 import { openSession, temporaryHome } from '../../../support/operations/join.js';
 import { poll, type RedisCluster, type RedisServer, startCluster } from '../../../support/redis.js';
-import { readText } from '../../../support/repository.js';
 import { executableOf, FETCH_TIMEOUT_MS, SERVERS } from '../../../support/servers.js';
 import { failureOf } from '../../cluster/formed.js';
+import { documentedRules } from '../../torture/tls-cluster.js';
 import {
   disown,
   fill,
@@ -215,14 +215,14 @@ describe('a repair', () => {
 });
 
 describe('a repair as a user with few rights, by IPv6', () => {
-  /** The line of docs/cluster-fix.md. */
-  const rights = /ACL user needs\s`([^`]+)`/.exec(readText('docs/cluster-fix.md'))?.[1]?.split(/\s+/) ?? [];
+  /** Those of docs/operations.md, to which the page of this command leads. */
+  const rights = documentedRules();
 
   beforeAll(() =>
     start({
       host: '::1',
       requirepass: undefined,
-      args: ['--user', 'operator', 'on', `>${PASSWORD}`, '~*', '-@all', ...rights],
+      args: ['--user', 'operator', 'on', `>${PASSWORD}`, ...rights],
     }),
   );
   afterAll(() => cluster.stop());

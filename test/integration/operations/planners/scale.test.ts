@@ -51,7 +51,7 @@ describe('a cluster of three masters', () => {
     const { status, operationId } = await done(ScaleAdd, '--plan', file, '--yes');
     expect(status).toBe('done');
     const journal = await readFile(path.join(home.paths.journals, `${operationId}.jsonl`), 'utf8');
-    const lines = journal.split('\n').filter((line) => /"step":"move-/.test(line));
+    const lines = journal.split('\n').filter((line) => /"type":"step","step":"move-/.test(line));
     const begun = lines.findIndex((line) => line.includes('"done"'));
     expect(begun, 'sources that give to one target at the same time').toBe(3);
 

@@ -45,7 +45,6 @@ const add: Planner = (snapshot) =>
     nodes: [master, replica].map(({ host, port }) => ({ host, port })),
     role: 'master',
     replicas: 1,
-    weight: 1,
   });
 const remove: Planner = async (snapshot, { pool }) => {
   const options = { nodes: [master.address], withReplicas: false };
