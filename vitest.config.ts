@@ -4,8 +4,8 @@ const inCi = Boolean(process.env.CI);
 
 export default defineConfig({
   test: {
-    // Two workers: the integration tests start real servers beside them, and the smallest machine has two cores.
-    maxWorkers: 2,
+    // The smallest machine has two cores, and most of the time the integration tests wait for real servers.
+    maxWorkers: 3,
     pool: 'forks',
     teardownTimeout: 30_000,
     reporters: inCi ? ['default', ['json', { outputFile: '.cache/vitest.json' }]] : ['default'],

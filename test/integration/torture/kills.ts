@@ -12,8 +12,8 @@ export const FULL = process.env['FORGE_TORTURE'] === 'full';
 
 const MOMENTS = ['before', 'torn', 'after'] as const;
 const RUNS_MAX = 60;
-/** Runs after which the next ones live for a line longer. */
-const LATER_AFTER = 6;
+/** Runs after which the next ones live for a line longer; each group of slots is a line. */
+const LATER_AFTER = 2;
 /** Of every Nth change of a node, when all of them are killed; a prime, so that no kind of change is always left out. */
 const MUTATION_STEP = 61;
 const MUTATION_DELAY_MAX_MS = 23;
