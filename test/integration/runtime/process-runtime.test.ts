@@ -82,7 +82,9 @@ describe('the process runtime', () => {
   it('gives an instance up that crashes again and again', async () => {
     spec = script('echo run >> runs; exit 7');
     await runtime.start(spec);
-    expect(await phase('failed')).toMatchObject({ restarts: 3, lastExit: 7, supervised: false });
+    expect(await phase('failed')).toMatchObject({ restarts: 3, lastExit: 7 });
+    // The supervisor writes this down, and ends a moment later.
+    await poll('the supervisor ends', 10_000, async () => !(await runtime.inspect(spec)).supervised);
     expect((await readFile(path.join(directory, 'runs'), 'utf8')).split('\n')).toHaveLength(5);
   });
 

@@ -134,11 +134,11 @@ describe('forge.yaml', () => {
 
 describe('docs/forge-yaml.md', () => {
   const page = readText('docs/forge-yaml.md');
-  const examples = [...page.matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);
 
-  it('has examples that are right', () => {
-    expect(examples.length).toBeGreaterThan(1);
-    for (const text of examples) expect(parseForgeFile(text, 'docs/forge-yaml.md').clusters).not.toEqual([]);
+  it.each(['docs/forge-yaml.md', 'docs/rebalance.md'])('and other pages have examples that are right: %s', (file) => {
+    const examples = [...readText(file).matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);
+    expect(examples.length).toBeGreaterThan(0);
+    for (const text of examples) expect(parseForgeFile(text, file).clusters).not.toEqual([]);
   });
 
   it('names every variable that is read', () => {

@@ -16,12 +16,12 @@ interface Example {
   readonly value: unknown;
 }
 
-/** A file of its own, with a schema of its own; its examples are tried where that is tested. */
-const OTHER_FILE = 'forge-yaml.md';
+/** forge.yaml has a schema of its own; the examples on these pages are tried where that is tested. */
+const OTHER_FILES = new Set(['forge-yaml.md', 'rebalance.md']);
 
 /** Every block of YAML on the pages, without the indentation of the list that it may stand in. */
 const examples: Example[] = readdirSync(path.join(ROOT, 'docs'))
-  .filter((file) => file.endsWith('.md') && file !== OTHER_FILE)
+  .filter((file) => file.endsWith('.md') && !OTHER_FILES.has(file))
   .flatMap((file) => {
     const page = readText(`docs/${file}`);
     return [...page.matchAll(/^( *)```yaml\n([\s\S]*?)^ *```$/gm)].map(({ 1: indent = '', 2: block = '', index }) => {
