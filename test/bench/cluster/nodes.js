@@ -7,6 +7,7 @@ import { freePort, start, stop, until } from '../processes.js';
 
 const SLOTS = 16_384;
 const CHUNK_KEYS = 2_000;
+const AT_REST_OPS = 100;
 /** As the clients of the benchmark write them. */
 const KEY_DIGITS = 12;
 
@@ -79,6 +80,15 @@ export async function startFilled(folder, { masters = 3, keys, valueBytes = 64, 
     );
   }
   await Promise.all(nodes.slice(0, masters).map(({ port }, index) => fill(port, index, { masters, keys, valueBytes })));
+  // forge is careful with masters that serve clients, and has to see that the filling is over.
+  for (const { port } of nodes) {
+    await until(`port ${port} is at rest`, () =>
+      withRedis(port, async (redis) => {
+        const [, ops] = /instantaneous_ops_per_sec:(\d+)/.exec(String(await redis.info('stats'))) ?? [];
+        return Number(ops) < AT_REST_OPS;
+      }),
+    );
+  }
   return { nodes, stop: () => Promise.all(nodes.map(({ child }) => stop(child))) };
 }
 
