@@ -159,7 +159,7 @@ async function planOf({ operation, request, plan }: ChangeOptions, session: Clus
     if (begun !== undefined && begun.direction === 'forward' && sameRequest(begun.plan, { operation, request })) {
       return begun.plan;
     }
-    if (begun !== undefined) throw otherUnfinished(begun);
+    if (begun !== undefined) throw await otherUnfinished(begun);
   }
   return plan(session.snapshot, session);
 }

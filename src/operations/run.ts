@@ -82,7 +82,7 @@ export async function runPlan(options: RunPlanOptions): Promise<RunResult> {
   const { session, paths } = options;
   const [begun] = await unfinishedOperations(paths.journals, session.memberIds);
   if (begun !== undefined) {
-    if (!sameRequest(begun.plan, options.plan) || begun.direction === 'back') throw otherUnfinished(begun);
+    if (!sameRequest(begun.plan, options.plan) || begun.direction === 'back') throw await otherUnfinished(begun);
     return goOn(options, begun);
   }
   const plan: Plan = {
@@ -129,7 +129,7 @@ export async function resumeOperation(options: RunSettings, operationId: string)
   const journal = await openUnfinished(options, operationId);
   try {
     const { plan, direction } = journal.state;
-    if (direction === 'back') throw otherUnfinished(journal.state);
+    if (direction === 'back') throw await otherUnfinished(journal.state);
     return await underLock(options, plan, (lock) =>
       carryOut(options, lock, journal, 'resume', { plan, planId: planId(plan), resumed: true, violations: [] }),
     );
@@ -183,10 +183,10 @@ async function requireUnfinished(journal: Journal, { session }: RunSettings): Pr
 }
 
 /** Why nothing else may be begun: it must be finished or undone first. */
-export function otherUnfinished(state: OperationState): ForgeError {
+export async function otherUnfinished(state: OperationState): Promise<ForgeError> {
   const { operationId, plan, direction, operator, startedAt } = state;
   const back = direction === 'back';
-  if (isAtWork(state)) {
+  if (await isAtWork(state)) {
     return new ForgeError(
       'locked',
       `${operator.user}@${operator.host} (process ${operator.pid}) is at work since ${startedAt}: ${plan.title}.`,

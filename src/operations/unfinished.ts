@@ -1,5 +1,6 @@
 /** An operation's journal in the words that an operator needs before finishing or undoing it. */
 import os from 'node:os';
+import { startedAtMs } from '../runtime/process/identity.js';
 import { irreversible } from './executor.js';
 import type { OperationState, Operator } from './journal/entry.js';
 
@@ -41,16 +42,18 @@ export function describeUnfinished(state: OperationState): UnfinishedOperation {
   };
 }
 
-/** Whether the process that began it is still there, and has not given up; of another host nothing is known. */
-export function isAtWork({ operator, failure }: Pick<OperationState, 'operator' | 'failure'>): boolean {
+/** A process's start is known to about two seconds, and clocks are set. */
+const START_SLACK_MS = 5_000;
+
+/**
+ * Whether the process that began it is still there, and has not given up; of another host nothing is known. One that
+ * started later has only got its number.
+ */
+export async function isAtWork(state: Pick<OperationState, 'operator' | 'failure' | 'startedAt'>): Promise<boolean> {
+  const { operator, failure, startedAt } = state;
   if (failure !== undefined || operator.host !== os.hostname() || operator.pid === process.pid) return false;
-  try {
-    process.kill(operator.pid, 0);
-    return true;
-  } catch (error) {
-    // It is there, and somebody else's.
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+  const started = await startedAtMs(operator.pid);
+  return started !== undefined && started <= Date.parse(startedAt) + START_SLACK_MS;
 }
 
 /** `3 of 8 steps are done, 1 is begun`. */

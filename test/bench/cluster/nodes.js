@@ -40,9 +40,13 @@ async function startNode(folder, executable) {
   return { port, pid: child.pid, child };
 }
 
+/** For its first two seconds a server says that its cluster is down (CLUSTER_WRITABLE_DELAY): forge waits for the end of that. */
+const FIRST_SECONDS_MS = 2_500;
+
 /** Nodes in cluster mode that know nobody. */
 export async function startEmpty(folder, count, executable = 'redis-server') {
   const nodes = await Promise.all(Array.from({ length: count }, () => startNode(folder, executable)));
+  await new Promise((resolve) => setTimeout(resolve, FIRST_SECONDS_MS));
   return { nodes, stop: () => Promise.all(nodes.map(({ child }) => stop(child))) };
 }
 

@@ -98,6 +98,7 @@ class Mover {
     // What is open already is better tried than left.
     if (fresh.length > 0) await requireRights(this.#pair);
     await requireNoStrays(this.#pair, fresh);
+    await this.#pair.leftovers.begin(fresh);
     await knowEpochs(this.#pair);
     const counts = await countKeys(await this.#pair.worker(), slots);
     const all: SlotKeys[] = slots.map((slot, index) => ({ slot, keys: counts[index] ?? 0 }));

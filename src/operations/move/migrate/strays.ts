@@ -12,15 +12,11 @@ const NAMED_MAX = 5;
  * the source.
  * @throws ForgeError `refused` that names them
  */
-export async function requireNoStrays(pair: Pair, slots: readonly number[]): Promise<void> {
-  const { context, source, target, leftovers } = pair;
+export async function requireNoStrays({ context, source, target }: Pair, slots: readonly number[]): Promise<void> {
   const connection = await context.pool.get(target.id);
   const counts = await countKeys(connection, slots);
   const strayed = slots.filter((_, index) => (counts[index] ?? 0) > 0);
-  if (strayed.length === 0) {
-    await leftovers.begin(slots);
-    return;
-  }
+  if (strayed.length === 0) return;
   const keys = (await listKeys(connection, strayed.slice(0, NAMED_MAX))).flat();
   throw new ForgeError(
     'refused',
