@@ -15,10 +15,10 @@ describe('whether an operation is still at work', () => {
     await once(sleeper, 'exit');
   });
 
-  const of = (changes: { pid?: number; host?: string; startedAtMs?: number; failure?: string } = {}) => ({
+  const of = (changes: { pid?: number; host?: string; startedAtMs?: number; failed?: boolean } = {}) => ({
     operator: { user: 'ops', host: changes.host ?? os.hostname(), pid: changes.pid ?? (sleeper.pid as number) },
     startedAt: new Date(changes.startedAtMs ?? Date.now()).toISOString(),
-    ...(changes.failure === undefined ? {} : { failure: changes.failure }),
+    ...(changes.failed ? { failure: { kind: 'refused', message: 'the target is full' } } : {}),
   });
 
   it('is when its process is there', async () => {
@@ -26,7 +26,7 @@ describe('whether an operation is still at work', () => {
   });
 
   it('is not when its process has given up', async () => {
-    expect(await isAtWork(of({ failure: 'the target is full' }))).toBe(false);
+    expect(await isAtWork(of({ failed: true }))).toBe(false);
   });
 
   it('is not when another process has got its number since', async () => {
