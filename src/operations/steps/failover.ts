@@ -78,7 +78,7 @@ async function change(context: StepContext, { promote, demote, mode }: Failover)
       lacking = unfit;
       return false;
     }
-    await context.remember({ sentAt: Date.now() });
+    await context.remember({ sentMonotonicMs: monotonicMs() });
     await send(context, promote, demote, mode);
     sentAt = performance.now();
     return false;
@@ -195,6 +195,19 @@ function isServing(view: View | undefined, id: string): boolean {
   return node?.role === 'master' && node.slots.length > 0;
 }
 
+/** The machine's clock that nobody sets, the same for all of its processes; begins anew when the machine does. */
+const monotonicMs = () => Number(process.hrtime.bigint() / 1_000_000n);
+
+/**
+ * How long the server may still try, in milliseconds. Where the machine was started anew meanwhile, or the note is of a
+ * version that wrote something else, that is never told too short. Pure.
+ * @param note what was remembered before the failover was asked for
+ */
+export function attemptLeftMs({ sentMonotonicMs }: Readonly<Record<string, unknown>>, nowMs: number): number {
+  const passed = typeof sentMonotonicMs === 'number' ? nowMs - sentMonotonicMs : 0;
+  return passed < 0 ? ATTEMPT_MS : Math.max(0, ATTEMPT_MS - passed);
+}
+
 /**
  * A failover that a killed run has asked for may still happen for some seconds: what is undone must not change again.
  * @returns what the replica says of itself afterwards; `undefined` when it does not answer
@@ -205,10 +218,10 @@ async function outlast(context: StepContext, promote: NodeRef): Promise<'master'
       () => roleOf(context, promote),
       () => undefined,
     );
-  const { sentAt } = context.remembered.at(-1) ?? {};
+  const last = context.remembered.at(-1);
   const before = await role();
-  if (typeof sentAt !== 'number' || before === 'master') return before;
-  const left = Math.min(ATTEMPT_MS, sentAt + ATTEMPT_MS - Date.now());
+  if (last === undefined || before === 'master') return before;
+  const left = attemptLeftMs(last, monotonicMs());
   if (left <= 0) return before;
   await pause(left, context.signal);
   return role();

@@ -14,7 +14,7 @@ const KEYS = 6_000;
 const SLOTS = 400;
 const RANGES = [{ start: 0, end: SLOTS - 1 }];
 const KNOWN_MS = 30_000;
-const RUNS_MAX = 5;
+const RUNS_MAX = 2;
 const RUN_MS = 120_000;
 
 const ROLES = ['source', 'target'] as const;
@@ -46,14 +46,6 @@ async function knownTo(replica: RedisServer, master: RedisServer): Promise<void>
     const slots = Array.from({ length: SLOTS }, (_, slot) => slot);
     alike = slots.every((slot) => mine?.ownerOf(slot)?.id === seen?.ownerOf(slot)?.id) ? alike + 1 : 0;
     return alike === 3;
-  });
-}
-
-/** A moment after the failover, nodes differ about who is a master: what is asked for then is refused. */
-async function knownToAll(nodes: readonly RedisServer[], { port }: RedisServer): Promise<void> {
-  await poll('all nodes know the new role', KNOWN_MS, async () => {
-    const tables = await tablesOf(nodes);
-    return tables.every((table) => table.nodes.find((node) => node.port === port)?.role === 'replica');
   });
 }
 
@@ -91,7 +83,7 @@ it.each(some)(
       const outcomes: string[] = [];
       for (let run = 1; outcomes.at(-1) !== 'done'; run++) {
         expect(run, outcomes.join('\n')).toBeLessThanOrEqual(RUNS_MAX);
-        if (run > 1) await knownToAll(cluster.nodes, master);
+        // At once: nodes still differ about who is a master.
         const work = move(run === 1 ? { observer: { mutation } } : {});
         outcomes.push(
           await work.then(

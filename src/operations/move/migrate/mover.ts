@@ -22,6 +22,8 @@ const GROUPS_AT_ONCE = 2;
 /** What a run that was killed leaves open; after an interruption, more than that would take too long. */
 const IN_HAND_MAX = GROUPS_AT_ONCE * GROUP_SLOTS_MAX;
 const MIB = 1024 * 1024;
+/** For a while after a failover, a node holds the former master for one, and what that began for another's. */
+const FOREIGN_MS = 5_000;
 /** Big keys that are named one by one. */
 const BIG_KEYS_NAMED_MAX = 20;
 
@@ -52,11 +54,25 @@ async function move(context: StepContext, { source, target, slots }: SlotMove): 
   }
 }
 
+/** @throws ForgeError `refused` when others have to do with some of the slots, and still have after `FOREIGN_MS` */
 async function statesOf(pair: Pair, slots: SlotMove['slots']) {
-  const { from, to, isGone } = await lookAtPair(pair);
-  const states = slotStates(from, to, slots, isGone);
-  refuseForeign(states.foreign, pair);
-  return { from, to, states };
+  const look = async () => {
+    const { from, to, isGone } = await lookAtPair(pair);
+    return { from, to, states: slotStates(from, to, slots, isGone) };
+  };
+  let seen = await look();
+  if (seen.states.foreign.length > 0) {
+    await waitUntil(
+      pair.context,
+      async () => {
+        seen = await look();
+        return seen.states.foreign.length === 0;
+      },
+      () => foreign(seen.states.foreign, pair),
+      Math.min(FOREIGN_MS, pair.context.waitMs),
+    );
+  }
+  return seen;
 }
 
 /**
@@ -212,17 +228,16 @@ async function winEpoch({ context, source, target }: Pair): Promise<void> {
   await context.mutate(target.id, 'CLUSTER', 'BUMPEPOCH');
 }
 
-function refuseForeign(foreign: readonly { slot: number; why: string }[], { source, target }: PairNodes): void {
-  const [first] = foreign;
-  if (first === undefined) return;
-  const more = foreign.length > 1 ? ` (and ${foreign.length - 1} more slots)` : '';
-  throw new ForgeError(
+function foreign(slots: readonly { slot: number; why: string }[], { source, target }: PairNodes): ForgeError {
+  const [first] = slots;
+  const more = slots.length > 1 ? ` (and ${slots.length - 1} more slots)` : '';
+  return new ForgeError(
     'refused',
-    `Slot ${first.slot} cannot be moved from ${source.address} to ${target.address}: ${first.why}${more}.`,
+    `Slot ${first?.slot} cannot be moved from ${source.address} to ${target.address}: ${first?.why}${more}.`,
     {
       host: source.address,
       next: 'Look at forge cluster check, and put it right with forge cluster fix.',
-      details: { slots: foreign.map(({ slot }) => slot) },
+      details: { slots: slots.map(({ slot }) => slot) },
     },
   );
 }
