@@ -17,6 +17,7 @@ import { operationPaths } from './operations/home.js';
 import { unfinishedOperations } from './operations/journal/journal.js';
 import { MoveControl, type MoveControlOptions } from './operations/move/control.js';
 import { formatPlan, type Plan, parsePlan, planLines, sameRequest } from './operations/plan.js';
+import { takeOnlySpareTime } from './operations/priority/spare-time.js';
 import { otherUnfinished, type RunResult, runPlan, WAIT_MS } from './operations/run.js';
 import type { ClusterSession } from './operations/session.js';
 import { StepProgress } from './ui/step-progress.js';
@@ -107,6 +108,7 @@ export abstract class ChangeCommand extends InterruptibleCommand {
           dryRun: flags['dry-run'] || flags['plan-out'] !== undefined,
           waitMs,
           parallel: flags.parallel,
+          giveWay: takeOnlySpareTime,
           move: this.pausable(new MoveControl(options.move)),
           signal: this.signal,
           show: (shown, violations, begun) => this.#show(shown, violations, begun !== undefined),

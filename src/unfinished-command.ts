@@ -12,6 +12,7 @@ import type { OperationState } from './operations/journal/entry.js';
 import { listOperations, readOperation } from './operations/journal/journal.js';
 import { MoveControl } from './operations/move/control.js';
 import { planLines } from './operations/plan.js';
+import { takeOnlySpareTime } from './operations/priority/spare-time.js';
 import { type RunResult, resumeOperation, rollbackOperation } from './operations/run.js';
 import { describeUnfinished, progressOf, type UnfinishedOperation } from './operations/unfinished.js';
 import { StepProgress } from './ui/step-progress.js';
@@ -87,6 +88,7 @@ export abstract class UnfinishedCommand extends InterruptibleCommand {
             paths,
             waitMs,
             parallel: flags.parallel,
+            giveWay: takeOnlySpareTime,
             move: this.pausable(new MoveControl(readMove(flags))),
             signal: this.signal,
             observer: {

@@ -14,9 +14,9 @@ import type { OperationPaths } from './home.js';
 import type { OperationState } from './journal/entry.js';
 import { Journal, type JournalWatch, pruneJournals, unfinishedOperations } from './journal/journal.js';
 import { ClusterLock } from './lock/lock.js';
-import { atLowPriority } from './low-priority.js';
 import { MoveControl } from './move/control.js';
 import { type Plan, planId, sameRequest } from './plan.js';
+import { atLowPriority } from './priority/low-priority.js';
 import type { ClusterSession } from './session.js';
 import type { Mutate, MutateAll, StepContext } from './step.js';
 import { isAtWork } from './unfinished.js';
@@ -43,6 +43,8 @@ export interface RunSettings {
   readonly session: ClusterSession;
   readonly paths: OperationPaths;
   readonly waitMs?: number;
+  /** How work beside clients makes way for them; at the usual priority of `atLowPriority` without it. */
+  readonly giveWay?: () => Promise<void>;
   readonly parallel?: number;
   readonly move?: MoveControl;
   readonly observer?: RunObserver;
@@ -315,7 +317,9 @@ async function work(options: RunSettings, lock: ClusterLock, journal: Journal, c
       return taken.callAll(commands);
     };
     const waitMs = options.waitMs ?? WAIT_MS;
-    return { ...own, pool: session.pool, mutate, mutateAll, requireLeave, look: () => session.look(), waitMs, move };
+    const look = () => session.look();
+    const giveWay = options.giveWay ?? (() => Promise.resolve());
+    return { ...own, pool: session.pool, mutate, mutateAll, requireLeave, look, waitMs, move, giveWay };
   };
   const execution = { journal, contextOf, parallel, observer, signal };
   await atLowPriority(() => (course === 'rollback' ? unwind(execution) : execute(execution)));

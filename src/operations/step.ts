@@ -75,6 +75,8 @@ export interface StepContext {
   readonly signal: AbortSignal;
   /** Pause, rate limit and method of moving slots. */
   readonly move: MoveControl;
+  /** Called by whoever works beside clients: from now on they come first. Never throws. */
+  readonly giveWay: () => Promise<void>;
   readonly report: (event: StepEvent) => void;
   /** Puts something that undoing needs into the journal, on disk when it returns. */
   readonly remember: (data: Record<string, unknown>) => Promise<void>;

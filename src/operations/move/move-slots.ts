@@ -41,7 +41,9 @@ export async function moveSlots(context: StepContext, asked: SlotMove): Promise<
   const name = chooseMover(from.capabilities, to.capabilities, method, pair);
   if (name !== 'migrate') return context.move.into(move.target.id, 'all', () => moveAtomically(context, name, move));
   // A source waits for its target most of the time; but on one machine the more move at once, the longer clients wait.
-  const part = from.opsPerSecond >= BUSY_OPS_PER_SECOND ? 'half' : 'quarter';
+  const busy = from.opsPerSecond >= BUSY_OPS_PER_SECOND;
+  if (busy) await context.giveWay();
+  const part = busy ? 'half' : 'quarter';
   return context.move.into(move.target.id, part, async () => {
     context.signal.throwIfAborted();
     return [await byMigrate(context, move, whyNot(from, to, method))];

@@ -167,30 +167,46 @@ async function compareCreate(folder, { rounds }) {
   for (const [name, records] of rows) console.log(`  ${name.padEnd(48)}${summary(records, 'seconds').toFixed(2)} s`);
 }
 
-/** Clients of the proxy, before and while a quarter of the slots moves. */
-async function measureClients(folder, { keys, rate }) {
+/** Clients of the proxy, before and while a quarter of the slots moves; medians, as one p99 differs much from the next. */
+async function measureClients(folder, { keys, rate, rounds }) {
   console.log(`\nClients of the proxy at ${rate.toLocaleString('en')} requests a second`);
-  for (const [name, commandFor] of [
-    ['forge cluster rebalance', (nodes) => forgeRebalance(nodes, 'migrate')],
-    ['redis-cli --cluster rebalance', (nodes) => cliRebalance('redis-cli', nodes)],
-  ]) {
-    const { nodes, stop: stopNodes } = await startFilled(folder, { keys });
-    const proxy = await startForge(PROXY, nodes.slice(0, -1), folder);
-    try {
-      const quiet = await load(proxy.port, rate);
-      const moving = load(proxy.port, rate);
-      await new Promise((resolve) => setTimeout(resolve, WARM_UP_SECONDS * 1_000));
-      const { seconds } = await timed(nodes, folder, undefined, commandFor(nodes));
-      const busy = await moving;
-      const lost = busy.sent - busy.answered;
-      console.log(
-        `  ${name.padEnd(34)}moved in ${seconds.toFixed(2)} s  p99 ${quiet.p99Ms} ms before, ${busy.p99Ms} ms while moving ` +
-          `(${(busy.p99Ms / quiet.p99Ms).toFixed(1)} times)  ${busy.errors} errors, ${lost} without an answer`,
-      );
-    } finally {
-      await proxy.stop();
-      await stopNodes();
-    }
+  const rows = [
+    ['forge cluster rebalance', (nodes) => forgeRebalance(nodes, 'migrate'), []],
+    ['redis-cli --cluster rebalance', (nodes) => cliRebalance('redis-cli', nodes), []],
+  ];
+  for (let round = 0; round < rounds; round++) {
+    for (const [, commandFor, records] of rows) records.push(await whileMoving(folder, { keys, rate }, commandFor));
+  }
+  for (const [name, , records] of rows) {
+    const total = (field) => records.reduce((sum, record) => sum + record[field], 0);
+    console.log(
+      `  ${name.padEnd(34)}moved in ${summary(records, 'seconds').toFixed(2)} s  p99 ${summary(records, 'quietMs').toFixed(2)} ms ` +
+        `before, ${summary(records, 'busyMs').toFixed(2)} ms while moving (${summary(records, 'times').toFixed(2)} times: ` +
+        `${records.map(({ times }) => times.toFixed(1)).join(', ')})  ${total('errors')} errors, ${total('lost')} without an answer`,
+    );
+  }
+}
+
+async function whileMoving(folder, { keys, rate }, commandFor) {
+  const { nodes, stop: stopNodes } = await startFilled(folder, { keys });
+  const proxy = await startForge(PROXY, nodes.slice(0, -1), folder);
+  try {
+    const quiet = await load(proxy.port, rate);
+    const moving = load(proxy.port, rate);
+    await new Promise((resolve) => setTimeout(resolve, WARM_UP_SECONDS * 1_000));
+    const { seconds } = await timed(nodes, folder, undefined, commandFor(nodes));
+    const busy = await moving;
+    return {
+      seconds,
+      quietMs: quiet.p99Ms,
+      busyMs: busy.p99Ms,
+      times: busy.p99Ms / quiet.p99Ms,
+      errors: busy.errors,
+      lost: busy.sent - busy.answered,
+    };
+  } finally {
+    await proxy.stop();
+    await stopNodes();
   }
 }
 

@@ -1,10 +1,12 @@
 /** Work that others on the machine need not wait for. */
 import os from 'node:os';
+import { leaveSpareTime } from './spare-time.js';
 
 /**
  * Does the work below the usual priority, and takes the former one again where it may. Where forge runs beside the nodes,
  * they and their clients come first: when there is time to spare, it costs nothing. Not the lowest: what holds a slot open
- * must not wait for long on a machine that never has time to spare.
+ * must not wait for long on a machine that never has time to spare. What is more careful, `takeOnlySpareTime`, ends with
+ * the work.
  */
 export async function atLowPriority<Result>(work: () => Promise<Result>): Promise<Result> {
   const before = os.getPriority();
@@ -12,6 +14,7 @@ export async function atLowPriority<Result>(work: () => Promise<Result>): Promis
   try {
     return await work();
   } finally {
+    await leaveSpareTime();
     setPriority(before);
   }
 }
