@@ -2,8 +2,17 @@
 import * as z from 'zod/mini';
 import { formatAddress, type NodeAddress, parseAddress } from '../cluster/address.js';
 import { ForgeError } from '../errors.js';
-import { address, name as anyName, exactlyOne, oneOf, whole } from '../proxy/config/values.js';
+import { name as anyName, oneOf, whole } from '../proxy/config/values.js';
 import { parseYaml } from '../proxy/config/yaml.js';
+import {
+  hosts,
+  monitoring,
+  type NodeAnnounceSection,
+  nodeDeployFields,
+  proxy,
+  redis,
+} from './deploy-settings-schema.js';
+import { file, secretPlace } from './schema-values.js';
 
 /** The largest cluster that Redis recommends has 1,000 nodes. */
 const NODES_MAX = 10_000;
@@ -18,17 +27,7 @@ const clusterName = z
   .string({ error: 'the name of the cluster' })
   .check(z.regex(CLUSTER_NAME, 'up to 32 lower-case letters, digits and dashes, a letter or digit first'));
 
-const NO_SECRET = 'a secret is never written here; name its place: { environment: NAME } or { filename: FILE }';
-
-/** Where a secret is. A value in its place is told apart, so that nobody wonders; it is not repeated. */
-const secretPlace = z
-  .strictObject(
-    { environment: z.optional(anyName), filename: z.optional(anyName) },
-    { error: (issue) => (issue.code === 'invalid_type' ? NO_SECRET : undefined) },
-  )
-  .check(exactlyOne('environment, filename'));
-
-export type SecretPlace = z.infer<typeof secretPlace>;
+export type { SecretPlace } from './schema-values.js';
 
 const weight = z
   .number({ error: 'a number from 0 to 100000' })
@@ -41,6 +40,7 @@ const nodeFields = z.strictObject(
     zone: z.optional(z.string()),
     role: z.optional(oneOf(['master', 'replica'])),
     weight: z.optional(weight),
+    ...nodeDeployFields,
   },
   {
     error: (issue) =>
@@ -64,12 +64,8 @@ const node = z.pipe(
       const zone = fields.zone === undefined ? '' : `@${fields.zone}`;
       const parsed = readAddress(`${host}:${fields.port}${zone}`);
       if (typeof parsed !== 'string') {
-        const { role, weight: share } = fields;
-        return {
-          ...parsed,
-          ...(role === undefined ? {} : { role }),
-          ...(share === undefined ? {} : { weight: share }),
-        };
+        const { host: _host, port: _port, zone: _zone, ...rest } = fields;
+        return { ...parsed, ...rest };
       }
       context.issues.push({ code: 'custom', message: parsed, input: undefined });
       return z.NEVER;
@@ -82,6 +78,10 @@ export interface ForgeNode extends NodeAddress {
   role?: 'master' | 'replica';
   /** Its share of the slots as a master, where one without a weight has 1; 0 for none. */
   weight?: number;
+  /** A name of `hosts`: where it is deployed. */
+  docker_host?: string;
+  bus_port?: number;
+  announce?: NodeAnnounceSection;
 }
 
 /** The address, or what is wrong with it; a text that looks like it holds a password is never repeated. */
@@ -93,8 +93,6 @@ function readAddress(text: string): NodeAddress | string {
     throw error;
   }
 }
-
-const file = z.string({ error: 'the name of a file' }).check(z.minLength(1));
 
 const tls = z.pipe(
   z.transform((value: unknown): unknown => (value === true ? {} : value)),
@@ -131,15 +129,10 @@ const settings = {
   ),
   tls: z.optional(tls),
   replicas_per_master: z.optional(whole(0, 100)),
-  proxy: z.optional(
-    z.strictObject({
-      /** The proxy's own configuration. */
-      config: z.optional(file),
-      /** Where applications connect. */
-      endpoint: z.optional(address),
-      admin: z.optional(address),
-    }),
-  ),
+  hosts,
+  redis,
+  proxy,
+  monitoring,
   backup: z.optional(
     z.strictObject({
       /** `s3://bucket/prefix`. */

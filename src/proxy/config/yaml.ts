@@ -101,6 +101,20 @@ export function parseYaml<Config>(
   );
 }
 
+/**
+ * Where things are in a text that was read already: for faults that are only found when other sources are known, too.
+ * A path that is not there has the place of the nearest thing around it.
+ */
+export function placesIn(text: string): (path: readonly (string | number)[]) => { line: number; column: number } {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  return (path) =>
+    offsetOf(document, path, (offset) => {
+      const { line, col } = lines.linePos(offset);
+      return { line, column: col };
+    });
+}
+
 interface Issue {
   code: string;
   path: (string | number)[];
@@ -145,7 +159,8 @@ function at(value: unknown, path: readonly (string | number)[]): unknown {
   return current;
 }
 
-function pathText(path: readonly (string | number)[]): string {
+/** `listeners[0].address` */
+export function pathText(path: readonly (string | number)[]): string {
   return path.map((step, i) => (typeof step === 'number' ? `[${step}]` : i === 0 ? step : `.${step}`)).join('');
 }
 
@@ -169,6 +184,7 @@ interface SchemaNode {
       valueType?: SchemaNode;
       in?: SchemaNode;
       out?: SchemaNode;
+      options?: readonly SchemaNode[];
     };
   };
 }
@@ -206,6 +222,8 @@ function unwrap(schema: SchemaNode | undefined): SchemaNode['_zod']['def'] {
     const def = current?._zod.def;
     if (def?.innerType !== undefined) current = def.innerType;
     else if (def?.in !== undefined) current = def.in._zod.def.type === 'transform' ? def.out : def.in;
+    // Of several, the one that has settings of its own: another is a word that switches it off.
+    else if (def?.options !== undefined) current = def.options.find((option) => unwrap(option).shape !== undefined);
     else return def ?? {};
   }
 }

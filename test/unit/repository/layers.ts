@@ -27,13 +27,27 @@ export const LAYERS: Layer[] = [
   },
   // Reading and writing addresses is part of what is configured.
   { name: 'address', paths: ['src/cluster/address.ts'], mayImport: ['errors'], packages: /^node:/ },
-  { name: 'config', paths: ['src/config/'], mayImport: ['errors', 'address', 'proxy/config'] },
-  { name: 'runtime', paths: ['src/runtime/'], mayImport: ['errors', 'config'], packages: NO_TERMINAL },
+  // Rendering templates is part of every configuration that is made of one.
+  { name: 'template', paths: ['src/runtime/template.ts'], mayImport: ['errors'], packages: /^node:/ },
+  // What redis.conf and ACL files may hold: pure, so node:crypto for hashes alone.
+  {
+    name: 'redis-config',
+    paths: ['src/redis-config/'],
+    mayImport: ['errors', 'template', 'proxy/config'],
+    packages: /^node:crypto$/,
+  },
+  { name: 'config', paths: ['src/config/'], mayImport: ['errors', 'address', 'proxy/config', 'redis-config'] },
+  {
+    name: 'runtime',
+    paths: ['src/runtime/'],
+    mayImport: ['errors', 'config', 'template', 'redis-config'],
+    packages: NO_TERMINAL,
+  },
   ...SERVICES.map((name) => ({
     name,
     paths: [`src/${name}/`],
     // Services may use each other; the check for circles keeps that in order.
-    mayImport: ['errors', 'config', 'address', 'proxy/config', 'runtime', ...SERVICES],
+    mayImport: ['errors', 'config', 'address', 'proxy/config', 'redis-config', 'template', 'runtime', ...SERVICES],
     packages: NO_TERMINAL,
   })),
   // The proxy's engine is pure: no package, nothing of Node or Bun, nothing outside itself.
