@@ -5,7 +5,7 @@ import path from 'node:path';
 import { formatAddress } from '../cluster/address.js';
 import { ForgeError } from '../errors.js';
 import { parseConfig } from '../proxy/config/load.js';
-import { ConfigError } from '../proxy/config/yaml.js';
+import { ConfigError } from '../proxy/config/problems.js';
 import { chooseCredentials, readCredentials } from './credentials.js';
 import {
   credentialSources,

@@ -4,10 +4,10 @@ import path from 'node:path';
 import type { ConnectionOptions } from 'node:tls';
 import { formatAddress } from '../cluster/address.js';
 import { ForgeError } from '../errors.js';
-import { CONFIG_BYTES_MAX, ConfigError } from '../proxy/config/yaml.js';
+import { CONFIG_BYTES_MAX, ConfigError } from '../proxy/config/problems.js';
 import { type CredentialSources, type Credentials, readCredentials } from './credentials.js';
 import { type Dotenv, parseDotenv } from './dotenv.js';
-import { type ForgeCluster, type ForgeFile, parseForgeFile, type SecretPlace } from './forge-file.js';
+import type { ForgeCluster, ForgeFile, SecretPlace } from './forge-file.js';
 import { chooseSeeds, type Seeds } from './seeds.js';
 import { readTls } from './tls.js';
 
@@ -65,7 +65,7 @@ export async function loadSettings(sources: SettingsSources = {}): Promise<Setti
   const asked = sources.config || environment['FORGE_CONFIG'] || undefined;
   const forgePath = asked === undefined ? path.join(directory, FORGE_FILE) : path.resolve(directory, asked);
   const forgeText = await readSettingsFile(forgePath, asked !== undefined, '--config');
-  const content = forgeText === undefined ? undefined : checkedForgeFile(forgeText, forgePath);
+  const content = forgeText === undefined ? undefined : await checkedForgeFile(forgeText, forgePath);
   const envPath =
     sources.envFile === undefined
       ? path.join(
@@ -93,7 +93,9 @@ function merged(environment: NodeJS.ProcessEnv, dotenv: Dotenv | undefined): Nod
   return { ...Object.fromEntries(dotenv?.values ?? []), ...Object.fromEntries(given) };
 }
 
-function checkedForgeFile(text: string, file: string): ForgeFile {
+async function checkedForgeFile(text: string, file: string): Promise<ForgeFile> {
+  // Only for those who have one: reading YAML takes more files than all that forge itself loads for a command.
+  const { parseForgeFile } = await import('./forge-file.js');
   try {
     return parseForgeFile(text, file);
   } catch (error) {

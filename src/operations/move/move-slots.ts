@@ -39,7 +39,10 @@ export async function moveSlots(context: StepContext, asked: SlotMove): Promise<
   const { method } = context.move;
   const pair = { source: move.source.address, target: move.target.address };
   const name = chooseMover(from.capabilities, to.capabilities, method, pair);
-  if (name !== 'migrate') return context.move.into(move.target.id, 'all', () => moveAtomically(context, name, move));
+  if (name !== 'migrate')
+    return context.move.into(move.target.id, name === 'valkey-atomic' ? 'quarter' : 'all', () =>
+      moveAtomically(context, name, move),
+    );
   // A source waits for its target most of the time; but on one machine the more move at once, the longer clients wait.
   const busy = from.opsPerSecond >= BUSY_OPS_PER_SECOND;
   if (busy) await context.giveWay();

@@ -1,7 +1,8 @@
 import { type ProxyConfig, proxyConfig } from './schema.js';
 import { type FurtherProblem, parseYaml } from './yaml.js';
 
-export { CONFIG_BYTES_MAX, ConfigError, type ConfigProblem, type FurtherProblem } from './yaml.js';
+export { CONFIG_BYTES_MAX, ConfigError, type ConfigProblem } from './problems.js';
+export type { FurtherProblem } from './yaml.js';
 
 /**
  * Reads a configuration of the proxy.

@@ -4,49 +4,13 @@
  */
 import { isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import { nearest } from './nearest.js';
-
-/** One thing that is wrong with a configuration, with its place. */
-export interface ConfigProblem {
-  /** `listeners[0].address` */
-  readonly path: string;
-  readonly message: string;
-  /** From 1; 0 when the place is not known. */
-  readonly line: number;
-  readonly column: number;
-}
+import { ConfigError, type ConfigProblem } from './problems.js';
 
 /** A problem, by the keys and indices that lead to its place. */
 export interface FurtherProblem {
   readonly path: readonly (string | number)[];
   readonly message: string;
 }
-
-/** A configuration that cannot be used, with all that is wrong with it. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-  constructor(
-    readonly source: string,
-    readonly problems: readonly ConfigProblem[],
-  ) {
-    super(problems.map((problem) => describe(source, problem)).join('\n'));
-  }
-}
-
-function describe(source: string, { path, message, line, column }: ConfigProblem): string {
-  const place = line > 0 ? `${source}:${line}:${column}` : source;
-  return oneLine(path === '' ? `${place}: ${message}` : `${place}: ${path}: ${message}`);
-}
-
-/** What a configuration holds is shown in messages; none of it breaks a line or reaches the terminal's controls. */
-function oneLine(text: string): string {
-  return text.replace(
-    /[\p{Cc}\u2028\u2029]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-}
-
-/** Bytes of a configuration file that are read. */
-export const CONFIG_BYTES_MAX = 4 * 1024 * 1024;
 
 /** What is asked of a schema of zod or zod/mini. */
 interface Schema<Config> {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseForgeFile } from '../../../src/config/forge-file.js';
 import { KNOWN_VARIABLES } from '../../../src/config/resolve.js';
-import { ConfigError } from '../../../src/proxy/config/yaml.js';
+import { ConfigError } from '../../../src/proxy/config/problems.js';
 import { readText } from '../../support/repository.js';
 
 const GOOD = `
