@@ -336,7 +336,7 @@ async function verify(
   const end = performance.now() + waitMs;
   for (;;) {
     const snapshot = await session.look();
-    const reasons = disorderOf(snapshot, plan, how);
+    const reasons = disorderOf(snapshot, plan, await slotJobs(session, snapshot), how);
     if (reasons.length === 0) return;
     if (performance.now() > end) throw disorderly(snapshot, reasons);
     await pause(VERIFY_LOOK_MS, signal);

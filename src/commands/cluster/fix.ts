@@ -2,6 +2,7 @@ import { Flags } from '@oclif/core';
 import { ChangeCommand } from '../../change-command.js';
 import { ALL_SLOTS } from '../../cluster/slots.js';
 import { parseForce } from '../../operations/guards/index.js';
+import { slotJobs } from '../../operations/health/slot-jobs.js';
 import { readSlotKeys } from '../../operations/health/slot-keys.js';
 import { planFix } from '../../operations/planners/fix.js';
 import { chooseNodes, splitWords } from '../../operations/planners/node-choice.js';
@@ -43,8 +44,11 @@ What cannot be known is refused, with the reason and what to do; --force GUARD l
       ...(words.length > 0 ? { confirmWord: 'abandon' } : {}),
       plan: async (snapshot, session) => {
         const abandon = chooseNodes(snapshot, words);
-        const keys = await readSlotKeys(session, snapshot, ALL_SLOTS);
-        return planFix(snapshot, keys, { force, abandon, strays: flags.strays });
+        const [keys, jobs] = await Promise.all([
+          readSlotKeys(session, snapshot, ALL_SLOTS),
+          slotJobs(session, snapshot),
+        ]);
+        return planFix(snapshot, keys, { force, abandon, strays: flags.strays, jobs });
       },
     });
   }

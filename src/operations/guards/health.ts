@@ -14,9 +14,10 @@ function named(items: readonly string[]): string {
   return `${items.slice(0, NAMED_MAX).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** A job that does what a step of the plan is there for: that step waits for it, or turns it round. */
-function isPlanned({ sourceId, targetId, slots }: RunningJob, { steps }: Pick<Plan, 'steps'>): boolean {
+/** A job that does what a step of the plan is there for: that step waits for it, turns it round, or cancels it. */
+function isPlanned({ id, sourceId, targetId, slots }: RunningJob, { steps }: Pick<Plan, 'steps'>): boolean {
   return steps.some(({ action }) => {
+    if (action.kind === 'cancel-slot-job') return action.job === id && action.node.id === targetId;
     if (action.kind !== 'migrate-slots') return false;
     const pair = [action.source.id, action.target.id];
     return (
@@ -26,6 +27,9 @@ function isPlanned({ sourceId, targetId, slots }: RunningJob, { steps }: Pick<Pl
     );
   });
 }
+
+const howToEnd = ({ failing, cancel }: RunningJob) =>
+  failing ? 'forge cluster fix' : `${cancel.command} at ${cancel.node}`;
 
 export const openSlots: Guard = {
   name: 'open-slots',
@@ -39,9 +43,7 @@ export const openSlots: Guard = {
       ...(open.length === 0
         ? []
         : [`${open.length} ${open.length === 1 ? 'slot is' : 'slots are'} open: ${named(words)}`]),
-      ...others
-        .slice(0, NAMED_MAX)
-        .map((job) => `${jobText(job)}; to end it, ${job.cancel.command} at ${job.cancel.node}`),
+      ...others.slice(0, NAMED_MAX).map((job) => `${jobText(job)}; to end it, ${howToEnd(job)}`),
       ...(others.length > NAMED_MAX ? [`and ${others.length - NAMED_MAX} more jobs`] : []),
     ];
   },

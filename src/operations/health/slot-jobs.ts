@@ -23,6 +23,10 @@ export interface RunningJob {
   readonly target: string;
   /** The server's own word. */
   readonly state: string;
+  /** What it failed by, in the server's own words; empty when it has not. */
+  readonly message: string;
+  /** It has failed, and Redis begins it anew every second until somebody cancels it. */
+  readonly failing: boolean;
   /** What an operator types to end it, at which node. */
   readonly cancel: { readonly node: string; readonly command: string };
 }
@@ -78,6 +82,8 @@ function runningJob(snapshot: ClusterSnapshot, nodeId: string, job: SlotJob, tol
     source: address(sourceId),
     target: address(targetId),
     state: job.state,
+    message: job.message,
+    failing: !valkey && job.direction === 'import' && (job.state === 'failed' || job.retries > 0),
     cancel: valkey
       ? { node: address(sourceId), command: 'CLUSTER CANCELSLOTMIGRATIONS' }
       : { node: address(targetId), command: `CLUSTER MIGRATION CANCEL ID ${job.id}` },
@@ -91,7 +97,7 @@ function isOver(snapshot: ClusterSnapshot, { targetId, slots }: RunningJob): boo
 }
 
 /** `400 slots (0-399) on their way from A to B by a job of the servers (state snapshot)`. */
-export function jobText({ slots, slotCount, source, target, state }: RunningJob): string {
+export function jobText({ slots, slotCount, source, target, state, message }: RunningJob): string {
   const what = `${slotCount} ${slotCount === 1 ? 'slot' : 'slots'} (${formatSlots(slots, RANGES_SHOWN_MAX)})`;
-  return `${what} on the way from ${source} to ${target} by a job of the servers (${state})`;
+  return `${what} on the way from ${source} to ${target} by a job of the servers (${state}${message === '' ? '' : `; it failed: ${message}`})`;
 }

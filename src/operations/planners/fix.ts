@@ -3,6 +3,7 @@ import { type ClusterNode, hasFlag } from '../../cluster/cluster-node.js';
 import { countSlots, formatSlots, type SlotSet, slotsFrom, unionSlots } from '../../cluster/slots.js';
 import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
 import { ForgeError } from '../../errors.js';
+import type { RunningJob } from '../health/slot-jobs.js';
 import { createPlan, type Plan, type PlanDraft } from '../plan.js';
 import {
   type Abandoned,
@@ -30,6 +31,8 @@ export interface FixOptions {
   readonly abandon?: readonly string[];
   /** Keys that masters hold of slots of others, and that nobody sees, are sent to the owners. */
   readonly strays?: boolean;
+  /** What the servers move by themselves: what of it fails again and again is cancelled. */
+  readonly jobs?: readonly RunningJob[];
 }
 
 /**
@@ -58,7 +61,8 @@ export function planFix(snapshot: ClusterSnapshot, keys: SlotKeys, options: FixO
   }
   const refusing = unknowns.filter(({ guard }) => !force.has(guard));
   if (refusing.length > 0) throw cannotKnow(refusing);
-  const steps = stepsFor(snapshot, shareOut(snapshot, decisions), keys, abandoned);
+  const failing = options.force?.includes('open-slots') ? [] : (options.jobs ?? []).filter((job) => job.failing);
+  const steps = stepsFor(snapshot, { decisions: shareOut(snapshot, decisions), failing, keys, abandoned });
   const repaired = countSlots(slotsFrom(decisions.map(({ slot }) => slot)));
   const misheard = countSlots(unionSlots(...misheardSlots(snapshot).values()));
   return createPlan(snapshot, {
@@ -68,7 +72,7 @@ export function planFix(snapshot: ClusterSnapshot, keys: SlotKeys, options: FixO
       abandon: [...abandoned].sort(),
       strays: options.strays === true,
     },
-    title: titleOf(repaired, misheard, steps.length),
+    title: titleOf({ repaired, misheard, cancelled: failing.length, steps: steps.length }),
     steps,
     tolerates: FIX_TOLERATES,
     notes: [
@@ -89,9 +93,17 @@ function strayNotes(snapshot: ClusterSnapshot, strayed: ReadonlyMap<string, Slot
   });
 }
 
-function titleOf(repaired: number, misheard: number, steps: number): string {
+interface Counts {
+  readonly repaired: number;
+  readonly misheard: number;
+  readonly cancelled: number;
+  readonly steps: number;
+}
+
+function titleOf({ repaired, misheard, cancelled, steps }: Counts): string {
   if (steps === 0) return 'All slots are in order';
   if (repaired > 0) return `Repair ${repaired} slots`;
+  if (cancelled > 0) return `Cancel ${cancelled} ${cancelled === 1 ? 'job' : 'jobs'} of the servers`;
   return misheard > 0 ? `Make the owners of ${misheard} slots known to all` : 'Make the nodes agree';
 }
 
@@ -182,15 +194,21 @@ class Groups {
   }
 }
 
+interface Repair {
+  readonly decisions: readonly SlotDecision[];
+  readonly failing: readonly RunningJob[];
+  readonly keys: SlotKeys;
+  readonly abandoned: Abandoned;
+}
+
 /**
- * Owners first, since no key can be moved while slots are served by nobody; then the marks of owners, which take no keys
- * of a slot that they send away; then moves that were begun, and keys that go home.
+ * Jobs that fail first: they begin anew at any time. Then owners, since no key can be moved while slots are served by
+ * nobody; then the marks of owners, which take no keys of a slot that they send away; then moves that were begun, and keys
+ * that go home.
  */
 function stepsFor(
   snapshot: ClusterSnapshot,
-  decisions: readonly SlotDecision[],
-  keys: SlotKeys,
-  abandoned: Abandoned,
+  { decisions, failing, keys, abandoned }: Repair,
 ): NonNullable<PlanDraft['steps']> {
   const ref = (id: string | undefined) => ({ id: id as string, address: snapshot.addressOf(id as string) });
   const [assign, own, finish, close] = [new Groups(), new Groups(), new Groups(), new Groups()];
@@ -217,9 +235,17 @@ function stepsFor(
     steps.push({ id, after, action: { kind: 'wait-convergence', nodes } });
     return [id];
   };
-  const assigned = add('assign', [], assign, ([id]) => ({ kind: 'assign-slots', node: ref(id) }));
+  const cancelled = failing.map(({ id: job, targetId, slots }, index) => {
+    const id = `cancel-${index + 1}`;
+    const ranges = slots.map((range) => ({ ...range }));
+    steps.push({ id, after: [], action: { kind: 'cancel-slot-job', node: ref(targetId), job, ranges } });
+    return id;
+  });
+  const assigned = add('assign', cancelled, assign, ([id]) => ({ kind: 'assign-slots', node: ref(id) }));
   const ready =
-    assigned.length > 0 && decisions.some((each) => movesKeys(each, keys)) ? wait('serve', assigned) : assigned;
+    assigned.length > 0 && decisions.some((each) => movesKeys(each, keys))
+      ? wait('serve', assigned)
+      : [...cancelled, ...assigned];
   const stable = ([node, owner]: string[]) => ({ kind: 'set-slot-stable', node: ref(node), owner: ref(owner) });
   const kept = add('keep', ready, own, stable);
   const finished = add('finish', ready, finish, ([source, target]) => ({
@@ -228,7 +254,7 @@ function stepsFor(
     target: ref(target),
   }));
   const closed = add('close', [...ready, ...kept, ...finished], close, stable);
-  const all = [...assigned, ...kept, ...finished, ...closed];
+  const all = [...cancelled, ...assigned, ...kept, ...finished, ...closed];
   if (all.length > 0 || !snapshot.agreed || snapshot.topology.handshakes.length > 0) wait('agree', all);
   return steps;
 }

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { ForgeError } from '../../errors.js';
 import type { StepHandler } from '../step.js';
 import { assignSlotsStep } from './assign-slots.js';
+import { cancelSlotJobStep } from './cancel-slot-job.js';
 import { copyFunctionsStep } from './copy-functions.js';
 import { failoverStep } from './failover.js';
 import { finishSlotStep } from './finish-slot.js';
@@ -19,6 +20,7 @@ import { waitSyncStep } from './wait-sync.js';
 /** What a step of a plan does, told apart by `kind`. */
 export const actionSchema = z.discriminatedUnion('kind', [
   assignSlotsStep.schema,
+  cancelSlotJobStep.schema,
   copyFunctionsStep.schema,
   failoverStep.schema,
   finishSlotStep.schema,
@@ -36,6 +38,7 @@ export type Action = z.infer<typeof actionSchema>;
 
 const HANDLERS = [
   assignSlotsStep,
+  cancelSlotJobStep,
   finishSlotStep,
   setSlotStableStep,
   copyFunctionsStep,

@@ -111,6 +111,8 @@ describe('the guards', () => {
       source: ref(source).address,
       target: ref(target).address,
       state: 'snapshot',
+      message: '',
+      failing: false,
       cancel: { node: ref(source).address, command: 'CLUSTER CANCELSLOTMIGRATIONS' },
     });
     const plan = createPlan(snapshot, { operation: 'x', request: {}, title: 'x', steps: [{ action: MOVE }] });

@@ -69,7 +69,7 @@ export const openSlots: Check = {
 export const jobs: Check = {
   name: 'slot-jobs',
   about: 'the servers move no slots by themselves',
-  next: 'Nothing is open: wait until it has ended. Begun by an interrupted operation: forge resume or forge rollback.',
+  next: 'Nothing is open: wait until it has ended. Begun by an interrupted operation: forge resume or forge rollback. One that fails again and again: forge cluster fix.',
   judge({ jobs: running = [], locks = [] }) {
     const working = locks.find(({ phase, expired }) => phase === 'holding' && !expired);
     const who =

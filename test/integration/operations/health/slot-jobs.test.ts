@@ -3,14 +3,18 @@ import { canHaveNewerServers, newerServers, redisWithAtomicMigration } from '../
 import { examine } from '../../../../src/operations/health/health.js';
 import { slotJobs } from '../../../../src/operations/health/slot-jobs.js';
 import { openSession, temporaryHome } from '../../../support/operations/join.js';
+import { TestOperator } from '../../../support/operations/operator.js';
 import { poll, type RedisCluster, type RedisServer, startCluster } from '../../../support/redis.js';
 import { FETCH_TIMEOUT_MS } from '../../../support/servers.js';
+import { expectSound } from '../../torture/sound.js';
 import { fill, type Home, idOf, moveSlots } from '../move/moving.js';
 
 const WAIT_MS = 20_000;
 const KEYS = 3_000;
 /** Per key of a snapshot, in microseconds: the job lasts until it is cancelled. */
 const SLOW_US = 200_000;
+/** Longer than a node waits for the first key: so the job fails, whenever it is begun. */
+const NEVER_US = 5_000_000;
 
 const SERVERS = [
   {
@@ -69,6 +73,41 @@ describe.runIf(process.env['CI'] || canHaveNewerServers()).each(SERVERS)('what $
       expect((await moveSlots(other, { dryRun: true })).violations).toEqual([]);
     } finally {
       session.close();
+    }
+  });
+});
+
+describe.runIf(process.env['CI'] || canHaveNewerServers())('a job of Redis that fails again and again', () => {
+  it('refuses other changes, is cancelled by fix, and its slots stay where they are, with their keys', {
+    timeout: FETCH_TIMEOUT_MS,
+  }, async () => {
+    const cluster = await startCluster({ masters: 3, executable: SERVERS[1]?.executable() });
+    const operator = await TestOperator.create({ CLUSTER_SEED: cluster.addresses });
+    try {
+      await fill(cluster.masters, KEYS);
+      const [one, two, three] = cluster.masters as [RedisServer, RedisServer, RedisServer];
+      await one.call('CONFIG', 'SET', 'rdb-key-save-delay', NEVER_US);
+      for (const node of [one, two]) await node.call('CONFIG', 'SET', 'repl-timeout', 1);
+      await two.call('CLUSTER', 'MIGRATION', 'IMPORT', 0, 399);
+      const session = await openSession(cluster.addresses);
+      await poll('the job has failed', WAIT_MS, async () => {
+        const [job] = await slotJobs(session, await session.look());
+        return job?.failing;
+      }).finally(() => session.close());
+      const other = ['cluster/reshard', ['--ranges', '500-501', '--from', one.address, '--to', three.address]] as const;
+      const refused = await operator.run(...other);
+      expect(refused.code, refused.stderr).toBe(5);
+      expect(refused.stderr).toMatch(/400 slots \(0-399\) .*it failed: .*to end it, forge cluster fix/);
+      const fixed = await operator.succeed('cluster/fix', []);
+      expect(fixed.stdout + fixed.stderr).toContain(
+        `Cancel the job of ${two.address} that fails to fetch 400 slots (0-399)`,
+      );
+      await one.call('CONFIG', 'SET', 'rdb-key-save-delay', 0);
+      await expectSound({ nodes: cluster.nodes, keys: KEYS, name: 'cancelled' });
+      await operator.succeed(...other);
+      expect((await operator.succeed('cluster/fix', [])).stdout).toContain('All slots are in order');
+    } finally {
+      await Promise.all([cluster.stop(), operator.remove()]);
     }
   });
 });

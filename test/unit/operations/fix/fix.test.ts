@@ -4,9 +4,11 @@ import { parseReport } from '../../../../src/cluster/snapshot/node-report.js';
 import { ClusterSnapshot } from '../../../../src/cluster/snapshot/snapshot.js';
 import { ForgeError } from '../../../../src/errors.js';
 import { findViolations } from '../../../../src/operations/guards/index.js';
+import type { RunningJob } from '../../../../src/operations/health/slot-jobs.js';
 import { planLines } from '../../../../src/operations/plan.js';
 import { planFix } from '../../../../src/operations/planners/fix.js';
 import type { SlotKeys } from '../../../../src/operations/planners/fix-facts.js';
+import { disorderOf } from '../../../../src/operations/verify.js';
 import { type DescribedNode, idOf, rawNode, snapshotOf, THREE } from '../support.js';
 
 const at = (n: number) => `10.0.0.${n}:6379`;
@@ -354,3 +356,56 @@ function halfKnown(): ClusterSnapshot {
     reports: all.map((node) => parseReport(rawNode(node, node.n === 1 ? THREE : all))),
   });
 }
+
+describe('jobs of the servers', () => {
+  const id = 'c0ffee';
+  const jobOf = (changes: Partial<RunningJob> = {}): RunningJob => ({
+    id,
+    slots: [{ start: 0, end: 99 }],
+    slotCount: 100,
+    sourceId: idOf(1),
+    targetId: idOf(2),
+    source: at(1),
+    target: at(2),
+    state: 'failed',
+    message: 'Connection timeout',
+    failing: true,
+    cancel: { node: at(2), command: `CLUSTER MIGRATION CANCEL ID ${id}` },
+    ...changes,
+  });
+  const well = jobOf({ id: 'beef', state: 'snapshot', message: '', failing: false });
+
+  it('that fail again and again are cancelled, before anything else', () => {
+    const snapshot = snapshotOf(table({ 1: to(7, 2), 2: from(7, 1) }));
+    const plan = planFix(snapshot, keysOf({ 1: { 7: 1 } }), { jobs: [well, jobOf()] });
+    expect(planLines(plan).slice(0, 2)).toEqual([
+      `Cancel the job of ${at(2)} that fails to fetch 100 slots (0-99)`,
+      finish(7, 1, 2),
+    ]);
+    expect(plan.steps.slice(0, 2)).toMatchObject([{ id: 'cancel-1', action: { job: id } }, { after: ['cancel-1'] }]);
+    expect(planFix(snapshotOf(), keysOf(), { jobs: [jobOf()] }).title).toBe('Cancel 1 job of the servers');
+  });
+
+  it('that go well are let go on, and those that the operator leaves are left', () => {
+    expect(planFix(snapshotOf(), keysOf(), { jobs: [well] }).steps).toEqual([]);
+    expect(planFix(snapshotOf(), keysOf(), { jobs: [jobOf()], force: ['open-slots'] }).steps).toEqual([]);
+  });
+
+  it('that fail refuse other changes with the word that ends them; the repair is there for them', () => {
+    const snapshot = snapshotOf();
+    const plan = planFix(snapshot, keysOf(), { jobs: [jobOf()] });
+    expect(findViolations(snapshot, plan, [], [jobOf()])).toEqual([]);
+    const [violation] = findViolations(snapshot, { ...plan, steps: [], tolerates: [] }, [], [jobOf()]);
+    expect(violation?.reasons[0]).toContain('(failed; it failed: Connection timeout); to end it, forge cluster fix');
+    expect(violation?.effect).toBe('refuses');
+  });
+
+  it('are looked for when an operation is done: all by most, those that fail by a repair', () => {
+    const snapshot = snapshotOf();
+    const repair = planFix(snapshot, keysOf(), { jobs: [jobOf()] });
+    expect(disorderOf(snapshot, repair, [well])).toEqual([]);
+    expect(disorderOf(snapshot, repair, [jobOf()])).toHaveLength(1);
+    expect(disorderOf(snapshot, { ...repair, tolerates: [] }, [well])).toHaveLength(1);
+    expect(disorderOf(snapshot, { ...repair, tolerates: [], forced: ['open-slots'] }, [well])).toEqual([]);
+  });
+});
