@@ -8,7 +8,9 @@ export default defineConfig({
     maxWorkers: 3,
     pool: 'forks',
     teardownTimeout: 30_000,
-    reporters: inCi ? ['default', ['json', { outputFile: '.cache/vitest.json' }]] : ['default'],
+    reporters: inCi
+      ? ['default', ['json', { outputFile: process.env.FORGE_TEST_REPORT || '.cache/vitest.json' }]]
+      : ['default'],
     projects: [
       {
         extends: true,
@@ -20,6 +22,16 @@ export default defineConfig({
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           testTimeout: 90_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'docker',
+          include: ['test/docker/**/*.test.ts'],
+          globalSetup: ['test/docker/setup.ts'],
+          testTimeout: 120_000,
           hookTimeout: 120_000,
         },
       },
