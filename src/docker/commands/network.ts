@@ -1,0 +1,28 @@
+/** Commands on networks. Pure. */
+import { changes, type DockerCommand, reads } from '../command.js';
+import { labelArguments } from '../labels.js';
+
+/** Networks that every engine has; the others have to be made. */
+export const BUILT_IN_NETWORKS: readonly string[] = ['host', 'bridge', 'none'];
+
+export interface NetworkOptions {
+  name: string;
+  labels: Readonly<Record<string, string>>;
+  /** Such as `172.30.0.0/24`; the engine chooses when not given. */
+  subnet?: string;
+}
+
+export function createNetwork({ name, labels, subnet }: NetworkOptions): DockerCommand {
+  const range = subnet === undefined ? [] : ['--subnet', subnet];
+  return changes(['network', 'create', '--driver', 'bridge', ...range, ...labelArguments(labels), name]);
+}
+
+/** A JSON list; fails with `network … not found` when one is not there. */
+export function inspectNetwork(...names: string[]): DockerCommand {
+  return reads(['network', 'inspect', ...names]);
+}
+
+/** Removes a network; refused by the engine while a container is in it. */
+export function removeNetwork(name: string): DockerCommand {
+  return changes(['network', 'rm', name]);
+}

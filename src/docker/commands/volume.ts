@@ -1,0 +1,23 @@
+/** Commands on named volumes. Pure. */
+import { changes, type DockerCommand, reads } from '../command.js';
+import { labelArguments } from '../labels.js';
+
+/** Makes a volume; one of this name that is there already stays as it is, with its own labels. */
+export function createVolume(name: string, labels: Readonly<Record<string, string>>): DockerCommand {
+  return changes(['volume', 'create', ...labelArguments(labels), name]);
+}
+
+/** A JSON list; fails with `no such volume` when one is not there. */
+export function inspectVolume(...names: string[]): DockerCommand {
+  return reads(['volume', 'inspect', ...names]);
+}
+
+/** Names, one a line. */
+export function listVolumes(...filters: string[]): DockerCommand {
+  return reads(['volume', 'ls', ...filters.flatMap((filter) => ['--filter', filter]), '--format', '{{.Name}}']);
+}
+
+/** Removes a volume with everything in it; refused by the engine while a container has it. */
+export function removeVolume(name: string): DockerCommand {
+  return changes(['volume', 'rm', name]);
+}
