@@ -37,17 +37,29 @@ export const LAYERS: Layer[] = [
     packages: /^node:crypto$/,
   },
   { name: 'config', paths: ['src/config/'], mayImport: ['errors', 'address', 'proxy/config', 'redis-config'] },
+  // The docker command line as data, and what carries it out.
+  { name: 'docker', paths: ['src/docker/'], mayImport: ['errors'], packages: /^(node:|tar$|zod\/mini$)/ },
   {
     name: 'runtime',
     paths: ['src/runtime/'],
-    mayImport: ['errors', 'config', 'template', 'redis-config'],
+    mayImport: ['errors', 'config', 'template', 'redis-config', 'docker'],
     packages: NO_TERMINAL,
   },
   ...SERVICES.map((name) => ({
     name,
     paths: [`src/${name}/`],
     // Services may use each other; the check for circles keeps that in order.
-    mayImport: ['errors', 'config', 'address', 'proxy/config', 'redis-config', 'template', 'runtime', ...SERVICES],
+    mayImport: [
+      'errors',
+      'config',
+      'address',
+      'proxy/config',
+      'redis-config',
+      'template',
+      'docker',
+      'runtime',
+      ...SERVICES,
+    ],
     packages: NO_TERMINAL,
   })),
   // The proxy's engine is pure: no package, nothing of Node or Bun, nothing outside itself.
