@@ -8,6 +8,9 @@
 ARG BASE=debian:bookworm-slim
 FROM ${BASE}
 COPY forge-proxy /usr/local/bin/forge-proxy
+LABEL org.opencontainers.image.title="RedisForge proxy" \
+      org.opencontainers.image.description="One endpoint in front of a Redis Cluster" \
+      org.opencontainers.image.licenses="MIT"
 # An ordinary user: nothing in the image is its own, and it writes nowhere.
 USER 10001:10001
 EXPOSE 6379

@@ -18,13 +18,9 @@ const LIST_MS = 30_000;
 
 export type BaseName = 'installed' | 'newer' | 'monitoring';
 
-const TOOLS = [
-  'sh',
-  ...'cat chmod chown cp date df dd echo env head id ln ls mkdir mv rm sed sleep stat sync tail test touch true'.split(
-    ' ',
-  ),
-];
-const SHELL = TOOLS.map((name) => `usr/bin/${name}`);
+const TOOLS =
+  'sh cat chmod chown cp date dd df echo env grep head id ln ls mkdir mv rm sed sleep stat sync tail test touch true';
+const SHELL = TOOLS.split(' ').map((name) => `usr/bin/${name}`);
 
 /** Of the C library itself, as every Debian image has them: what is added to an image may name them. */
 const GLIBC_PARTS = ['libpthread.so.0', 'libdl.so.2', 'librt.so.1', 'libm.so.6', 'libresolv.so.2', 'libnss_dns.so.2'];

@@ -2,9 +2,10 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { proxyExecutable } from '../proxy.js';
-import { baseImage } from './base-images.js';
+import { type BaseName, baseImage } from './base-images.js';
 import type { DockerClient } from './client.js';
 
 const template = (name: string) => fileURLToPath(new URL(`../../../templates/${name}`, import.meta.url));
@@ -18,6 +19,52 @@ export async function proxyImage(docker: DockerClient, tag = 'forge-test/proxy')
   } finally {
     await rm(files, { recursive: true, force: true });
   }
+}
+
+/** What a Redis image for tests can be of; the version is what the base image has. */
+export const REDIS_IMAGES = {
+  'redis-7': { base: 'installed', PROGRAM: 'redis-server' },
+  'redis-8': { base: 'newer', PROGRAM: 'redis-server' },
+  'valkey-9': { base: 'newer', PROGRAM: 'valkey-server' },
+} as const satisfies Record<string, { base: BaseName; PROGRAM: string }>;
+
+/** Builds templates/redis.Dockerfile. @param version makes the build fail when the server is another @returns the tag */
+export async function redisImage(
+  docker: DockerClient,
+  kind: keyof typeof REDIS_IMAGES,
+  { tag = `forge-test/redis:${kind}`, version = '' } = {},
+): Promise<string> {
+  const { base, PROGRAM } = REDIS_IMAGES[kind];
+  const files = await mkdtemp(path.join(os.tmpdir(), 'forge-context-'));
+  try {
+    const settings = { BASE: await baseImage(docker, base), PROGRAM, VERSION: version };
+    return await build(docker, 'redis.Dockerfile', settings, tag, files);
+  } finally {
+    await rm(files, { recursive: true, force: true });
+  }
+}
+
+/** The monitoring programs, each as its usual image has it: the program is the entry point, the user an ordinary one. */
+export const MONITORING_PROGRAMS = {
+  prometheus: 'prometheus',
+  alertmanager: 'prometheus-alertmanager',
+  'redis-exporter': 'prometheus-redis-exporter',
+  'node-exporter': 'prometheus-node-exporter',
+} as const;
+
+/** @returns the tag */
+export async function monitoringImage(
+  docker: DockerClient,
+  kind: keyof typeof MONITORING_PROGRAMS,
+  tag = `forge-test/${kind}`,
+): Promise<string> {
+  const lines = [
+    `FROM ${await baseImage(docker, 'monitoring')}`,
+    'USER 65534:65534',
+    `ENTRYPOINT ["/usr/bin/${MONITORING_PROGRAMS[kind]}"]`,
+  ];
+  await docker.run(['build', '-q', '-t', tag, '-'], Readable.from(`${lines.join('\n')}\n`));
+  return tag;
 }
 
 async function build(
