@@ -14,7 +14,7 @@ import { MoveControl } from './operations/move/control.js';
 import { planLines } from './operations/plan.js';
 import { takeOnlySpareTime } from './operations/priority/spare-time.js';
 import { type RunResult, resumeOperation, rollbackOperation } from './operations/run.js';
-import { describeUnfinished, progressOf, type UnfinishedOperation } from './operations/unfinished.js';
+import { describeUnfinished, isAtWork, progressOf, type UnfinishedOperation } from './operations/unfinished.js';
 import { StepProgress } from './ui/step-progress.js';
 import { renderTable } from './ui/table.js';
 
@@ -44,7 +44,10 @@ type UnfinishedFlagValues = ClusterFlagValues &
   };
 
 export interface UnfinishedList {
-  readonly unfinished: readonly UnfinishedOperation[];
+  readonly unfinished: readonly (UnfinishedOperation & {
+    /** A process of this machine does it at this moment. */
+    readonly atWork: boolean;
+  })[];
 }
 
 export type TakenUp =
@@ -108,8 +111,11 @@ export abstract class UnfinishedCommand extends InterruptibleCommand {
     );
   }
 
-  #list(states: readonly OperationState[]): UnfinishedList {
-    const unfinished = states.filter(({ result }) => result === undefined).map(describeUnfinished);
+  async #list(states: readonly OperationState[]): Promise<UnfinishedList> {
+    const open = states.filter(({ result }) => result === undefined);
+    const unfinished = await Promise.all(
+      open.map(async (state) => ({ ...describeUnfinished(state), atWork: await isAtWork(state) })),
+    );
     const { output } = this;
     if (unfinished.length === 0) {
       output.data('No operation that was begun on this machine is unfinished.');
@@ -118,12 +124,13 @@ export abstract class UnfinishedCommand extends InterruptibleCommand {
     const rows = unfinished.map((each) => [
       each.operationId,
       `${each.operator.user}@${each.operator.host}`,
-      each.direction === 'back' ? 'being undone' : 'unfinished',
+      stateOf(each),
       progressOf(each),
       each.title,
     ]);
     output.data(renderTable(['OPERATION', 'WHO', 'STATE', 'PROGRESS', 'WHAT'], rows));
-    const [first] = unfinished as [UnfinishedOperation];
+    const first = unfinished.find(({ atWork }) => !atWork);
+    if (first === undefined) return { unfinished };
     output.message('');
     if (first.direction === 'forward') output.message(`Finish it: ${this.program} resume ${first.operationId}`);
     output.message(`Undo it:   ${this.program} rollback ${first.operationId}`);
@@ -144,4 +151,9 @@ export abstract class UnfinishedCommand extends InterruptibleCommand {
     if (operation.failure !== undefined) output.message(`It ended with: ${operation.failure.message}`);
     if (course === 'rollback') output.message('Everything that was begun is undone, the last first.');
   }
+}
+
+function stateOf({ direction, atWork }: UnfinishedList['unfinished'][number]): string {
+  if (direction === 'back') return atWork ? 'being undone now' : 'undone in part';
+  return atWork ? 'at work' : 'unfinished';
 }

@@ -186,12 +186,12 @@ async function requireUnfinished(journal: Journal, { session }: RunSettings): Pr
 
 /** Why nothing else may be begun: it must be finished or undone first. */
 export async function otherUnfinished(state: OperationState): Promise<ForgeError> {
-  const { operationId, plan, direction, operator, startedAt } = state;
+  const { operationId, plan, direction, operator, startedAt, lastRun } = state;
   const back = direction === 'back';
   if (await isAtWork(state)) {
     return new ForgeError(
       'locked',
-      `${operator.user}@${operator.host} (process ${operator.pid}) is at work since ${startedAt}: ${plan.title}.`,
+      `${lastRun.operator.user}@${lastRun.operator.host} (process ${lastRun.operator.pid}) is at work since ${lastRun.startedAt}: ${plan.title}.`,
       {
         next: [
           'Wait until it is done; forge lock status tells more.',

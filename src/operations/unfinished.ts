@@ -46,11 +46,11 @@ export function describeUnfinished(state: OperationState): UnfinishedOperation {
 const START_SLACK_MS = 5_000;
 
 /**
- * Whether the process that began it is still there, and has not given up; of another host nothing is known. One that
- * started later has only got its number.
+ * Whether the process that began it, or took it up last, is still there, and has not given up; of another host nothing is
+ * known. One that started later has only got its number.
  */
-export async function isAtWork(state: Pick<OperationState, 'operator' | 'failure' | 'startedAt'>): Promise<boolean> {
-  const { operator, failure, startedAt } = state;
+export async function isAtWork({ failure, lastRun }: Pick<OperationState, 'failure' | 'lastRun'>): Promise<boolean> {
+  const { operator, startedAt } = lastRun;
   if (failure !== undefined || operator.host !== os.hostname() || operator.pid === process.pid) return false;
   const started = await startedAtMs(operator.pid);
   return started !== undefined && started <= Date.parse(startedAt) + START_SLACK_MS;

@@ -98,6 +98,8 @@ export interface OperationState {
   readonly plan: Plan;
   readonly operator: Operator;
   readonly startedAt: string;
+  /** The run that began it, or took it up last. */
+  readonly lastRun: { readonly operator: Operator; readonly startedAt: string };
   /** Undefined while the operation is unfinished. */
   readonly result?: JournalResult;
   /** `back` once a rollback was begun: then it can only be finished, not gone forward again. */
@@ -107,6 +109,7 @@ export interface OperationState {
   /** Steps whose commands may have been sent: what was so before the operation came is not undone. */
   readonly begun: ReadonlySet<string>;
   readonly notes: ReadonlyMap<string, readonly Record<string, unknown>[]>;
+  /** How the last run ended; undefined when it was killed, or is at work. */
   readonly failure?: { readonly kind: string; readonly message: string };
 }
 
@@ -120,13 +123,17 @@ export function stateOf(entries: readonly JournalEntry[]): OperationState | unde
   let direction: OperationState['direction'] = 'forward';
   let result: JournalResult | undefined;
   let failure: OperationState['failure'];
+  let lastRun: OperationState['lastRun'] = { operator: begin.operator, startedAt: begin.at };
   for (const entry of entries) {
     if (entry.type === 'step') {
       steps.set(entry.step, entry.state);
       if (entry.state === 'started') begun.add(entry.step);
     } else if (entry.type === 'note') notes.set(entry.step, [...(notes.get(entry.step) ?? []), entry.data]);
-    else if (entry.type === 'taken-up') direction = entry.direction;
-    else if (entry.type === 'failed') failure = { kind: entry.kind, message: entry.message };
+    else if (entry.type === 'taken-up') {
+      direction = entry.direction;
+      lastRun = { operator: entry.operator, startedAt: entry.at };
+      failure = undefined;
+    } else if (entry.type === 'failed') failure = { kind: entry.kind, message: entry.message };
     else if (entry.type === 'end') result = entry.result;
   }
   const { operationId, plan, operator } = begin;
@@ -135,6 +142,7 @@ export function stateOf(entries: readonly JournalEntry[]): OperationState | unde
     plan,
     operator,
     startedAt: begin.at,
+    lastRun,
     direction,
     steps,
     begun,

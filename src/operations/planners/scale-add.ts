@@ -50,10 +50,29 @@ export function planScaleAdd(snapshot: ClusterSnapshot, options: ScaleAddOptions
   return createPlan(snapshot, {
     operation: 'scale add',
     request: scaleAddRequest(options),
-    title: `Add ${listed(joining.map(({ address }) => address))} as ${options.role}${joining.length > 1 ? 's' : ''}`,
+    title: titleOf(joining, options.role, steps.length),
     steps,
-    notes: parts.notes,
+    notes: [...memberNotes(snapshot, joining), ...parts.notes],
   });
+}
+
+function titleOf(joining: readonly Joining[], role: ScaleAddOptions['role'], steps: number): string {
+  const nodes = listed(joining.map(({ address }) => address));
+  if (steps === 0) return `${nodes} ${joining.length > 1 ? 'are members' : 'is a member'} already`;
+  return `Add ${nodes} as ${role}${joining.length > 1 ? 's' : ''}`;
+}
+
+/** So that nobody takes a node that has its place for one that was added just now. */
+function memberNotes(snapshot: ClusterSnapshot, joining: readonly Joining[]): string[] {
+  return joining.flatMap(({ address, member }) =>
+    member === undefined ? [] : [`${address} is a member already: ${roleWords(snapshot, member)}`],
+  );
+}
+
+function roleWords(snapshot: ClusterSnapshot, { role, masterId, slots }: NonNullable<Joining['member']>): string {
+  if (role === 'replica') return `a replica of ${masterId === undefined ? '?' : snapshot.addressOf(masterId)}`;
+  const count = countSlots(slots);
+  return count === 0 ? 'a master without slots' : `a master that serves ${count} slots`;
 }
 
 interface Parts {

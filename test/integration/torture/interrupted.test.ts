@@ -235,8 +235,14 @@ describe('two operators at once', { timeout: RUN_MS }, () => {
         expect([5, 6], stderr).toContain(code);
         expect(stdout + stderr).toMatch(/is at work on this cluster|open|process \d+/);
       }
+      const list = await operator.succeed('resume', []);
+      expect(list.stdout).toMatch(/ at work +\d+ of \d+ steps done/);
+      expect(list.stderr).not.toContain('Finish it');
       running.child.kill('SIGINT');
       expect((await running.ended).code).toBe(130);
+      const afterwards = await operator.succeed('resume', []);
+      expect(afterwards.stdout).toMatch(/ unfinished +\d+ of \d+ steps done/);
+      expect(afterwards.stderr).toContain('Finish it');
       await expectNothingOpen();
       await finish(argv);
     } finally {

@@ -106,8 +106,12 @@ describe('a journal', () => {
     expect(await unfinishedOperations(directory, [idOf(3), idOf(9)])).toMatchObject([{ operationId: id }]);
     expect(await unfinishedOperations(directory, [idOf(9)])).toEqual([]);
     const journal = await Journal.open(directory, id);
-    await journal.append({ type: 'taken-up', direction: 'back', operator });
-    expect(journal.state.direction).toBe('back');
+    await journal.append({ type: 'failed', kind: 'timeout', message: 'the network went away' });
+    expect(journal.state).toMatchObject({ failure: { kind: 'timeout' }, lastRun: { operator } });
+    await journal.append({ type: 'taken-up', direction: 'back', operator: { ...operator, pid: 1 } });
+    // Who takes it up is at work, and has not failed.
+    expect(journal.state).toMatchObject({ direction: 'back', operator, lastRun: { operator: { pid: 1 } } });
+    expect(journal.state.failure).toBeUndefined();
     await journal.append({ type: 'end', result: 'rolled-back' });
     await journal.close();
     expect(await unfinishedOperations(directory, [idOf(3)])).toEqual([]);

@@ -16,8 +16,10 @@ describe('whether an operation is still at work', () => {
   });
 
   const of = (changes: { pid?: number; host?: string; startedAtMs?: number; failed?: boolean } = {}) => ({
-    operator: { user: 'ops', host: changes.host ?? os.hostname(), pid: changes.pid ?? (sleeper.pid as number) },
-    startedAt: new Date(changes.startedAtMs ?? Date.now()).toISOString(),
+    lastRun: {
+      operator: { user: 'ops', host: changes.host ?? os.hostname(), pid: changes.pid ?? (sleeper.pid as number) },
+      startedAt: new Date(changes.startedAtMs ?? Date.now()).toISOString(),
+    },
     ...(changes.failed ? { failure: { kind: 'refused', message: 'the target is full' } } : {}),
   });
 

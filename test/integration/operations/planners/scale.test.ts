@@ -64,7 +64,10 @@ describe('a cluster of three masters', () => {
     }
     await expectKeys(all, KEYS, PASSWORD);
     // Once more it finds everything as it should be.
-    expect((await done(ScaleAdd, ...words, '--yes')).status).toBe('unchanged');
+    const again = await done(ScaleAdd, ...words, '--yes');
+    expect(again.status).toBe('unchanged');
+    expect(again.plan.notes).toContain(`${master.address} is a member already: a master that serves 4096 slots`);
+    expect(again.plan.notes).toContain(`${replica.address} is a member already: a replica of ${master.address}`);
   });
 
   it('is resharded, is within the threshold or not, and rebalanced by weight, by keys and by memory', async () => {

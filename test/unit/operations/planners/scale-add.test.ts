@@ -171,10 +171,30 @@ describe('a plan that adds replicas', () => {
 
   it('leaves one alone that follows somebody already, and moves it when another master is named', () => {
     const snapshot = snapshotOf([...THREE, { n: 11, replicaOf: 1 }]);
-    expect(planScaleAdd(snapshot, { ...REPLICAS, nodes: [addressOf(11)] }).steps).toEqual([]);
+    expect(planScaleAdd(snapshot, { ...REPLICAS, nodes: [addressOf(11)] })).toMatchObject({
+      title: '10.0.0.11:6379 is a member already',
+      steps: [],
+      notes: ['10.0.0.11:6379 is a member already: a replica of 10.0.0.1:6379'],
+    });
     const plan = planScaleAdd(snapshot, { ...REPLICAS, nodes: [addressOf(11)], replicaOf: '10.0.0.2:6379' });
     expect(plan.steps.find(({ action }) => action.kind === 'replicate')?.action).toMatchObject({
       previousMaster: { id: idOf(1) },
+    });
+  });
+});
+
+describe('a plan that adds members', () => {
+  it('says what they are, and what is still to be done for the others', () => {
+    const snapshot = snapshotOf([...THREE, { n: 5 }], { strangers: [{ n: 4 }] });
+    const add = (...nodes: number[]) => planScaleAdd(snapshot, { ...MASTERS, weight: 0, nodes: nodes.map(addressOf) });
+    expect(add(1)).toMatchObject({
+      title: '10.0.0.1:6379 is a member already',
+      steps: [],
+      notes: ['10.0.0.1:6379 is a member already: a master that serves 5461 slots'],
+    });
+    expect(add(5, 4)).toMatchObject({
+      title: 'Add 10.0.0.5:6379, 10.0.0.4:6379 as masters',
+      notes: ['10.0.0.5:6379 is a member already: a master without slots'],
     });
   });
 });
