@@ -14,8 +14,8 @@ export interface NagiosResult {
   readonly exitCode: number;
 }
 
-/** `|` begins the figures, and a line end ends what is shown. */
-function clean(text: string): string {
+/** `|` begins the figures, and a line end ends what is shown; a long text is cut. */
+export function clean(text: string): string {
   const line = text.replaceAll('|', '/').replace(/\s+/g, ' ').trim();
   return line.length <= TEXT_LENGTH_MAX ? line : `${line.slice(0, TEXT_LENGTH_MAX - 1)}…`;
 }
