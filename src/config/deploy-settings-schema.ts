@@ -3,6 +3,7 @@ import * as z from 'zod/mini';
 import { ForgeError } from '../errors.js';
 import { address, name as anyName, distinct, duration, oneOf, whole } from '../proxy/config/values.js';
 import { parseServerVersion, type ServerVersion } from '../redis-config/version.js';
+import { watchFields, webhook } from './monitoring-schema.js';
 import { dockerName, file, image, memory, secretPlace } from './schema-values.js';
 
 const HOSTS_MAX = 1_000;
@@ -146,7 +147,6 @@ export const redisFields = {
   cpus: z.optional(cpus),
   data: z.optional(data),
   nofile: z.optional(whole(1_024, 1_048_576)),
-  node_timeout: z.optional(duration(500, 600_000)),
   tls: z.optional(tls),
   announce: z.optional(z.strictObject({ preferred: z.optional(oneOf(['ip', 'hostname', 'unknown-endpoint'])) })),
   users: z.optional(users),
@@ -198,11 +198,12 @@ export const monitoringFields = {
           password: z.optional(secretPlace),
         }),
       ),
-      webhook: z.optional(z.strictObject({ url: secretPlace })),
+      webhook: z.optional(webhook),
     }),
   ),
   grafana: z.optional(z.strictObject({ ...placed, password: z.optional(secretPlace) })),
   scrape_interval: z.optional(duration(1_000, 3_600_000)),
+  ...watchFields,
 };
 export const monitoring = z.optional(z.strictObject(monitoringFields));
 

@@ -98,7 +98,7 @@ export interface RedisDeploySettings {
   readonly users: readonly DeployUser[];
   /** What goes over templates/redis.conf; checked against `version`. */
   readonly settings: RedisSettings;
-  /** What a changed setting that is taken at a restart only may do. */
+  /** After which silence another node is held to be down: `cluster-node-timeout`. */
   readonly nodeTimeoutMs: number;
 }
 
@@ -136,7 +136,8 @@ export interface AlertReceivers {
     readonly username?: string;
     readonly password?: SecretPlace;
   };
-  readonly webhook?: { readonly url: SecretPlace };
+  /** An address with a secret in it has a place; one without is said. */
+  readonly webhook?: { readonly url?: SecretPlace; readonly address?: string };
 }
 
 export interface MonitoringDeploySettings {
