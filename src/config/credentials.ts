@@ -101,7 +101,8 @@ export async function readCredentials(sources: CredentialSources = {}): Promise<
   );
 }
 
-async function readPasswordFile(file: string): Promise<string> {
+/** The one line of a password file. @throws ForgeError `configuration` when it cannot be read or holds none */
+export async function readPasswordFile(file: string): Promise<string> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');

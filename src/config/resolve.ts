@@ -43,7 +43,7 @@ export interface SettingsSources {
 }
 
 export interface Settings {
-  readonly forgeFile?: { readonly path: string; readonly content: ForgeFile };
+  readonly forgeFile?: { readonly path: string; readonly text: string; readonly content: ForgeFile };
   readonly envFile?: { readonly path: string; readonly content: Dotenv };
   /** The environment, and below it what `.env` has. Empty variables count as unset. */
   readonly environment: NodeJS.ProcessEnv;
@@ -79,7 +79,7 @@ export async function loadSettings(sources: SettingsSources = {}): Promise<Setti
   const cluster = sources.unchosen ? undefined : chooseCluster(content, asName, forgePath);
   if (dotenv !== undefined) refuseProblems(dotenv, envPath, cluster);
   return {
-    ...(content === undefined ? {} : { forgeFile: { path: forgePath, content } }),
+    ...(content === undefined ? {} : { forgeFile: { path: forgePath, text: forgeText ?? '', content } }),
     ...(dotenv === undefined ? {} : { envFile: { path: envPath, content: dotenv } }),
     environment: merged(environment, dotenv),
     ...(cluster === undefined ? {} : { cluster }),
@@ -171,7 +171,16 @@ function refuseProblems({ problems }: Dotenv, file: string, cluster: ForgeCluste
 /** Names of variables in which forge.yaml has secrets of this cluster. */
 export function referredVariables(cluster: ForgeCluster | undefined): string[] {
   const { password } = cluster?.credentials ?? {};
-  const places = [password, cluster?.backup?.access_key_id, cluster?.backup?.secret_access_key];
+  const { further, ...users } = cluster?.redis?.users ?? {};
+  const { discord, slack, mail, webhook } = cluster?.monitoring?.alertmanager ?? {};
+  const places = [
+    password,
+    cluster?.backup?.access_key_id,
+    cluster?.backup?.secret_access_key,
+    ...[...Object.values(users), ...Object.values(further ?? {})].map((user) => (user ? user.password : undefined)),
+    ...[discord?.webhook, slack?.webhook, mail?.password, cluster?.monitoring?.grafana?.password],
+    webhook !== undefined && 'url' in webhook ? webhook.url : undefined,
+  ];
   return places.flatMap((place) => (place?.environment === undefined ? [] : [place.environment]));
 }
 
