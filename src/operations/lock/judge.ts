@@ -6,6 +6,11 @@ import type { LockClaim, LockOwner } from './name.js';
  * seconds, and stops working when it could not for 10.
  */
 export const EXPIRY_SECONDS = 30;
+/**
+ * The same where most nodes have no claim of that owner: it has ended, or gone from them, and the nodes that still have
+ * one were cut off when it did. More than the 10 seconds after which an owner stops working.
+ */
+export const LEFT_BEHIND_SECONDS = 12;
 
 /** Claims per node id. */
 export type ClaimsByNode = ReadonlyMap<string, readonly LockClaim[]>;
@@ -20,6 +25,15 @@ export type Judgement =
   /** All claims of others are old. Look again after a while: who has said something meanwhile is alive. */
   | { readonly verdict: 'expired'; readonly owners: readonly LockOwner[] };
 
+/** After which silence, in seconds, the claims of this owner may be those of a dead one. */
+export function expirySecondsOf(claims: ClaimsByNode, token: string): number {
+  const knowing = [...claims.values()].filter((list) => list.some(({ owner }) => owner.token === token));
+  return isLeftBehind(knowing.length, claims.size) ? LEFT_BEHIND_SECONDS : EXPIRY_SECONDS;
+}
+
+/** Whether so few of the nodes know of an owner that it has left the others. */
+export const isLeftBehind = (knowing: number, nodes: number) => knowing * 2 < nodes;
+
 const key = (nodeId: string, claim: LockClaim) => `${nodeId} ${claim.clientId}`;
 
 /** Judges what others claim. `mine` is the token of the one who asks. */
@@ -29,7 +43,7 @@ export function judge(claims: ClaimsByNode, mine: string): Judgement {
   );
   if (others.length === 0) return { verdict: 'free' };
   // One that is heard on any node is alive.
-  const alive = others.filter(({ claim }) => claim.idleSeconds < EXPIRY_SECONDS);
+  const alive = others.filter(({ claim }) => claim.idleSeconds < expirySecondsOf(claims, claim.owner.token));
   const nodesOf = (token: string) =>
     others.filter(({ claim }) => claim.owner.token === token).map(({ nodeId }) => nodeId);
   const holding = alive.find(({ claim }) => claim.phase === 'holding');
@@ -55,7 +69,8 @@ export function stayedSilent(first: ClaimsByNode, second: ClaimsByNode, mine: st
     list.every((claim) => {
       if (claim.owner.token === mine) return true;
       const idle = before.get(key(nodeId, claim));
-      return idle !== undefined && claim.idleSeconds >= EXPIRY_SECONDS && claim.idleSeconds >= idle;
+      const expiry = expirySecondsOf(second, claim.owner.token);
+      return idle !== undefined && claim.idleSeconds >= expiry && claim.idleSeconds >= idle;
     }),
   );
 }

@@ -14,7 +14,7 @@ import type { NodeConnection } from '../../cluster/node-connection.js';
 import type { NodePool } from '../../cluster/node-pool.js';
 import { ForgeError } from '../../errors.js';
 import type { Operator } from '../journal/entry.js';
-import { EXPIRY_SECONDS, judge, stayedSilent } from './judge.js';
+import { EXPIRY_SECONDS, isLeftBehind, judge, LEFT_BEHIND_SECONDS, stayedSilent } from './judge.js';
 import { killOwners, listClaims, nameAll, openLockConnections } from './lock-nodes.js';
 import { type LockOwner, lockName } from './name.js';
 
@@ -175,7 +175,9 @@ export class ClusterLock {
     );
     if (results.includes(true)) this.#heard();
     if (this.#connections.size >= this.#nodeIds.length || this.#released) return;
-    if (silentMs >= EXPIRY_SECONDS * SECOND_MS) this.#lose(tooSilent(this.owner, silentMs));
+    const left = isLeftBehind(this.#connections.size, this.#nodeIds.length);
+    const expirySeconds = left ? LEFT_BEHIND_SECONDS : EXPIRY_SECONDS;
+    if (silentMs >= expirySeconds * SECOND_MS) this.#lose(tooSilent(this.owner, silentMs));
     else await this.#takeAgain();
   }
 

@@ -1,7 +1,7 @@
 /** Who holds the lock of a cluster, and its release by force. */
 import type { NodeConnection } from '../../cluster/node-connection.js';
 import type { NodePool } from '../../cluster/node-pool.js';
-import { EXPIRY_SECONDS } from './judge.js';
+import { expirySecondsOf } from './judge.js';
 import { killOwners, listClaims, openLockConnections } from './lock-nodes.js';
 import { type LockOwner, workName } from './name.js';
 
@@ -19,7 +19,8 @@ export interface LockStatus {
 export async function lockStatus(pool: NodePool, nodeIds: readonly string[]): Promise<LockStatus[]> {
   return withConnections(pool, nodeIds, async (connections) => {
     const found = new Map<string, LockStatus>();
-    for (const [nodeId, claims] of await listClaims(connections)) {
+    const all = await listClaims(connections);
+    for (const [nodeId, claims] of all) {
       for (const { owner, phase, idleSeconds } of claims) {
         const before = found.get(owner.token);
         const idle = Math.min(idleSeconds, before?.idleSeconds ?? idleSeconds);
@@ -28,7 +29,7 @@ export async function lockStatus(pool: NodePool, nodeIds: readonly string[]): Pr
           phase: before?.phase === 'holding' ? 'holding' : phase,
           nodeIds: [...(before?.nodeIds ?? []), nodeId],
           idleSeconds: idle,
-          expired: idle >= EXPIRY_SECONDS,
+          expired: idle >= expirySecondsOf(all, owner.token),
         });
       }
     }

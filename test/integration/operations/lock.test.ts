@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { LEFT_BEHIND_SECONDS } from '../../../src/operations/lock/judge.js';
 import { ClusterLock, newToken, thisOperator } from '../../../src/operations/lock/lock.js';
 import { lockName, workName } from '../../../src/operations/lock/name.js';
 import { lockStatus, releaseLock } from '../../../src/operations/lock/status.js';
@@ -153,6 +154,19 @@ describe('the lock of a cluster', () => {
     }
   }, 60_000);
 });
+
+it('of one that has ended is free soon on a node that was cut off and has not heard of it', async () => {
+  const session = await open();
+  const gone = { ...thisOperator(), token: newToken(), operation: 'gone', startedAt: 'a moment ago' };
+  const [node] = cluster.nodes;
+  // What a server keeps of a connection whose end was lost on the way.
+  const left = await node?.connect();
+  await left?.call('CLIENT', 'SETNAME', lockName(gone, 'holding'));
+  expect((await failureOf(take(session))).message).toContain('gone');
+  await new Promise((resolve) => setTimeout(resolve, (LEFT_BEHIND_SECONDS + 1) * 1_000));
+  await take(session);
+  expect((await failureOf(left?.call('PING') as Promise<unknown>)).kind).toBe('unreachable');
+}, 60_000);
 
 async function openAt(seed: string): Promise<ClusterSession> {
   const session = await openSession(seed);

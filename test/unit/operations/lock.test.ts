@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EXPIRY_SECONDS, judge, stayedSilent } from '../../../src/operations/lock/judge.js';
+import { EXPIRY_SECONDS, judge, LEFT_BEHIND_SECONDS, stayedSilent } from '../../../src/operations/lock/judge.js';
 import {
   connectionsOf,
   type LockClaim,
@@ -75,6 +75,19 @@ describe('one who asks for the lock', () => {
     expect(stayedSilent(old, later(1, 35), ME)).toBe(false);
     // Back again under the limit: the clock jumped, who knows.
     expect(stayedSilent(old, later(34, 5), ME)).toBe(false);
+  });
+
+  it('waits less for an owner that has left most nodes: the rest was cut off when it ended', () => {
+    const left = (idle: number) => on({ n1: [claim('9', 'holding', idle)], n2: [], n3: [] });
+    expect(judge(left(LEFT_BEHIND_SECONDS - 1), ME)).toMatchObject({ verdict: 'held' });
+    expect(judge(left(LEFT_BEHIND_SECONDS), ME)).toMatchObject({ verdict: 'expired', owners: [owner('9')] });
+    expect(stayedSilent(left(LEFT_BEHIND_SECONDS), left(LEFT_BEHIND_SECONDS + 4), ME)).toBe(true);
+    expect(stayedSilent(left(LEFT_BEHIND_SECONDS), left(1), ME)).toBe(false);
+    // It has come back to another node: it lives.
+    const back = on({ n1: [claim('9', 'holding', 16)], n2: [claim('9', 'holding', 0)], n3: [] });
+    expect(stayedSilent(left(LEFT_BEHIND_SECONDS), back, ME)).toBe(false);
+    const half = on({ n1: [claim('9', 'holding', LEFT_BEHIND_SECONDS)], n2: [] });
+    expect(judge(half, ME)).toMatchObject({ verdict: 'held' });
   });
 
   it('takes nothing over when the old owner has come back by another connection meanwhile', () => {
