@@ -1,0 +1,306 @@
+/**
+ * Does what a plan says on one host. A container is only ever taken away when the one in its place serves; until then it
+ * is kept, stopped, under another name, and comes back when the new one fails.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DockerCommand } from '../docker/command.js';
+import {
+  containerLogs,
+  inspectContainer,
+  removeContainer,
+  renameContainer,
+  startContainer,
+  stopContainer,
+} from '../docker/commands/container.js';
+import { removeVolume } from '../docker/commands/volume.js';
+import type { DockerEngine } from '../docker/engine.js';
+import { containerAnswers } from '../docker/inspect.js';
+import { ForgeError } from '../errors.js';
+import { createCommands, filesCommand, filesVolume, nextName, previousName } from './container.js';
+import type { DeployAction } from './plan.js';
+import { pingRedis, type RedisLogin, readPing, readTold, tellRedis } from './redis-cli.js';
+
+/** Until a started node answers, milliseconds; loading its data comes on top. */
+const SERVE_MS = 20_000;
+/** Loading the append-only file: some 100 GB. */
+const LOAD_MS = 15 * 60_000;
+const LOOK_MS = 150;
+const LOG_LINES = 5;
+
+export interface CarryOutOptions {
+  /** For settings that are taken live; undefined for roles that need none. */
+  readonly login?: RedisLogin;
+  /** Whether the network of the container has to be made. */
+  readonly makeNetwork: boolean;
+  /** Told before each command that changes something. */
+  readonly onCommand?: (command: DockerCommand) => void;
+  readonly signal?: AbortSignal;
+  /** Bounds for tests. */
+  readonly serveMs?: number;
+}
+
+/** Commands that a plan's action comes to, as `--dry-run` shows them, in their order. */
+export function commandsOf(
+  action: DeployAction,
+  options: Pick<CarryOutOptions, 'login' | 'makeNetwork'>,
+): DockerCommand[] {
+  const { desired, revision, observed } = action;
+  const { name } = desired.options;
+  const choice = { revision, makeNetwork: options.makeNetwork };
+  switch (action.kind) {
+    case 'unchanged':
+      return [];
+    case 'create':
+      return [...createCommands(desired, choice), startContainer(name)];
+    case 'start':
+      return [...filesCommands(action), startContainer(name)];
+    case 'live':
+      return [...filesCommands(action), ...liveCommands(action, options.login)];
+    case 'replace':
+      return [
+        ...createCommands(desired, { ...choice, name: nextName(name) }),
+        stopContainer(name, desired.options.stopTimeoutS),
+        renameContainer(name, previousName(name)),
+        renameContainer(nextName(name), name),
+        startContainer(name),
+        removeContainer(previousName(name)),
+        ...(observed === undefined ? [] : [removeVolume(filesVolume(name, observed.revision))]),
+      ];
+  }
+}
+
+function filesCommands({ desired, observed }: DeployAction): DockerCommand[] {
+  const different = desired.files.some(({ path, content, mode, uid, gid }) => {
+    if (content === undefined) return false;
+    const file = observed?.files?.get(path);
+    if (file === undefined || file.mode !== mode || file.uid !== uid || file.gid !== gid) return true;
+    return !file.content.equals(Buffer.from(content));
+  });
+  return different ? [filesCommand(desired.options.name, desired.filesTarget, desired.files)] : [];
+}
+
+function liveCommands({ desired, live }: DeployAction, login: RedisLogin | undefined): DockerCommand[] {
+  if (live.length === 0 || login === undefined) return [];
+  const shown = live.map((change) => change.shown).join('; ');
+  return [
+    tellRedis(
+      desired.options.name,
+      login,
+      live.map(({ words }) => words),
+      shown,
+    ),
+  ];
+}
+
+/**
+ * Carries one action out and waits until the node serves.
+ * @throws ForgeError what the engine throws; `unreachable` when it does not come up: then what was there before is
+ *   there again
+ */
+export async function carryOut(engine: DockerEngine, action: DeployAction, options: CarryOutOptions): Promise<void> {
+  switch (action.kind) {
+    case 'unchanged':
+      return;
+    case 'create':
+      return await create(engine, action, options);
+    case 'start':
+      await runAll(engine, commandsOf(action, options), options);
+      return await serving(engine, action, options);
+    case 'live':
+      return await takeLive(engine, action, options);
+    case 'replace':
+      return await replace(engine, action, options);
+  }
+}
+
+async function create(engine: DockerEngine, action: DeployAction, options: CarryOutOptions): Promise<void> {
+  const { name } = action.desired.options;
+  try {
+    await runAll(engine, commandsOf(action, options), options);
+    await serving(engine, action, options);
+  } catch (error) {
+    // Its data, if there was any, stays; a container that does not come up would be in the way of the next run.
+    await undo(engine, [removeContainer(name), removeVolume(filesVolume(name, action.revision))], error);
+    throw error;
+  }
+}
+
+async function takeLive(engine: DockerEngine, action: DeployAction, options: CarryOutOptions): Promise<void> {
+  const { desired, observed, live } = action;
+  const { name } = desired.options;
+  await runAll(engine, filesCommands(action), options);
+  if (live.length === 0) return;
+  const { login } = options;
+  if (login === undefined) throw new Error('deploy: no login for a live change');
+  for (const change of live) {
+    const command = tellRedis(name, login, [change.words], change.shown);
+    options.onCommand?.(command);
+    const fault = readTold(await engine.run(command), 1);
+    if (fault === undefined) continue;
+    const before = [...(observed?.files ?? [])].map(([path, file]) => ({ path, ...file }));
+    const error = new ForgeError('refused', `${name} does not take ${change.shown}: ${fault}`, {
+      host: desired.host,
+      next: 'Its files are as they were before. Correct the setting and deploy again.',
+    });
+    await undo(engine, before.length === 0 ? [] : [filesCommand(name, desired.filesTarget, before)], error);
+    throw error;
+  }
+}
+
+async function replace(engine: DockerEngine, action: DeployAction, options: CarryOutOptions): Promise<void> {
+  const { desired, revision, observed } = action;
+  const { name } = desired.options;
+  const [previous, next] = [previousName(name), nextName(name)];
+  const made = { revision, makeNetwork: options.makeNetwork, name: next };
+  try {
+    await runAll(engine, createCommands(desired, made), options);
+  } catch (error) {
+    await undo(engine, [removeContainer(next), removeVolume(filesVolume(name, revision))], error);
+    throw error;
+  }
+  const wasRunning = observed?.status === 'running';
+  try {
+    await runAll(engine, [stopContainer(name, desired.options.stopTimeoutS), renameContainer(name, previous)], options);
+    await runAll(engine, [renameContainer(next, name), startContainer(name)], options);
+    await serving(engine, action, options);
+  } catch (error) {
+    await backToPrevious(engine, name, { wasRunning, graceS: desired.options.stopTimeoutS }, error);
+    await undo(engine, [removeVolume(filesVolume(name, revision))], error);
+    throw withNext(
+      error,
+      wasRunning ? 'The container before it runs again, as it was.' : 'The container before it is back.',
+    );
+  }
+  await runAll(engine, [removeContainer(previous)], options);
+  const old = observed === undefined || observed.revision === revision ? [] : [filesVolume(name, observed.revision)];
+  await undo(engine, old.map(removeVolume), undefined);
+}
+
+/** Whatever is there of the three names, the container before is the one that runs at the end. */
+async function backToPrevious(
+  engine: DockerEngine,
+  name: string,
+  { wasRunning, graceS }: { wasRunning: boolean; graceS: number },
+  error: unknown,
+): Promise<void> {
+  const [previous, next] = [previousName(name), nextName(name)];
+  const there = await statusOf(engine, previous);
+  const commands =
+    there === undefined
+      ? [removeContainer(next)]
+      : [stopContainer(name, graceS), removeContainer(name), removeContainer(next), renameContainer(previous, name)];
+  await undo(engine, [...commands, ...(wasRunning ? [startContainer(name)] : [])], error);
+}
+
+/** What a run that was ended between two commands has left: pure. */
+export function recoveryCommands(
+  name: string,
+  statuses: { readonly name?: string; readonly previous?: string; readonly next?: string },
+): DockerCommand[] {
+  const commands: DockerCommand[] = [];
+  // It was never started.
+  if (statuses.next !== undefined) commands.push(removeContainer(nextName(name)));
+  if (statuses.previous === undefined) return commands;
+  // Whether the new one serves is not known: the one before is what is known to have served.
+  if (statuses.name !== undefined) commands.push(removeContainer(name));
+  return [...commands, renameContainer(previousName(name), name), startContainer(name)];
+}
+
+async function runAll(
+  engine: DockerEngine,
+  commands: readonly DockerCommand[],
+  { onCommand, signal }: Pick<CarryOutOptions, 'onCommand' | 'signal'>,
+): Promise<void> {
+  for (const command of commands) {
+    signal?.throwIfAborted();
+    onCommand?.(command);
+    await engine.run(command);
+  }
+}
+
+/** Tries all of them: one that fails since there is nothing to undo must not keep the others. */
+async function undo(engine: DockerEngine, commands: readonly DockerCommand[], error: unknown): Promise<void> {
+  for (const command of commands) {
+    await engine.run(command).catch((cause: unknown) => {
+      if (error instanceof ForgeError && error.details !== undefined) error.details['undo'] = String(cause);
+    });
+  }
+}
+
+async function statusOf(engine: DockerEngine, name: string): Promise<string | undefined> {
+  const answer = await engine.json(inspectContainer(name), containerAnswers).catch((error: unknown) => {
+    if (error instanceof ForgeError && error.details?.['reason'] === 'no-container') return undefined;
+    throw error;
+  });
+  return answer?.[0]?.State.Status;
+}
+
+/** Waits until what was started serves. @throws ForgeError `unreachable` when it ends, `timeout` */
+async function serving(
+  engine: DockerEngine,
+  { desired }: DeployAction,
+  { signal, serveMs = SERVE_MS }: CarryOutOptions,
+): Promise<void> {
+  const { name } = desired.options;
+  const begun = performance.now();
+  let loading = false;
+  for (;;) {
+    signal?.throwIfAborted();
+    const status = await statusOf(engine, name);
+    if (status !== 'running') throw await ended(engine, desired.host, name, status);
+    const answer = await lookAt(engine, desired.role === 'redis' ? name : undefined);
+    if (answer === 'serving') return;
+    loading ||= answer === 'loading';
+    if (performance.now() - begun > (loading ? LOAD_MS : serveMs)) {
+      throw new ForgeError('timeout', `${name} does not ${loading ? 'finish loading its data' : 'answer'}.`, {
+        host: desired.host,
+        next: `Look at its log: docker logs ${name}`,
+        details: { log: await lastLines(engine, name) },
+      });
+    }
+    await sleep(LOOK_MS, undefined, { signal });
+  }
+}
+
+async function lookAt(engine: DockerEngine, name: string | undefined) {
+  if (name === undefined) return 'serving';
+  return readPing(
+    await engine
+      .run(pingRedis(name))
+      .catch((error: unknown) => (error instanceof ForgeError ? '' : Promise.reject(error))),
+  );
+}
+
+async function ended(
+  engine: DockerEngine,
+  host: string,
+  name: string,
+  status: string | undefined,
+): Promise<ForgeError> {
+  const lines = await lastLines(engine, name);
+  return new ForgeError('unreachable', [`${name} is ${status ?? 'gone'} right after its start.`, ...lines].join('\n'), {
+    host,
+    next: 'Correct what it says and deploy again.',
+    details: { log: lines },
+  });
+}
+
+async function lastLines(engine: DockerEngine, name: string): Promise<string[]> {
+  const output = await engine.execute(containerLogs(name, LOG_LINES)).catch(() => undefined);
+  const text = `${output?.stdout.toString('utf8') ?? ''}\n${output?.stderr ?? ''}`;
+  return text
+    .split('\n')
+    .map((line) => line.replace(/^\S+Z /, '').trim())
+    .filter((line) => line !== '')
+    .slice(-LOG_LINES);
+}
+
+function withNext(error: unknown, more: string): unknown {
+  if (!(error instanceof ForgeError)) return error;
+  return new ForgeError(error.kind, error.message, {
+    ...(error.host === undefined ? {} : { host: error.host }),
+    next: [...error.next, more],
+    ...(error.details === undefined ? {} : { details: error.details }),
+    cause: error,
+  });
+}

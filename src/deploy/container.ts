@@ -1,0 +1,131 @@
+/** A container as it is to be, whatever runs in it. Pure. */
+import type { ArchiveEntry } from '../docker/archive.js';
+import { archiveInput } from '../docker/archive.js';
+import type { DockerCommand } from '../docker/command.js';
+import { type CreateOptions, createContainer } from '../docker/commands/container.js';
+import { copyInto } from '../docker/commands/copy.js';
+import { createNetwork } from '../docker/commands/network.js';
+import { createVolume } from '../docker/commands/volume.js';
+import { LABELS } from '../docker/labels.js';
+
+/** What a container of ours does. */
+export type ContainerRole =
+  | 'redis'
+  | 'proxy'
+  | 'redis-exporter'
+  | 'node-exporter'
+  | 'prometheus'
+  | 'alertmanager'
+  | 'grafana';
+
+export interface DesiredContainer {
+  readonly cluster: string;
+  /** A name of `DeploySettings.hosts`. */
+  readonly host: string;
+  readonly role: ContainerRole;
+  /** `redis-6379`: unique on its host among those of the cluster. */
+  readonly instance: string;
+  /** As `docker create` is told. Labels and the volume of the files are added here; they are not part of it. */
+  readonly options: CreateOptions;
+  /** Made when it is not there. */
+  readonly network?: { readonly name: string; readonly subnet?: string };
+  /** Volumes that outlive the container, and folders of theirs that the container's user must own. */
+  readonly data: readonly { readonly volume?: string; readonly target: string }[];
+  /** Its configuration: paths below `filesTarget`. */
+  readonly files: readonly ArchiveEntry[];
+  readonly filesTarget: string;
+}
+
+/** Labels besides those of `docker/labels.ts`. */
+export const DEPLOY_LABELS = {
+  /** What `docker create` was told, so that a later run can say what is different. Holds no secret. */
+  wanted: 'io.redisforge.wanted',
+  /** Counts the containers that an instance has had. */
+  revision: 'io.redisforge.revision',
+} as const;
+
+/** The user that everything of ours runs as inside a container: no account of any image. */
+export const CONTAINER_USER = { uid: 10_001, gid: 10_001 } as const;
+
+/** Names an instance had its container's predecessor by, while the new one is tried. */
+export function previousName(name: string): string {
+  return `${name}-previous`;
+}
+
+/** The name of a container that is being made while the one before it still runs. */
+export function nextName(name: string): string {
+  return `${name}-next`;
+}
+
+/** The volume of the files of one revision: so the container before it still has its own. */
+export function filesVolume(name: string, revision: number): string {
+  return `${name}-config-${revision}`;
+}
+
+/** What is compared with what a running container was made from: the options in an order of their own. */
+export function wantedOf({ options, filesTarget }: DesiredContainer): string {
+  const { name: _name, labels: _labels, pull: _pull, ...rest } = options;
+  return JSON.stringify(ordered({ ...rest, filesTarget }));
+}
+
+function ordered(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(ordered);
+  if (value === null || typeof value !== 'object') return value;
+  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, each]) => [name, ordered(each)]));
+}
+
+export function labelsOf(desired: DesiredContainer, revision: number): Record<string, string> {
+  return {
+    ...desired.options.labels,
+    [LABELS.cluster]: desired.cluster,
+    [LABELS.role]: desired.role,
+    [LABELS.instance]: desired.instance,
+    [DEPLOY_LABELS.wanted]: wantedOf(desired),
+    [DEPLOY_LABELS.revision]: String(revision),
+  };
+}
+
+export interface CreateChoice {
+  readonly revision: number;
+  /** The network is not there yet. */
+  readonly makeNetwork: boolean;
+  /** Another name than its own, for the time being. */
+  readonly name?: string;
+}
+
+/**
+ * All that makes the container, but not its start. The same commands for the same input, so that what a dry run shows is
+ * what is run.
+ */
+export function createCommands(
+  desired: DesiredContainer,
+  { revision, makeNetwork, name = desired.options.name }: CreateChoice,
+): DockerCommand[] {
+  const { options, network, data, files, filesTarget } = desired;
+  const own = { [LABELS.cluster]: desired.cluster, [LABELS.instance]: desired.instance };
+  const volume = filesVolume(options.name, revision);
+  const mounts = [...options.mounts, { volume, target: filesTarget }];
+  return [
+    ...(network !== undefined && makeNetwork
+      ? [createNetwork({ ...network, labels: { [LABELS.cluster]: desired.cluster } })]
+      : []),
+    createVolume(volume, { ...own, [LABELS.content]: 'configuration' }),
+    ...data.flatMap(({ volume: kept }) =>
+      kept === undefined ? [] : [createVolume(kept, { ...own, [LABELS.content]: 'data' })],
+    ),
+    createContainer({ ...options, name, mounts, labels: labelsOf(desired, revision) }),
+    filesCommand(name, filesTarget, files),
+    // A new volume, and a folder of the host, belong to root.
+    ...data.map(({ target }) => copyInto(name, target, archiveInput([ownFolder()], STABLE_TIME))),
+  ];
+}
+
+export function filesCommand(name: string, target: string, files: readonly ArchiveEntry[]): DockerCommand {
+  return copyInto(name, target, archiveInput(files, STABLE_TIME));
+}
+
+/** The same archive for the same files, whenever it is made. */
+const STABLE_TIME = new Date(0);
+
+const ownFolder = (): ArchiveEntry => ({ path: '.', mode: 0o700, ...CONTAINER_USER });

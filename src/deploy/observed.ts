@@ -1,0 +1,153 @@
+/** What is on a Docker host: containers, files and networks of a cluster, and who else has a name that is wanted. */
+import { unpackArchive } from '../docker/archive.js';
+import { inspectContainer, listContainers } from '../docker/commands/container.js';
+import { copyFrom } from '../docker/commands/copy.js';
+import { inspectImage } from '../docker/commands/image.js';
+import { inspectNetwork } from '../docker/commands/network.js';
+import type { DockerEngine } from '../docker/engine.js';
+import type { DockerReason } from '../docker/failure.js';
+import { type ContainerAnswer, containerAnswers, imageAnswers, networkAnswers } from '../docker/inspect.js';
+import { LABELS, labelFilter } from '../docker/labels.js';
+import { ForgeError } from '../errors.js';
+import { DEPLOY_LABELS, type DesiredContainer, nextName, previousName } from './container.js';
+
+export interface ObservedFile {
+  readonly content: Buffer;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface ObservedContainer {
+  readonly name: string;
+  readonly id: string;
+  readonly instance: string;
+  /** `running`, `exited`, `created`, … as docker has it. */
+  readonly status: string;
+  readonly health?: string;
+  readonly exitCode: number;
+  readonly revision: number;
+  /** What it was made from; undefined when something else made it. */
+  readonly wanted?: string;
+  /** The image's id, not its name. */
+  readonly imageId: string;
+  /** Its files by their paths below `filesTarget`; undefined for those that were not asked for. */
+  readonly files?: ReadonlyMap<string, ObservedFile>;
+}
+
+export interface ObservedHost {
+  readonly containers: readonly ObservedContainer[];
+  /** Names that are wanted, and that containers of somebody else have: with what they are. */
+  readonly foreign: ReadonlyMap<string, string>;
+  /** Of the images that are wanted: their ids; not in it when the host does not have one. */
+  readonly images: ReadonlyMap<string, string>;
+  readonly networks: ReadonlySet<string>;
+}
+
+/** How many containers are asked for their files at once. */
+const FILES_AT_ONCE = 4;
+
+/**
+ * Looks at one host. Changes nothing.
+ * @throws ForgeError what the engine throws: no docker, no permission, no answer
+ */
+export async function observeHost(
+  engine: DockerEngine,
+  cluster: string,
+  desired: readonly DesiredContainer[],
+): Promise<ObservedHost> {
+  const wantedNames = desired.flatMap(({ options: { name } }) => [name, previousName(name), nextName(name)]);
+  const ids = lines(await engine.run(listContainers(labelFilter(LABELS.cluster, cluster))));
+  const [ours, named, images, networks] = await Promise.all([
+    ids.length === 0 ? [] : engine.json(inspectContainer(...ids), containerAnswers),
+    Promise.all(wantedNames.map((name) => inspectByName(engine, name))),
+    Promise.all([...new Set(desired.map(({ options }) => options.image))].map((image) => imageId(engine, image))),
+    Promise.all([...networkNames(desired)].map(async (name) => ((await hasNetwork(engine, name)) ? [name] : []))),
+  ]);
+  const known = new Set(ours.map(({ Id }) => Id));
+  const foreign = named.flatMap((answer) =>
+    answer === undefined || known.has(answer.Id) ? [] : [[nameOf(answer), answer.Config.Image] as const],
+  );
+  const targets = new Map(desired.map(({ options, filesTarget }) => [options.name, filesTarget]));
+  const observed = ours.map(observedOf);
+  const containers: ObservedContainer[] = [];
+  for (let index = 0; index < observed.length; index += FILES_AT_ONCE) {
+    const some = observed.slice(index, index + FILES_AT_ONCE);
+    containers.push(...(await Promise.all(some.map((each) => withFiles(engine, each, targets.get(each.name))))));
+  }
+  return {
+    containers,
+    foreign: new Map(foreign),
+    images: new Map(images.flatMap((each) => (each === undefined ? [] : [each]))),
+    networks: new Set(networks.flat()),
+  };
+}
+
+export function observedOf(answer: ContainerAnswer): ObservedContainer {
+  const { Labels } = answer.Config;
+  const wanted = Labels[DEPLOY_LABELS.wanted];
+  const health = answer.State.Health?.Status;
+  return {
+    name: nameOf(answer),
+    id: answer.Id,
+    instance: Labels[LABELS.instance] ?? '',
+    status: answer.State.Status,
+    ...(health === undefined ? {} : { health }),
+    exitCode: answer.State.ExitCode,
+    revision: Number.parseInt(Labels[DEPLOY_LABELS.revision] ?? '', 10) || 0,
+    ...(wanted === undefined ? {} : { wanted }),
+    imageId: answer.Image,
+  };
+}
+
+async function withFiles(
+  engine: DockerEngine,
+  container: ObservedContainer,
+  target: string | undefined,
+): Promise<ObservedContainer> {
+  if (target === undefined) return container;
+  const archive = await orMissing(engine.execute(copyFrom(container.name, target)));
+  // A container that is on its way out, or was made and never filled: that is a difference, not a failure.
+  if (archive === undefined) return { ...container, files: new Map() };
+  const files = await unpackArchive(archive.stdout);
+  // The first part is the name of the folder itself.
+  return {
+    ...container,
+    files: new Map(
+      files.map(({ path, content, mode, uid, gid }) => [
+        path.slice(path.indexOf('/') + 1),
+        { content, mode, uid, gid },
+      ]),
+    ),
+  };
+}
+
+async function inspectByName(engine: DockerEngine, name: string): Promise<ContainerAnswer | undefined> {
+  return (await orMissing(engine.json(inspectContainer(name), containerAnswers)))?.[0];
+}
+
+async function imageId(engine: DockerEngine, image: string): Promise<readonly [string, string] | undefined> {
+  const [answer] = (await orMissing(engine.json(inspectImage(image), imageAnswers))) ?? [];
+  return answer === undefined ? undefined : [image, answer.Id];
+}
+
+async function hasNetwork(engine: DockerEngine, name: string): Promise<boolean> {
+  return (await orMissing(engine.json(inspectNetwork(name), networkAnswers))) !== undefined;
+}
+
+const NOT_THERE: readonly unknown[] = ['no-container', 'no-image', 'no-network'] satisfies DockerReason[];
+
+async function orMissing<T>(answer: Promise<T>): Promise<T | undefined> {
+  return await answer.catch((error: unknown) => {
+    if (error instanceof ForgeError && NOT_THERE.includes(error.details?.['reason'])) return undefined;
+    throw error;
+  });
+}
+
+function networkNames(desired: readonly DesiredContainer[]): Set<string> {
+  return new Set(desired.flatMap(({ network }) => (network === undefined ? [] : [network.name])));
+}
+
+const nameOf = ({ Name }: ContainerAnswer) => Name.replace(/^\//, '');
+
+const lines = (text: string) => text.split('\n').filter((line) => line !== '');

@@ -1,0 +1,158 @@
+/** What has to be done so that containers are as they are to be. Pure. */
+
+import { type ContainerRole, type DesiredContainer, nextName, previousName, wantedOf } from './container.js';
+import type { ObservedContainer, ObservedFile, ObservedHost } from './observed.js';
+import { optionDifferences } from './reasons.js';
+import type { FileChange, LiveChange, RedisEffect } from './redis-files.js';
+
+export type DeployActionKind =
+  /** It is as it is to be. */
+  | 'unchanged'
+  /** There is none yet. */
+  | 'create'
+  /** It is right, and does not run. */
+  | 'start'
+  /** It takes what is different while it runs. */
+  | 'live'
+  /** A new container takes its place; its data stays. */
+  | 'replace';
+
+export interface DeployAction {
+  readonly kind: DeployActionKind;
+  readonly desired: DesiredContainer;
+  readonly observed?: ObservedContainer;
+  /** Of the container that is made; that of the present one otherwise. */
+  readonly revision: number;
+  /** Why, a line each. */
+  readonly reasons: readonly string[];
+  /** For `live`: told to the server after its files are there. */
+  readonly live: readonly LiveChange[];
+}
+
+/** Why nothing may be done on a host. */
+export interface DeployObstacle {
+  readonly host: string;
+  readonly kind: 'name-taken' | 'no-image';
+  readonly name: string;
+  readonly message: string;
+}
+
+export interface DeployPlan {
+  readonly actions: readonly DeployAction[];
+  readonly obstacles: readonly DeployObstacle[];
+}
+
+export type EffectOf = (desired: DesiredContainer, changes: readonly FileChange[]) => RedisEffect;
+
+/**
+ * @param hosts what was seen, by the host's name
+ * @param effectOf how a role takes changes of its files
+ * @param builds images that are made on the hosts before: they need not be there
+ */
+export function planDeploy(
+  desired: readonly DesiredContainer[],
+  hosts: ReadonlyMap<string, ObservedHost>,
+  effectOf: EffectOf,
+  builds: ReadonlySet<string> = new Set(),
+): DeployPlan {
+  const obstacles: DeployObstacle[] = [];
+  const actions = desired.map((each): DeployAction => {
+    const host = hosts.get(each.host);
+    if (host === undefined) throw new Error(`deploy: the host ${each.host} was not looked at`);
+    obstacles.push(...obstaclesOf(each, host, builds));
+    return actionOf(each, host, effectOf);
+  });
+  return { actions, obstacles };
+}
+
+function obstaclesOf(desired: DesiredContainer, host: ObservedHost, builds: ReadonlySet<string>): DeployObstacle[] {
+  const { name, image, pull } = desired.options;
+  const found: DeployObstacle[] = [];
+  for (const taken of [name, previousName(name), nextName(name)]) {
+    const by = host.foreign.get(taken);
+    if (by === undefined) continue;
+    const message = `A container of the name ${taken} is there already (${by}), and is not one of this cluster's.`;
+    found.push({ host: desired.host, kind: 'name-taken', name: taken, message });
+  }
+  if (!host.images.has(image) && !builds.has(image) && pull === 'never') {
+    const message = `The image ${image} is not there.`;
+    found.push({ host: desired.host, kind: 'no-image', name: image, message });
+  }
+  return found;
+}
+
+function actionOf(desired: DesiredContainer, host: ObservedHost, effectOf: EffectOf): DeployAction {
+  const { name } = desired.options;
+  const observed = host.containers.find((each) => each.name === name);
+  const revision = Math.max(0, ...host.containers.filter((each) => sameInstance(each, desired)).map(revisionOf));
+  const common = {
+    desired,
+    ...(observed === undefined ? {} : { observed }),
+    live: [],
+  };
+  if (observed === undefined) {
+    return { kind: 'create', ...common, revision: revision + 1, reasons: [] };
+  }
+  const anew = optionReasons(desired, observed, host.images.get(desired.options.image));
+  const changes = fileChanges(desired, observed.files ?? new Map());
+  const owners = ownerChanges(desired, observed.files ?? new Map());
+  const effect = changes.length === 0 ? undefined : effectOf(desired, changes);
+  const needs = [...anew, ...(effect?.kind === 'replace' ? effect.reasons : [])];
+  if (needs.length > 0) return { kind: 'replace', ...common, revision: revision + 1, reasons: needs };
+  const files = [...changes.map(({ path }) => path), ...owners];
+  const current = observed.revision;
+  if (observed.status !== 'running') {
+    const reasons = [`it is ${observed.status}${observed.status === 'exited' ? ` (${observed.exitCode})` : ''}`];
+    return { kind: 'start', ...common, revision: current, reasons: [...reasons, ...files] };
+  }
+  if (effect?.kind === 'live' || owners.length > 0) {
+    const live = effect?.kind === 'live' ? effect.changes : [];
+    const reasons = live.length > 0 ? live.map(({ shown }) => shown) : files;
+    return { kind: 'live', ...common, revision: current, reasons, live };
+  }
+  return { kind: 'unchanged', ...common, revision: current, reasons: [] };
+}
+
+const sameInstance = (each: ObservedContainer, { instance }: DesiredContainer) => each.instance === instance;
+const revisionOf = ({ revision }: ObservedContainer) => revision;
+
+/** What `docker create` would be told differently. */
+function optionReasons(desired: DesiredContainer, observed: ObservedContainer, imageId: string | undefined): string[] {
+  if (observed.wanted === undefined) return ['it was made by something else'];
+  const wanted = wantedOf(desired);
+  if (wanted !== observed.wanted) return optionDifferences(observed.wanted, wanted);
+  if (imageId !== undefined && imageId !== observed.imageId) return [`${desired.options.image} is a newer image`];
+  return [];
+}
+
+/** Files whose content is another. @returns in the order of their paths */
+export function fileChanges(
+  { files }: Pick<DesiredContainer, 'files'>,
+  observed: ReadonlyMap<string, ObservedFile>,
+): FileChange[] {
+  const wanted = new Map(
+    files.flatMap(({ path, content }) => (content === undefined ? [] : [[path, textOf(content)] as const])),
+  );
+  const paths = [...new Set([...wanted.keys(), ...observed.keys()])].sort();
+  return paths.flatMap((path): FileChange[] => {
+    const before = observed.get(path)?.content.toString('utf8');
+    const after = wanted.get(path);
+    if (before === after) return [];
+    return [{ path, ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) }];
+  });
+}
+
+/** Files of the right content that others could read, or that belong to somebody else. */
+function ownerChanges({ files }: DesiredContainer, observed: ReadonlyMap<string, ObservedFile>): string[] {
+  return files.flatMap(({ path, content, mode, uid, gid }) => {
+    const file = observed.get(path);
+    if (content === undefined || file === undefined) return [];
+    return file.mode === mode && file.uid === uid && file.gid === gid ? [] : [`the owner of ${path}`];
+  });
+}
+
+const textOf = (content: string | Uint8Array) =>
+  typeof content === 'string' ? content : Buffer.from(content).toString('utf8');
+
+/** Roles whose place is taken in an order, so that nobody who uses them notices. */
+export const ROLLING_ROLES: ReadonlySet<ContainerRole> = new Set<ContainerRole>(['redis', 'proxy']);

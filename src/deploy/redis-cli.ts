@@ -1,0 +1,56 @@
+/** Redis commands given to a node inside its container, on standard input: so no secret is ever on a command line. Pure. */
+import type { DockerCommand } from '../docker/command.js';
+import { redisConfQuote } from '../runtime/template.js';
+
+/** A socket that only the container has: the same for every port, and with TLS. */
+export const REDIS_SOCKET = '/data/redis.sock';
+const CLI = ['redis-cli', '-s', REDIS_SOCKET];
+const CLI_TIMEOUT_MS = 20_000;
+/** A look at a node is repeated; one that hangs must not use up the time of all. */
+const PING_TIMEOUT_MS = 5_000;
+
+export interface RedisLogin {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** Asks whether it serves; without a login, as the answer that one is needed is an answer. */
+export function pingRedis(container: string): DockerCommand {
+  return { args: ['exec', container, ...CLI, 'PING'], timeoutMs: PING_TIMEOUT_MS, effect: 'reads' };
+}
+
+export type Ping = 'serving' | 'loading' | 'silent';
+
+export function readPing(output: string): Ping {
+  if (/^(?:PONG|NOAUTH|NOPERM)/m.test(output)) return 'serving';
+  return /^(?:LOADING|MASTERDOWN|BUSY)/m.test(output) ? 'loading' : 'silent';
+}
+
+/**
+ * Logs in and gives these commands, each of which answers with one line.
+ * @param shown what is said of them to people
+ */
+export function tellRedis(
+  container: string,
+  login: RedisLogin,
+  commands: readonly (readonly string[])[],
+  shown: string,
+): DockerCommand {
+  const lines = [['AUTH', login.username, login.password], ...commands].map((words) =>
+    words.map(redisConfQuote).join(' '),
+  );
+  return {
+    args: ['exec', '-i', container, ...CLI],
+    input: { bytes: Buffer.from(`${lines.join('\n')}\n`), description: `a login and: ${shown}` },
+    timeoutMs: CLI_TIMEOUT_MS,
+    effect: 'changes',
+  };
+}
+
+/** What went wrong in the answers to `tellRedis`; undefined when each of them is OK. */
+export function readTold(output: string, commands: number): string | undefined {
+  const lines = output.split('\n').filter((line) => line.trim() !== '');
+  const fault = lines.find((line) => line !== 'OK');
+  if (fault !== undefined) return fault;
+  return lines.length < commands + 1 ? 'it did not answer every command' : undefined;
+}

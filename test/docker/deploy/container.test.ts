@@ -1,0 +1,194 @@
+/** One node through its whole life on a real engine: made, left alone, changed while it runs, replaced, and what fails. */
+import { createHash } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type CarryOutOptions, carryOut, recoveryCommands } from '../../../src/deploy/carry-out.js';
+import { type DesiredContainer, nextName, previousName } from '../../../src/deploy/container.js';
+import { observeHost } from '../../../src/deploy/observed.js';
+import { type DeployAction, planDeploy } from '../../../src/deploy/plan.js';
+import { type NodeFile, redisContainer } from '../../../src/deploy/redis-container.js';
+import { redisEffect } from '../../../src/deploy/redis-files.js';
+import { parseEndpoint } from '../../../src/docker/endpoint.js';
+import { DockerEngine } from '../../../src/docker/engine.js';
+import { parseServerVersion } from '../../../src/redis-config/version.js';
+import { deploySettings } from '../../support/deploy-settings.js';
+import { dockerForTests, hasDocker, type TestDocker } from '../../support/docker/engine.js';
+import { redisImage } from '../../support/docker/images.js';
+import { poll } from '../../support/redis.js';
+
+const CLUSTER = `c${process.pid}`;
+const NODE = 'redis-7901';
+const NAME = `${CLUSTER}-${NODE}`;
+const PASSWORD = 'a "password" with blanks';
+const VERSION = parseServerVersion('7.0');
+const login = { username: 'admin', password: PASSWORD };
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+
+describe.skipIf(!hasDocker())('a node as a container', () => {
+  let docker: TestDocker;
+  let engine: DockerEngine;
+  let image: string;
+
+  beforeAll(async () => {
+    docker = (await dockerForTests()) as TestDocker;
+    engine = new DockerEngine(parseEndpoint(docker.host, 'here'));
+    image = await redisImage(docker, 'redis-7');
+  });
+  afterAll(async () => docker.stop());
+
+  const cleanUp = async () => {
+    const ids = await docker.run(['ps', '-aq', '--filter', `label=io.redisforge.cluster=${CLUSTER}`]);
+    for (const id of ids.split('\n').filter(Boolean)) await docker.run(['rm', '-f', id]);
+    const volumes = await docker.run(['volume', 'ls', '-q', '--filter', `label=io.redisforge.cluster=${CLUSTER}`]);
+    for (const volume of volumes.split('\n').filter(Boolean)) await docker.run(['volume', 'rm', volume]);
+  };
+  beforeEach(cleanUp);
+  afterEach(cleanUp);
+
+  const conf = (extra = '') =>
+    `port 7901\ndir /data\ncluster-enabled yes\nappendonly yes\naclfile /etc/redisforge/users.acl\n${extra}`;
+  const acl = (password = PASSWORD) => `user default off\nuser admin on #${sha256(password)} ~* &* +@all\n`;
+  function desired(
+    changes: { conf?: string; acl?: string; memoryBytes?: number; image?: string } = {},
+  ): DesiredContainer {
+    const files: NodeFile[] = [
+      { path: 'redis.conf', content: changes.conf ?? conf() },
+      { path: 'users.acl', content: changes.acl ?? acl() },
+    ];
+    const settings = deploySettings({ cluster: CLUSTER, image: changes.image ?? image, ...changes });
+    return redisContainer(settings, settings.nodes[0]!, files);
+  }
+
+  async function plan(wanted: DesiredContainer): Promise<DeployAction> {
+    const observed = await observeHost(engine, CLUSTER, [wanted]);
+    const { actions, obstacles } = planDeploy([wanted], new Map([['here', observed]]), (_, changes) =>
+      redisEffect(changes, VERSION),
+    );
+    expect(obstacles).toEqual([]);
+    return actions[0]!;
+  }
+
+  async function deploy(wanted: DesiredContainer, more: Partial<CarryOutOptions> = {}): Promise<DeployAction> {
+    const action = await plan(wanted);
+    await carryOut(engine, action, { login, makeNetwork: false, ...more });
+    return action;
+  }
+
+  const redis = (...words: string[]) =>
+    docker.run([
+      'exec',
+      '-e',
+      `REDISCLI_AUTH=${PASSWORD}`,
+      NAME,
+      'redis-cli',
+      '-s',
+      '/data/redis.sock',
+      '--user',
+      'admin',
+      '--no-auth-warning',
+      ...words,
+    ]);
+  const containers = async () =>
+    (await docker.run(['ps', '-a', '--filter', `label=io.redisforge.cluster=${CLUSTER}`, '--format', '{{.Names}}']))
+      .split('\n')
+      .filter(Boolean);
+  const volumes = async () =>
+    (await docker.run(['volume', 'ls', '-q', '--filter', `label=io.redisforge.cluster=${CLUSTER}`]))
+      .split('\n')
+      .filter(Boolean)
+      .sort();
+
+  it('is made, and the second time nothing is to be done', async () => {
+    expect((await deploy(desired())).kind).toBe('create');
+    expect(await redis('CONFIG', 'GET', 'appendonly')).toContain('yes');
+    expect(await plan(desired())).toMatchObject({ kind: 'unchanged', reasons: [] });
+    // No secret is in what every user of the machine can read.
+    expect(await docker.run(['inspect', NAME])).not.toContain(PASSWORD);
+  });
+
+  it('takes settings and users while it runs', async () => {
+    await deploy(desired());
+    const started = await docker.run(['inspect', '-f', '{{.State.StartedAt}}', NAME]);
+    const changed = desired({ conf: conf('maxmemory 64mb\n'), acl: `${acl()}user app on nopass +ping\n` });
+    const action = await deploy(changed);
+    expect(action).toMatchObject({ kind: 'live' });
+    expect(action.reasons).toEqual(['CONFIG SET maxmemory 64mb', 'ACL LOAD']);
+    expect(await redis('CONFIG', 'GET', 'maxmemory')).toContain(String(64 * 1024 * 1024));
+    expect(await redis('ACL', 'LIST')).toContain('user app on nopass');
+    expect(await docker.run(['inspect', '-f', '{{.State.StartedAt}}', NAME])).toBe(started);
+    expect((await plan(changed)).kind).toBe('unchanged');
+  });
+
+  it('is replaced for what is taken at a start only, and keeps its data', async () => {
+    await deploy(desired());
+    await redis('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+    // For its first two seconds a server says that its cluster is down.
+    await poll('a write', 10_000, async () => (await redis('SET', 'key', 'value')) === 'OK' || undefined);
+    const changed = desired({ conf: conf('io-threads 2\n'), memoryBytes: 128 * 1024 * 1024 });
+    const action = await deploy(changed);
+    expect(action.kind).toBe('replace');
+    expect(action.reasons.join('\n')).toMatch(/memoryBytes unset → 134217728/);
+    expect(action.reasons.join('\n')).toMatch(/io-threads unset → 2/);
+    await poll('the value', 10_000, async () => (await redis('GET', 'key')) === 'value' || undefined);
+    expect(await docker.run(['inspect', '-f', '{{.HostConfig.Memory}}', NAME])).toBe('134217728');
+    expect(await containers()).toEqual([NAME]);
+    expect(await volumes()).toEqual([`${NAME}-config-2`, `${NAME}-data`]);
+    expect((await plan(changed)).kind).toBe('unchanged');
+  });
+
+  it('comes back as it was when the new one does not start', async () => {
+    await deploy(desired());
+    const before = await docker.run(['inspect', '-f', '{{.Id}}', NAME]);
+    const broken = desired({ conf: conf('io-threads many\n') });
+    await expect(deploy(broken)).rejects.toMatchObject({
+      kind: 'unreachable',
+      message: expect.stringMatching(/argument must be an integer|io-threads/),
+      next: expect.arrayContaining([expect.stringMatching(/runs again/)]),
+    });
+    expect(await docker.run(['inspect', '-f', '{{.Id}}', NAME])).toBe(before);
+    expect(await redis('PING')).toBe('PONG');
+    expect(await containers()).toEqual([NAME]);
+    expect(await volumes()).toEqual([`${NAME}-config-1`, `${NAME}-data`]);
+    expect((await plan(desired())).kind).toBe('unchanged');
+  });
+
+  it('has its files back when it does not take a setting', async () => {
+    await deploy(desired());
+    await expect(deploy(desired({ conf: conf('maxmemory-policy sometimes\n') }))).rejects.toMatchObject({
+      kind: 'refused',
+      message: expect.stringContaining('maxmemory-policy'),
+    });
+    expect((await plan(desired())).kind).toBe('unchanged');
+  });
+
+  it('leaves nothing of a first start that fails', async () => {
+    await expect(deploy(desired({ conf: 'nonsense yes\n' }))).rejects.toMatchObject({ kind: 'unreachable' });
+    expect(await containers()).toEqual([]);
+  });
+
+  it('is put right after a run that was ended while it was being replaced', async () => {
+    await deploy(desired());
+    await docker.run(['stop', NAME]);
+    await docker.run(['rename', NAME, previousName(NAME)]);
+    const commands = recoveryCommands(NAME, { previous: 'exited' });
+    for (const command of commands) await engine.run(command);
+    expect(await containers()).toEqual([NAME]);
+    expect((await plan(desired())).kind).toBe('unchanged');
+    expect(recoveryCommands(NAME, { name: 'running', next: 'created' }).map(({ args }) => args.join(' '))).toEqual([
+      `rm --force ${nextName(NAME)}`,
+    ]);
+  });
+
+  it('never touches a container of somebody else', async () => {
+    await docker.run(['create', '--name', NAME, image]);
+    try {
+      const observed = await observeHost(engine, CLUSTER, [desired()]);
+      const { obstacles } = planDeploy([desired()], new Map([['here', observed]]), (_, changes) =>
+        redisEffect(changes, VERSION),
+      );
+      expect(obstacles).toMatchObject([{ kind: 'name-taken', name: NAME }]);
+    } finally {
+      await docker.run(['rm', NAME]);
+    }
+  });
+});
