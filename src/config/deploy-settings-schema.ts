@@ -97,28 +97,29 @@ const settings = z
 const userName = z
   .string({ error: 'the name of a user' })
   .check(z.regex(/^[A-Za-z0-9_-]{1,64}$/, 'up to 64 letters, digits, dashes and underscores'));
-const user = z.strictObject({ name: z.optional(userName), password: z.optional(secretPlace) });
+const rules = z.string({ error: 'rules such as ~cache:* +@read' }).check(
+  z.maxLength(4096),
+  z.regex(/^[^\p{Cc}]*$/u, 'one line'),
+  z.refine((text) => !/(?:^|\s)[#<>!]|(?:^|\s)nopass(?:\s|$)/.test(text), 'no passwords among the rules'),
+);
+/** Rules of these are what forge itself needs. */
+const fixedUser = z.strictObject({ name: z.optional(userName), password: z.optional(secretPlace) });
+const user = z.strictObject({
+  name: z.optional(userName),
+  password: z.optional(secretPlace),
+  rules: z.optional(rules),
+});
 const withoutName = z.strictObject({ password: z.optional(secretPlace) });
 const users = z.strictObject({
-  admin: z.optional(user),
+  admin: z.optional(fixedUser),
   app: z.optional(user),
-  readonly: z.optional(orOff(user, 'off, or name and password')),
-  monitor: z.optional(orOff(user, 'off, or name and password')),
-  replication: z.optional(user),
+  readonly: z.optional(orOff(user, 'off, or name, password and rules')),
+  monitor: z.optional(orOff(user, 'off, or name, password and rules')),
+  replication: z.optional(fixedUser),
   default: z.optional(orOff(withoutName, 'off, or password')),
   further: z.optional(
     z
-      .record(
-        userName,
-        z.strictObject({
-          password: secretPlace,
-          rules: z.string({ error: 'rules such as ~cache:* +@read' }).check(
-            z.maxLength(4096),
-            z.regex(/^[^\p{Cc}]*$/u, 'one line'),
-            z.refine((rules) => !/(?:^|\s)[#<>!]|(?:^|\s)nopass(?:\s|$)/.test(rules), 'no passwords among the rules'),
-          ),
-        }),
-      )
+      .record(userName, z.strictObject({ password: secretPlace, rules }))
       .check(z.refine((all) => Object.keys(all).length <= USERS_MAX, `up to ${USERS_MAX} users`)),
   ),
 });

@@ -38,7 +38,9 @@ export function resolveUsers(
       }
       continue;
     }
-    users.push({ role, name: nameOf(role, said?.name, environment, named, problems), password });
+    const rules = said !== undefined && 'rules' in said ? said.rules : undefined;
+    const name = nameOf(role, said?.name, environment, named, problems);
+    users.push({ role, name, password, ...(rules === undefined ? {} : { rules }) });
   }
   if (section.default !== false) {
     users.push({ role: 'default', name: 'default', password: section.default?.password ?? admin });

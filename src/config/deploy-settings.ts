@@ -70,7 +70,7 @@ export interface DeployUser {
   readonly role: DeployUserRole;
   readonly name: string;
   readonly password: PasswordPlace;
-  /** Only of `further`; the others' depend on the version of the server. */
+  /** Where forge.yaml says them; else those of the role, which depend on the version of the server. */
   readonly rules?: string;
 }
 

@@ -71,6 +71,11 @@ export function findSetting(name: string, version: ServerVersion): SettingRow | 
   return rows.find((row) => row.name === name) ?? rows.at(-1);
 }
 
+/** Whether every server that forge knows has it, under this name. */
+export function isKnownEverywhere(name: string): boolean {
+  return SERVERS.every((server) => table(server.name).get(settingKey(name))?.name === name);
+}
+
 /** Whether a running server takes a change of it; false for a setting that is not known. */
 export function isLive(name: string, version: ServerVersion): boolean {
   return findSetting(name, version)?.live ?? false;

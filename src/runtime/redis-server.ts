@@ -4,8 +4,9 @@ import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { ForgeError } from '../errors.js';
+import { type RedisConfOptions, renderRedisConf } from '../redis-config/render.js';
 import { type AclUser, renderAcl } from './acl.js';
-import type { InstanceSpec } from './runtime.js';
+import type { InstanceFile, InstanceSpec } from './runtime.js';
 import { readTemplate, redisConfQuote, renderTemplate } from './template.js';
 
 const run = promisify(execFile);
@@ -100,24 +101,24 @@ export const NODE_FILES = {
 /** The instance that runs this node. Pure but for reading the templates. */
 export async function redisInstance(options: RedisNodeOptions): Promise<InstanceSpec> {
   const file = (name: keyof typeof NODE_FILES) => path.join(options.directory, NODE_FILES[name]);
-  const replication = options.users.find((user) => user.name === options.replicationUser);
-  if (replication === undefined) throw new Error(`redis: no user ${options.replicationUser}`);
-  const config = renderTemplate(await readTemplate('redis.conf'), {
-    authFile: redisConfQuote(file('auth')),
-    bind: options.host,
-    port: options.port,
-    busPort: options.port + BUS_PORT_OFFSET,
-    pidFile: redisConfQuote(file('pid')),
-    logFile: redisConfQuote(file('log')),
-    directory: redisConfQuote(options.directory),
-    announceIp: options.host,
-    nodeTimeoutMs: options.nodeTimeoutMs,
-    maxmemory: 0,
-    aclFile: redisConfQuote(file('acl')),
-  });
-  const auth = renderTemplate(await readTemplate('replication-auth.conf'), {
-    user: replication.name,
-    password: redisConfQuote(replication.password),
+  const files = await redisFiles({
+    config: file('config'),
+    users: options.users,
+    replicationUser: options.replicationUser,
+    conf: {
+      bind: options.host,
+      port: options.port,
+      busPort: options.port + BUS_PORT_OFFSET,
+      files: {
+        directory: options.directory,
+        auth: file('auth'),
+        acl: file('acl'),
+        log: file('log'),
+        pid: file('pid'),
+      },
+      announce: { ip: options.host },
+      nodeTimeoutMs: options.nodeTimeoutMs,
+    },
   });
   return {
     name: 'redis',
@@ -126,13 +127,33 @@ export async function redisInstance(options: RedisNodeOptions): Promise<Instance
     // The command line wins over the file.
     args: [file('config'), ...(options.clustered === false ? ['--cluster-enabled', 'no'] : [])],
     env: plainEnvironment(),
-    files: [
-      { path: file('config'), content: config, mode: 0o600 },
-      { path: file('auth'), content: auth, mode: 0o600 },
-      { path: file('acl'), content: renderAcl(options.users), mode: 0o600 },
-    ],
+    files,
     restart: { delayS: restartDelayS(options), delayMaxS: 60, budget: 5, windowS: 120 },
   };
+}
+
+export interface RedisFilesOptions {
+  /** Absolute path of redis.conf as the node sees it. */
+  readonly config: string;
+  readonly conf: RedisConfOptions;
+  readonly users: readonly AclUser[];
+  /** The one of `users` that replicas log in with at their master. */
+  readonly replicationUser: string;
+}
+
+/** redis.conf, what it includes, and the users: for a process and for a container alike. Pure but for reading the templates. */
+export async function redisFiles({ config, conf, users, replicationUser }: RedisFilesOptions): Promise<InstanceFile[]> {
+  const replication = users.find((user) => user.name === replicationUser);
+  if (replication === undefined) throw new Error(`redis: no user ${replicationUser}`);
+  const auth = renderTemplate(await readTemplate('replication-auth.conf'), {
+    user: replication.name,
+    password: redisConfQuote(replication.password),
+  });
+  return [
+    { path: config, content: renderRedisConf(await readTemplate('redis.conf'), conf), mode: 0o600 },
+    { path: conf.files.auth, content: auth, mode: 0o600 },
+    { path: conf.files.acl, content: renderAcl(users), mode: 0o600 },
+  ];
 }
 
 /** What any program may need of the caller's environment, and none of the secrets that can be in it. */
