@@ -1,0 +1,176 @@
+import path from 'node:path';
+import { Args, type Interfaces } from '@oclif/core';
+import { dryRunFlag, ForgeCommand, yesFlag } from '../base-command.js';
+import type { SettingsWanted } from '../certs/from-settings.js';
+import type { GenerateOptions, GenerateResult } from '../certs/generate.js';
+import type { CertificateReport } from '../certs/judge.js';
+import { CLIENT_DEFAULT, certificateFlags, FAIL_DAYS, WARN_DAYS, WITHIN_DAYS } from '../config/certificate-flags.js';
+import { readSettings, settingsFlags } from '../config/cluster-flags.js';
+import { requireKnownName } from '../config/resolve.js';
+import { EXIT_CODES, ForgeError } from '../errors.js';
+import { certificateTable, issueTable } from '../ui/certificates.js';
+import { healthLines, verdictLine } from '../ui/cluster-health.js';
+import { toForgeError } from '../ui/failure.js';
+
+const MODES = ['renew', 'check', 'rotate-ca', 'switch-ca', 'retire-ca'] as const;
+
+export default class GenCerts extends ForgeCommand {
+  static override summary = 'Make, renew and check certificates for nodes, clients and the proxy.';
+  static override description =
+    `A CA of your own, one certificate for each node of forge.yaml and each --host, client certificates, and one for the proxy.
+What is there is never overwritten without --force. All files of a run are written, or none.
+
+--renew keeps the CA and the keys. --check changes nothing: exit code 0 when nothing fails, 9 otherwise (--strict: also for
+a warning). The CA is changed in three steps, between which files are distributed: --rotate-ca, --switch-ca, --retire-ca.`;
+  static override examples = [
+    '<%= config.bin %> <%= command.id %> certs',
+    '<%= config.bin %> <%= command.id %> certs --host redis-1,10.0.0.1 --host redis-2,10.0.0.2 --client app',
+    '<%= config.bin %> <%= command.id %> certs --renew --within 30',
+    '<%= config.bin %> <%= command.id %> certs --check --warn-days 30 --nagios',
+    '<%= config.bin %> <%= command.id %> certs --rotate-ca',
+  ];
+
+  static override args = {
+    directory: Args.string({ name: 'DIR', description: 'Folder of the certificates.', required: true }),
+  };
+
+  static override flags = {
+    ...settingsFlags,
+    ...yesFlag,
+    ...dryRunFlag,
+    ...certificateFlags,
+  };
+
+  async run(): Promise<GenerateResult | CertificateReport | object> {
+    const { flags, args } = await this.parse(GenCerts);
+    if (args.directory.trim() === '' || args.directory.includes('\0')) {
+      throw new ForgeError('usage', 'The folder has no name.', { next: 'Give DIR, for example certs.' });
+    }
+    const directory = path.resolve(args.directory);
+    if (!flags.check) return this.#make(directory, flags);
+    if (!flags.nagios) return this.#check(directory, flags);
+    try {
+      return await this.#check(directory, flags);
+    } catch (error) {
+      if (this.signal.aborted) throw error;
+      const { nagiosOfCertificateFailure } = await import('../certs/nagios.js');
+      const { line, exitCode } = nagiosOfCertificateFailure(toForgeError(error).message);
+      this.output.data(line);
+      process.exitCode = exitCode;
+      return {};
+    }
+  }
+
+  async #check(directory: string, flags: Flags): Promise<CertificateReport> {
+    const { checkCertificates } = await import('../certs/check.js');
+    const { nodes, serverName } = (await this.#settings(flags)).wanted;
+    const limits = { warnDays: flags['warn-days'] ?? WARN_DAYS, failDays: flags['fail-days'] ?? FAIL_DAYS };
+    const report = await checkCertificates(directory, { ...limits, nodes, serverName });
+    const { verdict, certificates, findings } = report;
+    if (flags.nagios) {
+      const { nagiosOfCertificates } = await import('../certs/nagios.js');
+      const { line, exitCode } = nagiosOfCertificates(report, limits);
+      this.output.data(line);
+      process.exitCode = exitCode;
+      return report;
+    }
+    const { colors } = this.output;
+    const shown = flags.quiet ? certificates.filter((each) => each.verdict !== 'PASS') : certificates;
+    const every = [...certificates, ...findings];
+    if (shown.length > 0) this.output.data(`${certificateTable(shown, colors)}\n`);
+    for (const line of healthLines(every, colors, { passing: false })) this.output.data(line);
+    this.output.data(verdictLine(verdict, every, colors));
+    const bad = verdict === 'FAIL' || (flags.strict && verdict === 'WARN');
+    process.exitCode = bad ? EXIT_CODES.verification : EXIT_CODES.done;
+    return report;
+  }
+
+  async #make(directory: string, flags: Flags): Promise<GenerateResult> {
+    const [{ generateOptions }, { wanted, clusterName, environment }] = await Promise.all([
+      import('../certs/request.js'),
+      this.#settings(flags),
+    ]);
+    const mode = MODES.find((each) => flags[each]);
+    const { options, unknown } = await generateOptions({
+      directory,
+      fromSettings: wanted,
+      environment,
+      hosts: flags.host ?? [],
+      // A client that nobody asks for is made once; later there are those that there are.
+      clients: flags.client ?? (mode === undefined ? [CLIENT_DEFAULT] : []),
+      proxyNames: flags['proxy-name'] ?? [],
+      resolve: flags.resolve,
+      bits: flags.bits,
+      days: flags.days,
+      caDays: flags['ca-days'],
+      caName: flags['ca-name'] ?? (clusterName === undefined ? 'RedisForge CA' : `${clusterName} CA`),
+      caKeyFile: flags['ca-key-file'],
+      passphraseFile: flags['ca-passphrase-file'],
+      dryRun: flags['dry-run'],
+      signal: this.signal,
+    });
+    for (const name of unknown) {
+      this.output.warning(
+        `${name} has no address in DNS: its certificate is for the name only (--no-resolve to not ask).`,
+      );
+    }
+    const result = await this.#carryOut(mode, options, flags);
+    this.#show(result);
+    return result;
+  }
+
+  async #carryOut(mode: Mode | undefined, options: GenerateOptions, flags: Flags): Promise<GenerateResult> {
+    const { createCertificates, renewCertificates } = await import('../certs/generate.js');
+    const newKeys = flags['new-keys'];
+    if (mode === undefined) return createCertificates({ ...options, force: flags.force });
+    if (mode === 'renew') return renewCertificates({ ...options, withinDays: flags.within ?? WITHIN_DAYS, newKeys });
+    const { rotateAuthority } = await import('../certs/rotate.js');
+    const step = mode === 'rotate-ca' ? 'rotate' : mode === 'switch-ca' ? 'switch' : 'retire';
+    if (!flags['dry-run'] && step !== 'rotate') {
+      // Out of its turn, a step is refused before anything is asked.
+      const { outcome } = await rotateAuthority({ ...options, step, newKeys, dryRun: true });
+      if (outcome !== 'unchanged') await this.confirm(QUESTIONS[step]);
+    }
+    return rotateAuthority({ ...options, step, newKeys });
+  }
+
+  #show({ directory, outcome, dryRun, certificates, remarks, authority }: GenerateResult): void {
+    const { colors } = this.output;
+    const changed = certificates.filter(({ action }) => action !== 'kept').length;
+    if (certificates.length > 0) this.output.data(`${issueTable(certificates, colors)}\n`);
+    const ends = authority === null ? '' : ` The CA is valid until ${authority.expires.slice(0, 10)}.`;
+    const would = dryRun ? 'Nothing was changed; this would be done. ' : '';
+    const words: Record<GenerateResult['outcome'], string> = {
+      created: `${changed} certificates and a CA in ${directory}.`,
+      renewed: `${changed} of ${certificates.length} certificates made anew in ${directory}.`,
+      unchanged: `Nothing to do in ${directory}.`,
+      finished: `${directory} is whole again.`,
+      announced: `A next CA in ${directory}.`,
+      switched: `The next CA has signed ${changed} certificates in ${directory}.`,
+      none: `One CA is trusted in ${directory}.`,
+    };
+    this.output.data(`${would}${words[outcome]}${ends}`);
+    for (const remark of remarks) this.output.message(remark);
+  }
+
+  async #settings(
+    flags: Flags,
+  ): Promise<{ wanted: SettingsWanted; clusterName?: string; environment: NodeJS.ProcessEnv }> {
+    const { wantedOfCluster } = await import('../certs/from-settings.js');
+    const settings = await readSettings(flags);
+    requireKnownName(settings);
+    return {
+      wanted: wantedOfCluster(settings.cluster),
+      clusterName: settings.cluster?.name,
+      environment: settings.environment,
+    };
+  }
+}
+
+type Mode = (typeof MODES)[number];
+type Flags = Interfaces.InferredFlags<typeof GenCerts.flags & typeof ForgeCommand.baseFlags>;
+
+const QUESTIONS = {
+  switch: 'Do all nodes, proxies and clients trust ca-bundle.crt already? Whoever does not is cut off from now on.',
+  retire: 'Do all nodes, proxies and clients have their new certificates? Whoever does not is cut off from now on.',
+};
