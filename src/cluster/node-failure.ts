@@ -109,6 +109,7 @@ function reasonOf(code: string | undefined, text: string, tls: boolean): string 
   const known = code === undefined ? undefined : REASONS[code];
   // A server without TLS takes the handshake for the beginning of a command, and waits for the rest.
   const doubt = tls ? ' (does this port speak TLS?)' : '';
+  if (code === 'ECONNRESET' || code === 'EPIPE') return `${known}${tls ? doubt : ' (is this a TLS port?)'}`;
   if (known !== undefined) return code === 'ETIMEDOUT' ? known + doubt : known;
   if (/timed out/i.test(text)) return `it accepts connections but does not answer${doubt}`;
   if (/protocol error|unknown resp type|closed/i.test(text)) {
