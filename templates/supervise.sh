@@ -1,12 +1,15 @@
 #!/bin/sh
 # Keeps one program running on a host that has nothing but a POSIX shell.
 #
-#   supervise.sh RECORD DELAY_S DELAY_MAX_S BUDGET WINDOW_S PROGRAM [ARGUMENT...]
+#   supervise.sh [--stay] RECORD DELAY_S DELAY_MAX_S BUDGET WINDOW_S PROGRAM [ARGUMENT...]
 #
 # The program is restarted when it ends with an error or by a signal, after DELAY_S seconds, doubled with every further
 # crash up to DELAY_MAX_S. After BUDGET crashes in a row, each within WINDOW_S seconds of its start, it is given up
 # ("failed"). A clean end (code 0: a SHUTDOWN, an operator's SIGTERM) is respected and not restarted ("exited").
 # SIGTERM to this script stops the program and then the script ("stopped").
+#
+# With --stay, for the first process of a container, the script does not end after "exited" and "failed", but waits for
+# SIGTERM: its end would be the container's, which is then started again.
 #
 # RECORD always tells, whole or not at all, what runs: each process by its number and start time, so that nobody
 # mistakes a later process with the same number for ours. src/runtime/process/identity.ts computes the same.
@@ -52,7 +55,23 @@ wait_for_child() {
   done
 }
 
+# Does nothing until SIGTERM comes.
+rest() {
+  while [ -n "$stay" ] && [ -z "$stopping" ]; do
+    sleep 86400 &
+    child=$!
+    [ -n "$stopping" ] && kill -TERM "$child" 2>/dev/null
+    wait_for_child
+    child=''
+  done
+}
+
 supervise() {
+  stay=''
+  if [ "$1" = --stay ]; then
+    stay=yes
+    shift
+  fi
   record=$1 delay_first=$2 delay_max=$3 budget=$4 window=$5
   shift 5
   child='' child_id=- stopping='' restarts=0 last_exit=- crashes=0
@@ -60,6 +79,14 @@ supervise() {
   self="$$ $start"
   trap on_term TERM INT
   trap '' HUP
+
+  if ! { [ -f "$1" ] && [ -x "$1" ]; } && { [ "${1#/}" != "$1" ] || ! command -v "$1" >/dev/null; }; then
+    echo "supervise: there is no program $1 that may be executed" >&2
+    last_exit=127
+    write_record failed
+    rest
+    return 127
+  fi
 
   while :; do
     started=$(date +%s)
@@ -74,12 +101,15 @@ supervise() {
     [ -n "$stopping" ] && break
     if [ "$code" -eq 0 ]; then
       write_record exited
+      rest
       return 0
     fi
 
     [ $(($(date +%s) - started)) -ge "$window" ] && crashes=0
     if [ "$crashes" -ge "$budget" ]; then
       write_record failed
+      echo "supervise: ${1##*/} ended with code $code again; it is given up after $budget restarts" >&2
+      rest
       return 1
     fi
     delay=$delay_first doubled=0

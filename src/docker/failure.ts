@@ -15,6 +15,7 @@ export type DockerReason =
   | 'no-context'
   | 'name-taken'
   | 'no-container'
+  | 'no-file'
   | 'no-volume'
   | 'no-network'
   | 'no-image'
@@ -22,6 +23,7 @@ export type DockerReason =
   | 'port-taken'
   | 'disk-full'
   | 'in-use'
+  | 'not-ending'
   | 'registry-login';
 
 export interface DockerFailure {
@@ -197,6 +199,24 @@ const RULES: readonly Rule[] = [
     say: (found, { endpoint, docker }) => ({
       message: `${endpoint.name} has no container ${found[1]}.`,
       next: `List them: ${docker} ps --all`,
+    }),
+  },
+  {
+    reason: 'no-file',
+    kind: 'missing',
+    pattern: /Could not find the file (\S+) in container (\S+)/i,
+    say: (found, { endpoint, docker }) => ({
+      message: `The container ${found[2]} of ${endpoint.name} has no file ${found[1]}.`,
+      next: `Look at it: ${docker} inspect ${found[2]}`,
+    }),
+  },
+  {
+    reason: 'not-ending',
+    kind: 'timeout',
+    pattern: /did not receive an exit event|cannot (?:kill|stop) container/i,
+    say: (_, { endpoint }) => ({
+      message: `A container of ${endpoint.name} does not end, even killed.`,
+      next: 'A process that survives SIGKILL waits for the kernel, mostly for a disk; look at the disk and try again.',
     }),
   },
   {

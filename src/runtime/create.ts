@@ -1,11 +1,17 @@
-import { ForgeError } from '../errors.js';
+import { type DockerEndpoint, LOCAL_ENDPOINT } from '../docker/endpoint.js';
+import { DockerEngine } from '../docker/engine.js';
+import { DockerRuntime } from './docker/docker-runtime.js';
 import { ProcessRuntime } from './process/process-runtime.js';
 import type { Runtime, RuntimeKind } from './runtime.js';
 
-/** The runtime of this kind on this host. @throws ForgeError `usage` for a kind that is not there yet */
-export function createRuntime(kind: RuntimeKind): Runtime {
+export interface RuntimeOptions {
+  /** The engine of the runtime `docker`; what the docker command of this host takes by itself when not given. */
+  endpoint?: DockerEndpoint;
+  signal?: AbortSignal;
+}
+
+/** The runtime of this kind. Nothing is asked of an engine before it is used. */
+export function createRuntime(kind: RuntimeKind, options: RuntimeOptions = {}): Runtime {
   if (kind === 'process') return new ProcessRuntime();
-  throw new ForgeError('usage', `The runtime "${kind}" is not supported yet.`, {
-    next: 'Use --runtime process: the nodes run as supervised processes of this host.',
-  });
+  return new DockerRuntime(new DockerEngine(options.endpoint ?? LOCAL_ENDPOINT, { signal: options.signal }));
 }

@@ -1,3 +1,5 @@
+import type { CreateOptions } from '../docker/commands/container.js';
+
 /**
  * Where a Redis node or a proxy runs. One interface for every place (`process`: supervised processes of this host;
  * `docker`: containers), so that the services above never ask which one it is.
@@ -25,11 +27,52 @@ export interface RestartPolicy {
   windowS: number;
 }
 
+/** What only a container has. Processes ignore it. */
+export interface ContainerSettings
+  extends Pick<
+    CreateOptions,
+    | 'image'
+    | 'user'
+    | 'network'
+    | 'aliases'
+    | 'publish'
+    | 'tmpfs'
+    | 'memoryBytes'
+    | 'cpus'
+    | 'nofile'
+    | 'health'
+    | 'log'
+  > {
+  /**
+   * Volumes and folders besides the volume of `directory`. They stay when the container is made anew; the top folder of
+   * each that may be written is given to `user`.
+   */
+  mounts: CreateOptions['mounts'];
+  /** Labels besides those that every instance gets; the cluster's at least (docker/labels.ts). */
+  labels: Readonly<Record<string, string>>;
+  /** How long it gets to end when the host goes down, whole seconds; 30 when not given. */
+  stopTimeoutS?: number;
+  /** `never` when not given: an image that is not there is an error. */
+  pull?: CreateOptions['pull'];
+  /**
+   * Who restarts it after a crash. `instance`, when not given: the supervisor that processes have as well, as the first
+   * process of the container, so that all of `restart` holds; the image needs /bin/sh with the usual tools. `engine`:
+   * Docker alone, again and again, for images without a shell; `restart` is not used then.
+   */
+  supervisor?: 'instance' | 'engine';
+}
+
 /** One Redis node or proxy to run. */
 export interface InstanceSpec {
-  /** Letters, digits, `-`: unique in `directory`. */
+  /**
+   * Letters, digits, `-`: unique in `directory`. It is the container's name as well, and then unique on the engine and
+   * longer than one letter.
+   */
   name: string;
-  /** Where its record and its first output go (`NAME.run`, `NAME.out`); created with mode 0700. */
+  /**
+   * Where its record and its first output go (`NAME.run`, `NAME.out`); created with mode 0700. In a container it is a
+   * volume of its own, `NAME-config`, and the output goes to the engine's log.
+   */
   directory: string;
   /** Absolute path of the executable. */
   program: string;
@@ -41,6 +84,8 @@ export interface InstanceSpec {
   restart: RestartPolicy;
   /** Where it writes its output; default `directory/NAME.out`. Appended to. */
   outputFile?: string;
+  /** Needed by the runtime `docker`. */
+  container?: ContainerSettings;
 }
 
 /** What `inspect` and `stop` need to find an instance again. */
@@ -69,6 +114,8 @@ export interface InstanceState {
   restarts: number;
   /** The exit code of its last end; above 128 by a signal. */
   lastExit?: number;
+  /** What the health check of a container says. Only while running, and where it has one. */
+  health?: 'starting' | 'healthy' | 'unhealthy';
 }
 
 export interface StopOptions {
@@ -78,6 +125,14 @@ export interface StopOptions {
 
 /** `absent`: it was not running. `killed`: it did not end within the grace. */
 export type StopOutcome = 'absent' | 'ended' | 'killed';
+
+export interface RemoveOptions {
+  /**
+   * What goes besides the instance itself, of what it has on a Docker engine: nothing, the volume of its `directory`, or
+   * all its named volumes, data too, with a network of ours that nothing uses any more. Folders of a host always stay.
+   */
+  volumes: 'keep' | 'configuration' | 'all';
+}
 
 export interface Runtime {
   readonly kind: RuntimeKind;
@@ -96,4 +151,14 @@ export interface Runtime {
   stop(ref: InstanceRef, options: StopOptions): Promise<StopOutcome>;
   /** The last lines that the instance wrote before or outside its own log. */
   outputTail(ref: InstanceRef & Pick<InstanceSpec, 'outputFile'>, lines: number): Promise<string[]>;
+  /**
+   * Writes files of an instance that has been started, running or not; whoever reads them is not told.
+   * @throws ForgeError `missing` when there is no such instance, `configuration` for a path that is not its own
+   */
+  putFiles(ref: InstanceRef, files: readonly InstanceFile[]): Promise<void>;
+  /**
+   * Removes what was written down about an instance; afterwards it is `absent`. Nothing happens when it is already.
+   * @throws ForgeError `refused` while it runs
+   */
+  remove(ref: InstanceRef, options: RemoveOptions): Promise<void>;
 }

@@ -123,6 +123,26 @@ export function listContainers(...filters: string[]): DockerCommand {
   return reads(['ps', '--all', '--no-trunc', ...chosen, '--format', '{{.ID}}']);
 }
 
+/** Names of all containers, running or not, one a line. @param filters such as `publish=6379` */
+export function listContainerNames(...filters: string[]): DockerCommand {
+  return reads(['ps', '--all', ...filters.flatMap((filter) => ['--filter', filter]), '--format', '{{.Names}}']);
+}
+
+/**
+ * A container that is never started: through it, files get into mounts with the owners of an archive, the mounts' own
+ * folders included.
+ */
+export function fillerContainer(
+  options: Pick<CreateOptions, 'name' | 'image' | 'mounts' | 'labels' | 'pull'>,
+): DockerCommand {
+  return changes([
+    ...['create', '--name', options.name, '--pull', options.pull, '--network', 'none', '--no-healthcheck'],
+    ...options.mounts.flatMap((mount) => ['--volume', mountValue(mount)]),
+    ...labelArguments(options.labels),
+    ...['--entrypoint', '/never-started', options.image],
+  ]);
+}
+
 /** What the processes of a container are on its host: number, parent, resident kibibytes, program. */
 export function topContainer(name: string): DockerCommand {
   return reads(['top', name, '-eo', 'pid,ppid,rss,comm']);

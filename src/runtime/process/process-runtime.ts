@@ -4,11 +4,19 @@
  * nothing but a POSIX shell is needed where the node runs.
  */
 import { spawn } from 'node:child_process';
-import { access, constants, open } from 'node:fs/promises';
+import { access, constants, open, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { ForgeError } from '../../errors.js';
 import { makePrivateDirectory, tailLines, writeFileAtomic } from '../files.js';
-import type { InstanceRef, InstanceSpec, InstanceState, Runtime, StopOptions, StopOutcome } from '../runtime.js';
+import type {
+  InstanceFile,
+  InstanceRef,
+  InstanceSpec,
+  InstanceState,
+  Runtime,
+  StopOptions,
+  StopOutcome,
+} from '../runtime.js';
 import { templatePath } from '../template.js';
 import { waitFor } from '../wait.js';
 import { isAlive, type ProcessIdentity, residentBytes, signalProcess } from './identity.js';
@@ -32,7 +40,10 @@ export class ProcessRuntime implements Runtime {
       throw new ForgeError('missing', `${spec.program} is not there or may not be executed.`, { cause });
     });
     await makePrivateDirectory(spec.directory);
-    for (const file of spec.files) await writeFileAtomic(file.path, file.content, file.mode);
+    for (const file of spec.files) {
+      await makePrivateDirectory(path.dirname(file.path));
+      await writeFileAtomic(file.path, file.content, file.mode);
+    }
     const supervisorPid = await this.#spawnSupervisor(spec);
     const started = await waitFor(
       async () => {
@@ -97,6 +108,30 @@ export class ProcessRuntime implements Runtime {
 
   async outputTail(ref: InstanceRef & Pick<InstanceSpec, 'outputFile'>, lines: number): Promise<string[]> {
     return await tailLines(outputFile(ref), lines);
+  }
+
+  async putFiles(ref: InstanceRef, files: readonly InstanceFile[]): Promise<void> {
+    if ((await readRecord(recordFile(ref))) === undefined) {
+      throw new ForgeError('missing', `There is no ${ref.name} in ${ref.directory}.`, { next: 'Start it first.' });
+    }
+    for (const file of files) {
+      if (file.path.startsWith(`${path.resolve(ref.directory)}${path.sep}`) && path.resolve(file.path) === file.path) {
+        continue;
+      }
+      throw new ForgeError('configuration', `${file.path} is not below ${ref.directory}.`);
+    }
+    for (const file of files) {
+      await makePrivateDirectory(path.dirname(file.path));
+      await writeFileAtomic(file.path, file.content, file.mode);
+    }
+  }
+
+  async remove(ref: InstanceRef): Promise<void> {
+    const { supervisor, child } = await this.#look(ref);
+    if (supervisor !== undefined || child !== undefined) {
+      throw new ForgeError('refused', `${ref.name} in ${ref.directory} runs.`, { next: 'Stop it first.' });
+    }
+    for (const file of [recordFile(ref), outputFile(ref)]) await rm(file, { force: true });
   }
 
   /** The record, and which of the two processes that it names are there. */

@@ -3,7 +3,6 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ADMIN_RULES, REPLICATION_RULES } from '../../../src/runtime/acl.js';
-import { createRuntime } from '../../../src/runtime/create.js';
 import {
   findRedisServer,
   plainEnvironment,
@@ -108,11 +107,5 @@ describe('findRedisServer', () => {
       kind: 'missing',
       next: [expect.stringContaining('apt install redis-server')],
     });
-  });
-});
-
-describe('createRuntime', () => {
-  it('says that docker is not there yet, and what is', () => {
-    expect(() => createRuntime('docker')).toThrow(/"docker" is not supported yet/);
   });
 });
