@@ -42,19 +42,14 @@ const TEXT =
 /**
  * `alertmanager.yml`. Critical alerts and warnings go to every receiver; what is only worth knowing, and the watchdog, is
  * shown on Alertmanager's own page.
- * @param times for tests, which cannot wait
  * @throws ForgeError `configuration` for a receiver that this version of Alertmanager cannot be given without its secret in the text
  */
-export function alertmanagerConfig(
-  receivers: Receivers,
-  version: AlertmanagerVersion,
-  times: typeof TIMES = TIMES,
-): string {
+export function alertmanagerConfig(receivers: Receivers, version: AlertmanagerVersion): string {
   return yamlText({
     route: {
       receiver: NOBODY,
       group_by: ['alertname', 'cluster'],
-      ...times,
+      ...TIMES,
       routes: [
         { receiver: TEAM, matchers: ['severity="critical"'], repeat_interval: CRITICAL_AGAIN },
         { receiver: TEAM, matchers: ['severity="warning"'] },

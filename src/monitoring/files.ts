@@ -16,7 +16,7 @@ export interface MonitoringFile {
 
 /** What depends on where the programs run. */
 export interface Places {
-  /** Where Grafana finds Prometheus. */
+  /** Where Prometheus is: for Grafana, and for itself. */
   readonly prometheusUrl: string;
   /** Where Grafana reads dashboards; absolute. */
   readonly dashboards: string;
@@ -31,7 +31,7 @@ export function monitoringFiles(cluster: MonitoredCluster, receivers: Receivers,
   const yaml = (path: string, content: string): MonitoringFile => ({ path, content, mark: WRITTEN_BY });
   const groups = targetGroups(cluster);
   return [
-    yaml('prometheus/prometheus.yml', prometheusConfig(cluster)),
+    yaml('prometheus/prometheus.yml', prometheusConfig(cluster, addressOf(places.prometheusUrl))),
     yaml(`prometheus/rules/${cluster.name}.yml`, rulesFile(cluster)),
     ...JOBS.map((job) => ({
       path: `prometheus/targets/${targetsFile(job, cluster.name)}`,
@@ -42,4 +42,10 @@ export function monitoringFiles(cluster: MonitoredCluster, receivers: Receivers,
     yaml('grafana/provisioning/datasources/redisforge.yml', datasourceProvisioning(places.prometheusUrl)),
     yaml('grafana/provisioning/dashboards/redisforge.yml', dashboardProvisioning(places.dashboards)),
   ];
+}
+
+/** `host:port` of an address: Prometheus scrapes itself as well. */
+function addressOf(url: string): string {
+  const { hostname, port, protocol } = new URL(url);
+  return `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`;
 }

@@ -25,10 +25,13 @@ export function targetsFile(job: Job, cluster = '*'): string {
   return `${cluster}.${job}.json`;
 }
 
-/** `prometheus.yml`. Names of files are relative to its folder. It is the same whatever the cluster's nodes are. */
+/**
+ * `prometheus.yml`. Names of files are relative to its folder. It is the same whatever the cluster's nodes are.
+ * @param own Prometheus's own address, `host:port`
+ */
 export function prometheusConfig(
   cluster: Pick<MonitoredCluster, 'scrapeIntervalMs' | 'alertmanagers'>,
-  listen = '127.0.0.1:9090',
+  own: string,
 ): string {
   const { scrapeIntervalMs, alertmanagers } = cluster;
   const interval = formatDuration(scrapeIntervalMs);
@@ -42,7 +45,7 @@ export function prometheusConfig(
     alerting: { alertmanagers: [{ static_configs: [{ targets: alertmanagers }] }] },
     scrape_configs: [
       ...JOBS.map(scrapeJob),
-      { job_name: 'prometheus', static_configs: [{ targets: [listen] }] },
+      { job_name: 'prometheus', static_configs: [{ targets: [own] }] },
       { job_name: 'alertmanager', static_configs: [{ targets: alertmanagers }] },
     ],
   });

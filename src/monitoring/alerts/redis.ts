@@ -16,7 +16,7 @@ export const redisAlerts: AlertList = ({ redisExporterPort, thresholds }) =>
           expression: `${of('redis_up')} == 0`,
           lasting: '1m',
           summary: `Redis ${NODE} does not answer`,
-          description: `The exporter cannot ask ${NODE}. Look whether it runs (forge cluster status), at its log, and whether the monitoring user may log in.`,
+          description: `The exporter cannot ask ${NODE}. Look whether it runs (forge cluster status), at its log, whether the monitoring user may log in, and whether maxclients leaves the exporter room.`,
         },
         {
           name: 'RedisMetricsAbsent',
