@@ -47,6 +47,16 @@ export function tellRedis(
   };
 }
 
+/** Logs in and asks one thing, whose answer may have many lines. */
+export function askRedis(container: string, login: RedisLogin, words: readonly string[]): DockerCommand {
+  return { ...tellRedis(container, login, [words], words.join(' ')), effect: 'reads' };
+}
+
+/** The answer to `askRedis`, without that to the login. */
+export function readAsked(output: string): string {
+  return output.replace(/^OK\r?\n/, '');
+}
+
 /** What went wrong in the answers to `tellRedis`; undefined when each of them is OK. */
 export function readTold(output: string, commands: number): string | undefined {
   const lines = output.split('\n').filter((line) => line.trim() !== '');

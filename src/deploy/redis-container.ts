@@ -49,8 +49,7 @@ export function redisContainer(
       name,
       image: redis.image,
       entrypoint: 'redis-server',
-      // The socket is the container's own: forge and the health check talk to the node by it.
-      args: [`${REDIS_FILES_TARGET}/${REDIS_FILES.config}`, '--unixsocket', REDIS_SOCKET, '--unixsocketperm', '700'],
+      args: [`${REDIS_FILES_TARGET}/${REDIS_FILES.config}`],
       env: {},
       workdir: REDIS_DATA_TARGET,
       user: `${CONTAINER_USER.uid}:${CONTAINER_USER.gid}`,

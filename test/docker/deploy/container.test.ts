@@ -46,7 +46,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
   afterEach(cleanUp);
 
   const conf = (extra = '') =>
-    `port 7901\ndir /data\ncluster-enabled yes\nappendonly yes\naclfile /etc/redisforge/users.acl\n${extra}`;
+    `port 7901\ndir /data\ncluster-enabled yes\nappendonly yes\naclfile /etc/redisforge/users.acl\nunixsocket /data/redis.sock\nunixsocketperm 700\n${extra}`;
   const acl = (password = PASSWORD) => `user default off\nuser admin on #${sha256(password)} ~* &* +@all\n`;
   function desired(
     changes: { conf?: string; acl?: string; memoryBytes?: number; image?: string } = {},

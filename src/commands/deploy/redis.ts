@@ -1,0 +1,226 @@
+import path from 'node:path';
+import { Flags } from '@oclif/core';
+import { ChangeCommand } from '../../change-command.js';
+import { formatAddress } from '../../cluster/address.js';
+import { readSettings } from '../../config/cluster-flags.js';
+import { loadDeploySettings, ownAddresses } from '../../config/deploy-settings-load.js';
+import type { Settings } from '../../config/resolve.js';
+import type { ShownCommand } from '../../deploy/deployment.js';
+import { buildRedisImage } from '../../deploy/images.js';
+import type { DeployAction, DeployObstacle } from '../../deploy/plan.js';
+import { chooseDeployNodes, type RedisDeployment, redisDeployment } from '../../deploy/redis-deployment.js';
+import { ForgeError } from '../../errors.js';
+import { planRestart, restartRequest } from '../../operations/planners/restart.js';
+import { type DeployRow, deployTable } from '../../ui/deploy-plan.js';
+
+interface DeployResult {
+  readonly cluster: string;
+  readonly status: 'unchanged' | 'planned' | 'done';
+  readonly nodes: readonly DeployRow[];
+  /** With --dry-run: exactly what would be run, in its order. */
+  readonly commands?: readonly ShownCommand[];
+  readonly elapsedMs: number;
+}
+
+type Flagged = Awaited<ReturnType<DeployRedis['parseFlags']>>;
+
+interface Work {
+  readonly redis: RedisDeployment;
+  readonly actions: readonly DeployAction[];
+  /** Those of them that serve: they are replaced one after the other. */
+  readonly rolling: ReadonlySet<DeployAction>;
+  readonly rows: readonly DeployRow[];
+  readonly builds: readonly ShownCommand[];
+}
+
+export default class DeployRedis extends ChangeCommand {
+  static override summary = 'Run the Redis nodes of forge.yaml as hardened containers, and keep them as it says.';
+  static override description =
+    `On this machine's Docker engine, or on every host of forge.yaml. Says what it would change, changes only that, and keeps
+the data: what Redis takes while it runs is set live; what needs a new container is replaced, in a cluster one node after
+the other, replicas first, masters after a planned failover. A container that does not come up gives its place back to the
+one before. Run again, it does nothing, or the rest. Containers of others are never touched.
+Exit codes: 0 as wanted, 3 a setting is wrong, 4 a host or a new container does not answer, 5 a name or a port is taken or a
+guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`;
+  static override examples = [
+    '<%= config.bin %> <%= command.id %>',
+    '<%= config.bin %> <%= command.id %> --all --dry-run',
+    '<%= config.bin %> <%= command.id %> --all --set maxmemory=3gb --yes',
+    '<%= config.bin %> <%= command.id %> --all --version 8.0 --build',
+  ];
+
+  static override flags = {
+    host: Flags.string({
+      description: 'A host of forge.yaml, by its name. May be repeated.',
+      helpValue: 'NAME',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    node: Flags.string({
+      description: 'A node of forge.yaml. May be repeated.',
+      helpValue: 'HOST:PORT',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    all: Flags.boolean({ description: 'Every node of forge.yaml.', default: false, exclusive: ['host', 'node'] }),
+    version: Flags.string({
+      description: 'Version of the server instead of redis.version: 7.0, 8.0, valkey-9.1.',
+      helpValue: 'VERSION',
+    }),
+    set: Flags.string({
+      description: 'A setting over that of forge.yaml: maxmemory=3gb, redis.memory=4gb. May be repeated.',
+      helpValue: 'NAME=VALUE',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    build: Flags.boolean({ description: 'Build the image on the hosts first.', default: false }),
+    now: Flags.boolean({
+      description: 'Replace nodes at once, without the order that keeps a cluster serving.',
+      default: false,
+    }),
+  };
+
+  #agreed = false;
+
+  /** One question is enough for a deployment and the rolling part of it. */
+  protected override async confirm(...question: Parameters<ChangeCommand['confirm']>): Promise<true> {
+    if (!this.#agreed) await super.confirm(...question);
+    this.#agreed = true;
+    return true;
+  }
+
+  private parseFlags() {
+    return this.parse(DeployRedis);
+  }
+
+  async run(): Promise<DeployResult> {
+    const started = performance.now();
+    const { flags } = await this.parseFlags();
+    const settings = await readSettings(flags);
+    const work = await this.#plan(flags, settings);
+    const { rows, actions } = work;
+    const cluster = work.redis.deployment.cluster;
+    const changed = rows.filter(({ action }) => action !== 'unchanged');
+    const ended = () => Math.round(performance.now() - started);
+    this.output.data(deployTable(rows, this.output.colors));
+    if (flags['dry-run']) {
+      const commands = [...work.builds, ...actions.flatMap((action) => work.redis.deployment.commands(action))];
+      for (const { line } of commands) this.output.data(line);
+      this.output.message('Dry run: nothing was changed.');
+      return { cluster, status: 'planned', nodes: rows, commands, elapsedMs: ended() };
+    }
+    if (changed.length === 0) {
+      this.output.message('Nothing is to be done.');
+      return { cluster, status: 'unchanged', nodes: rows, elapsedMs: ended() };
+    }
+    await this.confirm(`Deploy ${changed.length} of ${rows.length} nodes of ${cluster}?`);
+    await this.#carryOut(work, flags);
+    this.output.data(`Deployed in ${(ended() / 1_000).toFixed(1)} s.`);
+    return { cluster, status: 'done', nodes: rows, elapsedMs: ended() };
+  }
+
+  async #plan(flags: Flagged['flags'], settings: Settings): Promise<Work> {
+    const set = [...(flags.version === undefined ? [] : [`redis.version=${flags.version}`]), ...(flags.set ?? [])];
+    const wanted = await loadDeploySettings(settings, set);
+    for (const warning of wanted.warnings) this.output.warning(warning);
+    const choice = { hosts: flags.host ?? [], nodes: flags.node ?? [], all: flags.all };
+    const redis = await redisDeployment({
+      settings: wanted,
+      nodes: chooseDeployNodes(wanted, choice, ownAddresses()),
+      environment: settings.environment,
+      signal: this.signal,
+    });
+    const { deployment } = redis;
+    const leftovers = await deployment.leftovers();
+    if (leftovers.length > 0 && !flags['dry-run']) {
+      this.output.message('An earlier deployment was ended halfway: what it left is put right first.');
+      await deployment.recover(leftovers, { command: ({ line }) => this.output.message(`  ${line}`) });
+    }
+    const builds: ShownCommand[] = [];
+    if (flags.build || wanted.redis.build) {
+      const command = await buildRedisImage(wanted.redis);
+      builds.push(...deployment.onEveryHost(command));
+      if (!flags['dry-run']) {
+        this.output.message(`Building ${wanted.redis.image} …`);
+        await deployment.runOnEveryHost(command);
+      }
+    }
+    const { actions, obstacles } = await deployment.plan(builds.length > 0 ? new Set([wanted.redis.image]) : new Set());
+    if (obstacles.length > 0) throw obstructed(obstacles, wanted.redis.image);
+    const rolling = new Set<DeployAction>();
+    for (const action of actions) {
+      if (action.kind === 'replace' && !flags.now && (await redis.serves(action))) rolling.add(action);
+    }
+    const rows = actions.map((action): DeployRow => {
+      const { host, port } = redis.nodeOf(action);
+      const { kind, desired, reasons } = action;
+      return {
+        node: formatAddress({ host, port }),
+        host: desired.host,
+        action: kind,
+        rolling: rolling.has(action),
+        reasons,
+      };
+    });
+    return { redis, actions, rolling, rows, builds };
+  }
+
+  async #carryOut({ redis, actions, rolling }: Work, flags: Flagged['flags']): Promise<void> {
+    const parallel = actions.filter((action) => action.kind !== 'unchanged' && !rolling.has(action));
+    const words = { begun: '→', done: '✔', failed: '✖' };
+    await redis.deployment.carryOut(parallel, {
+      action: ({ kind, desired }, state) => this.output.message(`${words[state]} ${desired.options.name}: ${kind}`),
+    });
+    if (rolling.size === 0) return;
+    const nodes = [...rolling].map((action) => {
+      const { announce, host } = redis.nodeOf(action);
+      return formatAddress({ host: announce.ip ?? host, port: announce.port });
+    });
+    const request = {
+      nodes,
+      command: [...this.#itself(), '--node', '{address}', '--now', '--yes', '--quiet', ...passedOn(flags)],
+      failBack: false,
+      allowOutage: false,
+    };
+    await this.change({
+      flags,
+      operation: 'cluster restart',
+      request: restartRequest(request),
+      plan: (snapshot) => planRestart(snapshot, request),
+    });
+  }
+
+  /** How a step of the rolling part calls this command again, for one node. */
+  #itself(): string[] {
+    return [process.execPath, path.join(this.config.root, 'bin', 'run.js'), 'deploy', 'redis'];
+  }
+}
+
+/** Flags that say what is wanted; nothing secret is among them. */
+function passedOn(flags: Flagged['flags']): string[] {
+  const one = (name: 'config' | 'env-file' | 'name' | 'version') => {
+    const value = flags[name];
+    return value === undefined ? [] : [`--${name}`, value];
+  };
+  return [
+    ...one('config'),
+    ...one('env-file'),
+    ...one('name'),
+    ...one('version'),
+    ...(flags.set ?? []).flatMap((each) => ['--set', each]),
+  ];
+}
+
+function obstructed(obstacles: readonly DeployObstacle[], image: string): ForgeError {
+  const missing = obstacles.every(({ kind }) => kind === 'no-image');
+  return new ForgeError(
+    missing ? 'missing' : 'refused',
+    [...new Set(obstacles.map(({ host, message }) => `${host}: ${message}`))].join('\n'),
+    {
+      host: [...new Set(obstacles.map(({ host }) => host))].join(', '),
+      next: missing
+        ? `Build it there (--build), or bring it: docker pull ${image}, docker save and docker load.`
+        : 'Rename or remove that container, or choose another name for the cluster; forge does not touch it.',
+    },
+  );
+}

@@ -1,0 +1,269 @@
+/** A deployment of containers on one or several hosts: looked at, planned, and carried out side by side. */
+import type { DeployHost } from '../config/deploy-settings.js';
+import { type DockerCommand, renderCommand } from '../docker/command.js';
+import { inspectContainer } from '../docker/commands/container.js';
+import { createNetwork } from '../docker/commands/network.js';
+import { type DockerEndpoint, LOCAL_ENDPOINT, parseEndpoint } from '../docker/endpoint.js';
+import { DockerEngine } from '../docker/engine.js';
+import { containerAnswers } from '../docker/inspect.js';
+import { LABELS } from '../docker/labels.js';
+import { ForgeError } from '../errors.js';
+import { carryOut, commandsOf, recoveryCommands } from './carry-out.js';
+import { type DesiredContainer, nextName, previousName } from './container.js';
+import { type ObservedHost, observeHost } from './observed.js';
+import { type DeployAction, type DeployPlan, type EffectOf, planDeploy } from './plan.js';
+import type { RedisLogin } from './redis-cli.js';
+
+/** Hosts that are worked on at once: each is a process of `docker`, and over SSH a connection. */
+const HOSTS_AT_ONCE = 16;
+/** Containers of one host that are worked on at once. */
+const CONTAINERS_AT_ONCE = 6;
+
+export interface DeploymentOptions {
+  readonly cluster: string;
+  readonly hosts: readonly DeployHost[];
+  readonly desired: readonly DesiredContainer[];
+  readonly effectOf: EffectOf;
+  readonly login?: RedisLogin;
+  readonly signal?: AbortSignal;
+}
+
+/** A command as people see it: whole, with its host. */
+export interface ShownCommand {
+  readonly host: string;
+  readonly line: string;
+}
+
+export interface DeployObserver {
+  /** An action begins, is done, or has failed. */
+  action?(action: DeployAction, state: 'begun' | 'done' | 'failed'): void;
+  /** Before each command that changes something. */
+  command?(shown: ShownCommand): void;
+}
+
+export class Deployment {
+  readonly desired: readonly DesiredContainer[];
+  readonly #options: DeploymentOptions;
+  readonly #engines: ReadonlyMap<string, DockerEngine>;
+  #seen: ReadonlyMap<string, ObservedHost> = new Map();
+  /** Networks that another action is making at this moment, by host. */
+  readonly #networks = new Map<string, Promise<void>>();
+
+  constructor(options: DeploymentOptions) {
+    this.#options = options;
+    this.desired = options.desired;
+    const used = new Set(options.desired.map(({ host }) => host));
+    const hosts = options.hosts.filter(({ name }) => used.has(name));
+    this.#engines = new Map(
+      hosts.map((host) => [host.name, new DockerEngine(endpointOf(host), { signal: options.signal })]),
+    );
+  }
+
+  engine(host: string): DockerEngine {
+    const engine = this.#engines.get(host);
+    if (engine === undefined) throw new Error(`deploy: no host ${host}`);
+    return engine;
+  }
+
+  /**
+   * Looks at every host and says what is to be done there.
+   * @param builds images that are made before: they need not be there
+   * @throws ForgeError the first host's that cannot be looked at, with all of them in its message
+   */
+  async plan(builds: ReadonlySet<string> = new Set()): Promise<DeployPlan> {
+    const { cluster, effectOf } = this.#options;
+    const seen = await this.#onHosts(async (name, engine) => {
+      await engine.version();
+      return observeHost(
+        engine,
+        cluster,
+        this.desired.filter(({ host }) => host === name),
+      );
+    });
+    this.#seen = new Map(seen);
+    return planDeploy(this.desired, this.#seen, effectOf, builds);
+  }
+
+  /** What runs that were ended halfway have left, and how that is put right; nothing is changed here. */
+  async leftovers(): Promise<readonly { readonly host: string; readonly commands: readonly DockerCommand[] }[]> {
+    const found = await this.#onHosts(async (name, engine) => {
+      const mine = this.desired.filter(({ host }) => host === name);
+      const commands = await Promise.all(
+        mine.map(async ({ options, cluster, instance }) => {
+          const [current, previous, next] = await Promise.all(
+            [options.name, previousName(options.name), nextName(options.name)].map((each) =>
+              ownStatus(engine, each, { cluster, instance }),
+            ),
+          );
+          return recoveryCommands(options.name, { name: current, previous, next });
+        }),
+      );
+      return commands.flat();
+    });
+    return found.flatMap(([host, commands]) => (commands.length === 0 ? [] : [{ host, commands }]));
+  }
+
+  async recover(
+    leftovers: Awaited<ReturnType<Deployment['leftovers']>>,
+    observer: Pick<DeployObserver, 'command'> = {},
+  ): Promise<void> {
+    for (const { host, commands } of leftovers) {
+      for (const command of commands) {
+        observer.command?.(this.#shown(host, command));
+        await this.engine(host).run(command);
+      }
+    }
+  }
+
+  get cluster(): string {
+    return this.#options.cluster;
+  }
+
+  onEveryHost(command: DockerCommand): ShownCommand[] {
+    return [...this.#engines.keys()].map((host) => this.#shown(host, command));
+  }
+
+  async runOnEveryHost(command: DockerCommand): Promise<void> {
+    await this.#onHosts((_, engine) => engine.run(command));
+  }
+
+  /** The exact commands of an action, as a person can run them. */
+  commands(action: DeployAction): ShownCommand[] {
+    const { login } = this.#options;
+    const { host } = action.desired;
+    return commandsOf(action, { login, makeNetwork: this.#lacksNetwork(action) }).map((command) =>
+      this.#shown(host, command),
+    );
+  }
+
+  /**
+   * Carries actions out, those of different hosts side by side. One that fails does not keep the others; all failures are
+   * told.
+   * @throws ForgeError the only failure; `partial` for several, or where something else was done
+   */
+  async carryOut(actions: readonly DeployAction[], observer: DeployObserver = {}): Promise<void> {
+    const failures: { readonly action: DeployAction; readonly error: unknown }[] = [];
+    const hosts = [...new Set(actions.map(({ desired }) => desired.host))];
+    const byHost = hosts.map((host) => actions.filter(({ desired }) => desired.host === host));
+    await each(byHost, HOSTS_AT_ONCE, async (some) => {
+      await each(some, CONTAINERS_AT_ONCE, async (action) => {
+        observer.action?.(action, 'begun');
+        try {
+          await this.#one(action, observer);
+          observer.action?.(action, 'done');
+        } catch (error) {
+          observer.action?.(action, 'failed');
+          failures.push({ action, error });
+        }
+      });
+    });
+    if (failures.length > 0) throw summary(failures, actions.length);
+  }
+
+  async #one(action: DeployAction, observer: DeployObserver): Promise<void> {
+    const { login, signal } = this.#options;
+    const { host } = action.desired;
+    signal?.throwIfAborted();
+    await carryOut(this.engine(host), action, {
+      ...(login === undefined ? {} : { login }),
+      makeNetwork: await this.#makesNetwork(action),
+      onCommand: (command) => observer.command?.(this.#shown(host, command)),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  #lacksNetwork({ desired }: DeployAction): boolean {
+    const { network, host } = desired;
+    return network !== undefined && this.#seen.get(host)?.networks.has(network.name) !== true;
+  }
+
+  /** Only the first of those who lack a network makes it; the others wait until it is there. */
+  async #makesNetwork(action: DeployAction): Promise<boolean> {
+    const { network, host } = action.desired;
+    if (network === undefined || !this.#lacksNetwork(action)) return false;
+    const key = `${host} ${network.name}`;
+    const before = this.#networks.get(key);
+    if (before !== undefined) {
+      await before;
+      return false;
+    }
+    const making = this.engine(host)
+      .run(createNetwork({ ...network, labels: { [LABELS.cluster]: this.#options.cluster } }))
+      .then(() => undefined);
+    this.#networks.set(key, making);
+    await making;
+    return false;
+  }
+
+  #shown(host: string, command: DockerCommand): ShownCommand {
+    return { host, line: renderCommand(command, this.engine(host).endpoint) };
+  }
+
+  async #onHosts<T>(work: (name: string, engine: DockerEngine) => Promise<T>): Promise<(readonly [string, T])[]> {
+    const results: (readonly [string, T])[] = [];
+    const failures: ForgeError[] = [];
+    await each([...this.#engines], HOSTS_AT_ONCE, async ([name, engine]) => {
+      try {
+        results.push([name, await work(name, engine)]);
+      } catch (error) {
+        if (!(error instanceof ForgeError)) throw error;
+        failures.push(error);
+      }
+    });
+    const [first] = failures;
+    if (first === undefined) return results;
+    if (failures.length === 1) throw first;
+    throw new ForgeError(first.kind, failures.map(({ message }) => message).join('\n'), {
+      host: failures.map(({ host }) => host).join(', '),
+      next: [...new Set(failures.flatMap(({ next }) => next))],
+      cause: first,
+    });
+  }
+}
+
+export function endpointOf({ name, docker, context }: DeployHost): DockerEndpoint {
+  if (docker !== undefined) return parseEndpoint(docker, name);
+  return context === undefined ? { ...LOCAL_ENDPOINT, name } : { name, context };
+}
+
+async function ownStatus(
+  engine: DockerEngine,
+  name: string,
+  { cluster, instance }: { cluster: string; instance: string },
+): Promise<string | undefined> {
+  const answer = await engine.json(inspectContainer(name), containerAnswers).catch((error: unknown) => {
+    if (error instanceof ForgeError && error.details?.['reason'] === 'no-container') return [];
+    throw error;
+  });
+  const { Labels } = answer[0]?.Config ?? { Labels: {} as Record<string, string> };
+  const ours = Labels[LABELS.cluster] === cluster && Labels[LABELS.instance] === instance;
+  return ours ? answer[0]?.State.Status : undefined;
+}
+
+function summary(
+  failures: readonly { readonly action: DeployAction; readonly error: unknown }[],
+  actions: number,
+): unknown {
+  const [first] = failures;
+  if (first === undefined || (failures.length === 1 && actions === 1)) return first?.error;
+  const faults = failures.filter(({ error }) => !(error instanceof ForgeError));
+  if (faults[0] !== undefined) return faults[0].error;
+  const errors = failures.map(({ error }) => error as ForgeError);
+  return new ForgeError('partial', errors.map(({ message }) => message).join('\n'), {
+    host: [...new Set(failures.map(({ action }) => action.desired.host))].join(', '),
+    next: [
+      ...new Set(errors.flatMap(({ next }) => next)),
+      `${actions - failures.length} of ${actions} are as they are to be; the same command does the rest.`,
+    ],
+    details: { failed: failures.map(({ action }) => action.desired.options.name) },
+    cause: first.error,
+  });
+}
+
+async function each<T>(items: readonly T[], atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+  const left = [...items];
+  const lane = async () => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, lane));
+}

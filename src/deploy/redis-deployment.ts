@@ -1,0 +1,124 @@
+/** Redis nodes as forge.yaml wants them: which of them are meant, and what they are as containers. */
+import { formatAddress } from '../cluster/address.js';
+import type { DeployNode, DeploySettings } from '../config/deploy-settings.js';
+import { ForgeError } from '../errors.js';
+import { Deployment } from './deployment.js';
+import { adminLogin, nodeFiles, readNodeSources } from './node-files.js';
+import type { DeployAction } from './plan.js';
+import { askRedis, readAsked } from './redis-cli.js';
+import { nodeContainerName, redisContainer } from './redis-container.js';
+import { redisEffect } from './redis-files.js';
+
+export interface NodeChoice {
+  /** Names of hosts; all when `all`. */
+  readonly hosts: readonly string[];
+  /** `host:port`. */
+  readonly nodes: readonly string[];
+  readonly all: boolean;
+}
+
+/**
+ * The nodes that are meant: those of the named hosts or addresses, all of them, or else those of this machine.
+ * @param isOwn whether a host is this machine
+ * @throws ForgeError `usage` for a host or node that forge.yaml does not have, or when none is meant
+ */
+export function chooseDeployNodes(
+  settings: Pick<DeploySettings, 'nodes' | 'hosts'>,
+  choice: NodeChoice,
+  isOwn: (host: string) => boolean,
+): DeployNode[] {
+  const { nodes, hosts } = settings;
+  if (nodes.length === 0) {
+    throw new ForgeError('usage', 'There is no node to deploy.', {
+      next: 'List them in forge.yaml under nodes: docs/forge-yaml.md.',
+    });
+  }
+  for (const host of choice.hosts) {
+    if (hosts.some(({ name }) => name === host)) continue;
+    throw new ForgeError('usage', `There is no host ${host}.`, {
+      next: `Hosts: ${hosts.map(({ name }) => name).join(', ')}.`,
+    });
+  }
+  const named = choice.nodes.map((address) => {
+    const node = nodes.find((each) => addressesOf(each).includes(address));
+    if (node !== undefined) return node;
+    throw new ForgeError('usage', `There is no node ${address}.`, {
+      next: `Nodes: ${nodes.map((each) => addressesOf(each)[0]).join(', ')}.`,
+    });
+  });
+  if (choice.all) return [...nodes];
+  const chosen = nodes.filter((node) => named.includes(node) || choice.hosts.includes(node.dockerHost));
+  if (chosen.length > 0 || named.length + choice.hosts.length > 0) return chosen;
+  const here = nodes.filter((node) => {
+    const host = hosts.find(({ name }) => name === node.dockerHost);
+    return host !== undefined && (isOwn(host.address) || host.docker?.startsWith('unix://') === true);
+  });
+  if (here.length > 0) return here;
+  throw new ForgeError('usage', 'No node of forge.yaml is on this machine.', {
+    next: 'Deploy on every host with --all, or on some with --host NAME.',
+  });
+}
+
+/** All addresses by which a node may be named: its own first, then those that it tells others. */
+function addressesOf({ host, port, announce }: DeployNode): string[] {
+  const others = [announce.ip, announce.hostname].flatMap((each) =>
+    each === undefined ? [] : [formatAddress({ host: each, port: announce.port })],
+  );
+  return [formatAddress({ host, port }), ...others];
+}
+
+export interface RedisDeploymentOptions {
+  readonly settings: DeploySettings;
+  readonly nodes: readonly DeployNode[];
+  readonly environment: NodeJS.ProcessEnv;
+  readonly signal?: AbortSignal;
+}
+
+/** @throws ForgeError `configuration` for passwords and certificates that are not where they should be */
+export async function redisDeployment({
+  settings,
+  nodes,
+  environment,
+  signal,
+}: RedisDeploymentOptions): Promise<RedisDeployment> {
+  const sources = await readNodeSources(settings, environment);
+  const desired = await Promise.all(
+    nodes.map(async (node) => redisContainer(settings, node, await nodeFiles(settings, node, sources))),
+  );
+  const login = adminLogin(sources);
+  const deployment = new Deployment({
+    cluster: settings.cluster,
+    hosts: settings.hosts,
+    desired,
+    login,
+    effectOf: (_, changes) => redisEffect(changes, settings.redis.version),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return {
+    deployment,
+    nodeOf: ({ desired: { options } }) => {
+      const node = nodes.find((each) => nodeContainerName(settings, each) === options.name);
+      if (node === undefined) throw new Error(`deploy: no node ${options.name}`);
+      return node;
+    },
+    serves: async (action) => {
+      if (action.observed?.status !== 'running') return false;
+      const answer = await deployment
+        .engine(action.desired.host)
+        .run(askRedis(action.desired.options.name, login, ['CLUSTER', 'INFO']));
+      return isMember(readAsked(answer));
+    },
+  };
+}
+
+export interface RedisDeployment {
+  readonly deployment: Deployment;
+  nodeOf(action: DeployAction): DeployNode;
+  /** Whether the node is part of a cluster that has slots: then it must not go away without an order. */
+  serves(action: DeployAction): Promise<boolean>;
+}
+
+function isMember(info: string): boolean {
+  const number = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0);
+  return number('cluster_known_nodes') > 1 && number('cluster_slots_assigned') > 0;
+}
