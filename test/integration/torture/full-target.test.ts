@@ -53,11 +53,24 @@ async function used(server: RedisServer): Promise<number> {
   return Number(/used_memory:(\d+)/.exec(String(await server.call('INFO', 'memory')))?.[1]);
 }
 
-/** Names of many keys of one of the slots that move. */
-function crowdOf(names: readonly string[]): { slot: number; crowd: string[] } {
-  const tag = names.find((name) => slotOf(name) < 1_000) as string;
-  return { slot: slotOf(tag), crowd: Array.from({ length: CROWD }, (_, index) => `{${tag}}${index}`) };
+/** Makes many keys of one of the slots that move. */
+async function crowdAt(server: RedisServer): Promise<{ slot: number; crowd: string[] }> {
+  const tag = traffic.names.find((name) => slotOf(name) < 1_000) as string;
+  const crowd = Array.from({ length: CROWD }, (_, index) => `{${tag}}${index}`);
+  await all(
+    server,
+    crowd.map((key) => ['SET', key, padded(key)]),
+  );
+  return { slot: slotOf(tag), crowd };
 }
+
+const padded = (key: string) => key.padEnd(BYTES, 'y');
+
+const disperse = (server: RedisServer, crowd: readonly string[]) =>
+  all(
+    server,
+    crowd.map((key) => ['DEL', key]),
+  );
 
 async function all(server: RedisServer, commands: Parameters<NodeConnection['callAll']>[0]): Promise<void> {
   const connection = await server.connect();
@@ -123,20 +136,13 @@ describe('a target without memory', { timeout: RUN_MS }, () => {
   it('keeps nobody from undoing a move that was killed: what cannot arrive goes back at once', async () => {
     const argv = await direction();
     await traffic.stop();
-    const { slot, crowd } = crowdOf(traffic.names);
-    await all(
-      source,
-      crowd.map((key) => ['SET', key, key.padEnd(BYTES, 'y')]),
-    );
+    const { slot, crowd } = await crowdAt(source);
     // Amid the keys of the slot.
     expect(await operator.killed('cluster/reshard', argv.with(1, String(slot)), { mutation: 6 })).toBe(true);
     await limit(target, 1);
     const [operation] = await unfinishedOperations(operator.paths.journals, [await idOf(source)]);
     await operator.succeed('rollback', [operation?.operationId ?? '']);
-    await all(
-      source,
-      crowd.map((key) => ['DEL', key]),
-    );
+    await disperse(source, crowd);
     await limit(target, 0);
     await sound('undone');
     expect((await tablesOf([target]))[0]?.ownerOf(slot)?.id).toBe(await idOf(source));
@@ -145,11 +151,7 @@ describe('a target without memory', { timeout: RUN_MS }, () => {
   it('and a source that takes nothing back: clients are sent where the keys are, and resume finishes', async () => {
     const argv = await direction();
     await traffic.stop();
-    const { slot, crowd } = crowdOf(traffic.names);
-    await all(
-      source,
-      crowd.map((key) => ['SET', key, key.padEnd(BYTES, 'y')]),
-    );
+    const { slot, crowd } = await crowdAt(source);
     await Promise.all([limit(target, (await used(target)) + CROWD * BYTES * 0.4), limit(source, 1)]);
     const { stderr, code } = await operator.run('cluster/reshard', [
       ...argv.with(1, String(slot)),
@@ -163,14 +165,11 @@ describe('a target without memory', { timeout: RUN_MS }, () => {
     const [from, to] = await tablesOf([source, target]);
     expect([from, to].map((table) => table?.openSlots.map((open) => open.slot))).toEqual([[slot], [slot]]);
     const client = new Cluster([{ host: source.host, port: source.port }], { redisOptions: { password: PASSWORD } });
-    for (const key of crowd) expect(await client.get(key), key).toBe(key.padEnd(BYTES, 'y'));
+    for (const key of crowd) expect(await client.get(key), key).toBe(padded(key));
     client.disconnect();
     await Promise.all([limit(source, 0), limit(target, 0)]);
     await operator.succeed('resume', [OPERATION.exec(stderr)?.[0] ?? '']);
-    await all(
-      target,
-      crowd.map((key) => ['DEL', key]),
-    );
+    await disperse(target, crowd);
     await sound('resumed');
   });
 });

@@ -1,51 +1,24 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { parseAddressList } from '../../../src/cluster/address.js';
-import { TestOperator } from '../../support/operations/operator.js';
-import { Traffic } from '../../support/operations/traffic.js';
-import { type RedisCluster, type RedisServer, startCluster, startRedis } from '../../support/redis.js';
-import { fill } from '../operations/move/moving.js';
+import { describe, expect, it } from 'vitest';
+import type { RedisServer } from '../../support/redis.js';
 import { breakSlots, type CommandLine, deaths, FULL, storm, sweep } from './kills.js';
-import { expectSound } from './sound.js';
+import { useLoadedCluster } from './loaded-cluster.js';
 
-const PASSWORD = 'torture secret';
-const KEYS = 12_000;
-/** A share of so much is some 400 slots: more than a dozen groups on their way. */
-const WEIGHT = '0.08';
 /** Some thirty processes, one after the other, on a machine that does other things as well. */
 const STORM_MS = 240_000;
 
-let cluster: RedisCluster;
-let spare: RedisServer;
-let operator: TestOperator;
-let traffic: Traffic;
+const loaded = useLoadedCluster({ password: 'torture secret', keys: 12_000 });
 
-beforeAll(async () => {
-  [cluster, spare] = await Promise.all([
-    startCluster({ masters: 3, requirepass: PASSWORD }),
-    startRedis({ cluster: true, requirepass: PASSWORD }),
-  ]);
-  await fill(cluster.masters, KEYS);
-  operator = await TestOperator.create({ REDIS_REQUIREPASS: PASSWORD, CLUSTER_SEED: cluster.masters[1]?.address });
-  traffic = await Traffic.start(parseAddressList(cluster.addresses), { password: PASSWORD });
-});
-afterAll(async () => {
-  await traffic?.stop();
-  await Promise.all([cluster?.stop(), spare?.stop(), operator?.remove()]);
-});
-afterEach(() => expect(traffic.errors).toEqual([]));
-
-const add = (): CommandLine => ['scale/add', [spare.address, '--weight', WEIGHT]];
-const remove = (): CommandLine => ['scale/remove', [spare.address]];
-const first = () => cluster.masters[0] as RedisServer;
-const second = () => cluster.masters[1] as RedisServer;
+const remove = (): CommandLine => ['scale/remove', [loaded().spare.address]];
+const first = () => loaded().cluster.masters[0] as RedisServer;
+const second = () => loaded().cluster.masters[1] as RedisServer;
 const weigh = (): CommandLine => ['cluster/rebalance', ['--weight', `${first().address}=1.05`, '--threshold', '0']];
 const even = (): CommandLine => ['cluster/rebalance', ['--threshold', '0']];
 const fix = (): CommandLine => ['cluster/fix', []];
-const sound = (name: string, nodes = cluster.nodes) => expectSound({ nodes, keys: KEYS, traffic, name });
 
 describe('a command that is killed again and again', { timeout: STORM_MS }, () => {
   it('adds a master in the end, and takes it out again', async () => {
-    await storm(operator, first(), add());
+    const { cluster, spare, operator, add, sound } = loaded();
+    await storm(operator, first(), add);
     await sound('added', [...cluster.nodes, spare]);
     await storm(operator, first(), remove());
     await sound('removed');
@@ -53,6 +26,7 @@ describe('a command that is killed again and again', { timeout: STORM_MS }, () =
   });
 
   it('brings masters to their shares in the end', async () => {
+    const { operator, sound } = loaded();
     await storm(operator, first(), weigh());
     await sound('weighed');
     await operator.succeed(...even());
@@ -60,6 +34,7 @@ describe('a command that is killed again and again', { timeout: STORM_MS }, () =
   });
 
   it('finishes slots that the target has taken over and the source has not heard of', async () => {
+    const { operator, sound } = loaded();
     const three = (target: RedisServer): CommandLine => [
       'cluster/reshard',
       ['--ranges', '99-101', '--to', target.address],
@@ -73,6 +48,7 @@ describe('a command that is killed again and again', { timeout: STORM_MS }, () =
   });
 
   it('repairs slots in the end', async () => {
+    const { operator, traffic, sound } = loaded();
     await breakSlots(first(), second(), traffic.names);
     await storm(operator, first(), fix());
     await sound('fixed');
@@ -83,7 +59,8 @@ describe.runIf(FULL)('a command that is killed at any one moment', () => {
   const HOURS_MS = 3 * 3_600_000;
 
   it('is finished by the same command: adding and removing a master', { timeout: HOURS_MS }, async () => {
-    const pair = [add(), remove()] as const;
+    const { cluster, spare, operator, add, sound } = loaded();
+    const pair = [add, remove()] as const;
     const deaths = await sweep(operator, pair, (name, line) =>
       sound(name, line === pair[0] ? [...cluster.nodes, spare] : cluster.nodes),
     );
@@ -91,10 +68,12 @@ describe.runIf(FULL)('a command that is killed at any one moment', () => {
   });
 
   it('is finished by the same command: rebalancing', { timeout: HOURS_MS }, async () => {
+    const { operator, sound } = loaded();
     expect(await sweep(operator, [weigh(), even()], (name) => sound(name))).toBeGreaterThan(30);
   });
 
   it('is finished by the same command: repairing', { timeout: HOURS_MS }, async () => {
+    const { operator, traffic, sound } = loaded();
     let count = 0;
     for (const { death } of deaths()) {
       await breakSlots(first(), second(), traffic.names);

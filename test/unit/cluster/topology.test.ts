@@ -115,7 +115,8 @@ describe('the reply of CLUSTER NODES', () => {
 
   it('is read, checked and signed in well under a second for 1,000 masters with 2 replicas each', () => {
     const text = clusterOf(1_000, 2);
-    const start = performance.now();
+    // Of the processor: others may work on this machine at the same time.
+    const start = process.cpuUsage();
     const large = new Topology(parseClusterNodes(text));
     expect(large.shards).toHaveLength(1_000);
     expect(large.shards.every(({ replicas }) => replicas.length === 2)).toBe(true);
@@ -123,7 +124,8 @@ describe('the reply of CLUSTER NODES', () => {
     expect(large.conflicts).toEqual([]);
     expect(large.signature).toHaveLength(64);
     for (let slot = 0; slot < 16_384; slot++) large.ownerOf(slot);
-    expect(performance.now() - start).toBeLessThan(500);
+    const { user, system } = process.cpuUsage(start);
+    expect((user + system) / 1_000).toBeLessThan(500);
   });
 
   it('takes zones from whoever knows them', () => {
