@@ -39,8 +39,9 @@ export function parseSubjectName(text: string): SubjectName {
   const trimmed = text.trim().replace(/^\[(.*)\]$/, '$1');
   const kind = isIP(trimmed);
   if (kind !== 0 && !trimmed.includes('%')) return { type: 'ip', value: canonicalIp(trimmed) };
-  // Names of digits alone are addresses to this function, so it is asked for other scripts only.
-  const ascii = /^[ -~]*$/.test(trimmed) ? trimmed : domainToASCII(trimmed);
+  // It would take a line end away, and make addresses of digits; so it is asked for other scripts only.
+  const foreign = !/^[ -~]*$/.test(trimmed) && trimmed.search(DANGEROUS) < 0;
+  const ascii = foreign ? domainToASCII(trimmed) : trimmed;
   const value = ascii.toLowerCase().replace(/\.$/, '');
   if (value.length <= HOST_LENGTH_MAX && HOST_NAME.test(value)) return { type: 'dns', value };
   throw new ForgeError('usage', `"${shown(text)}" is neither a host name nor an IP address.`, {

@@ -91,6 +91,9 @@ a warning). The CA is changed in three steps, between which files are distribute
       this.#settings(flags),
     ]);
     const mode = MODES.find((each) => flags[each]);
+    if (flags['new-keys'] && mode !== 'renew' && mode !== 'switch-ca') {
+      throw new ForgeError('usage', '--new-keys goes with --renew or --switch-ca.', { next: 'Add one of them.' });
+    }
     const { options, unknown } = await generateOptions({
       directory,
       fromSettings: wanted,
