@@ -29,7 +29,7 @@ const MONITOR = [
   ...['+client|list', '+client|setname', '+client|id', '+client|info', '+memory|stats', '+module|list', '+acl|whoami'],
 ];
 
-/** What a replica needs at its master, and nothing more (redis.io: ACL rules for Sentinel and replicas). */
+/** What a replica needs at its master (redis.io: ACL rules for Sentinel and replicas). */
 const REPLICATION = ['resetkeys', 'resetchannels', '-@all', '+psync', '+replconf', '+ping'];
 
 const ALL = ['~*', '&*', '+@all'];
@@ -44,8 +44,16 @@ interface Since {
 /** A rule that names a command which a server does not know keeps it from starting. */
 const LATER: Readonly<Partial<Record<UserRole, readonly Since[]>>> = {
   monitor: [{ product: 'valkey', major: 8, minor: 1, rules: ['+commandlog|get', '+commandlog|len'] }],
-  // A node that takes slots over logs in to the other as replicas do.
-  replication: [{ product: 'valkey', major: 9, minor: 0, rules: ['+cluster|syncslots'] }],
+  // A node that hands slots over logs in to the other as replicas do, and everything that it sends is written there with
+  // the rights of this user (docs/atomic-migration.md).
+  replication: [
+    {
+      product: 'valkey',
+      major: 9,
+      minor: 0,
+      rules: ['~*', '+@write', '+select', '+multi', '+exec', '+cluster|syncslots'],
+    },
+  ],
 };
 
 const RULES: Readonly<Record<UserRole, readonly string[]>> = {
