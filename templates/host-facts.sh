@@ -39,7 +39,8 @@ for key in vm.overcommit_memory vm.swappiness vm.zone_reclaim_mode net.core.soma
   net.netfilter.nf_conntrack_max net.netfilter.nf_conntrack_count; do
   file=/proc/sys/$(printf %s "$key" | tr . /)
   [ -e "$file" ] || continue
-  line "sysctl.$key" "$file"
+  # Some may be empty, which is a value, too.
+  printf 'sysctl.%s %s\n' "$key" "$(tr '\t' ' ' <"$file" 2>/dev/null)"
   if [ -w "$file" ]; then fact "writable.$key" yes; else fact "writable.$key" no; fi
 done
 
