@@ -1,4 +1,5 @@
 /** A deployment of containers on one or several hosts: looked at, planned, and carried out side by side. */
+import { setMaxListeners } from 'node:events';
 import type { DeployHost } from '../config/deploy-settings.js';
 import { type DockerCommand, renderCommand } from '../docker/command.js';
 import { inspectContainer } from '../docker/commands/container.js';
@@ -18,6 +19,8 @@ import type { RedisLogin } from './redis-cli.js';
 const HOSTS_AT_ONCE = 16;
 /** Containers of one host that are worked on at once. */
 const CONTAINERS_AT_ONCE = 6;
+/** Questions about one container that are asked at once. */
+const COMMANDS_AT_ONCE = 8;
 
 export interface DeploymentOptions {
   readonly cluster: string;
@@ -54,6 +57,9 @@ export class Deployment {
     this.desired = options.desired;
     const used = new Set(options.desired.map(({ host }) => host));
     const hosts = options.hosts.filter(({ name }) => used.has(name));
+    // Each command that runs listens.
+    if (options.signal !== undefined)
+      setMaxListeners(HOSTS_AT_ONCE * CONTAINERS_AT_ONCE * COMMANDS_AT_ONCE, options.signal);
     this.#engines = new Map(
       hosts.map((host) => [host.name, new DockerEngine(endpointOf(host), { signal: options.signal })]),
     );
@@ -249,7 +255,7 @@ function summary(
   const faults = failures.filter(({ error }) => !(error instanceof ForgeError));
   if (faults[0] !== undefined) return faults[0].error;
   const errors = failures.map(({ error }) => error as ForgeError);
-  return new ForgeError('partial', errors.map(({ message }) => message).join('\n'), {
+  return new ForgeError('partial', [...new Set(errors.map(({ message }) => message))].join('\n'), {
     host: [...new Set(failures.map(({ action }) => action.desired.host))].join(', '),
     next: [
       ...new Set(errors.flatMap(({ next }) => next)),

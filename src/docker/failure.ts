@@ -22,6 +22,7 @@ export type DockerReason =
   | 'no-program-in-image'
   | 'port-taken'
   | 'disk-full'
+  | 'file-limit'
   | 'in-use'
   | 'not-ending'
   | 'registry-login';
@@ -137,6 +138,19 @@ const RULES: readonly Rule[] = [
     say: (_, { endpoint, docker }) => ({
       message: `The disk of the Docker engine on ${endpoint.name} is full.`,
       next: `See what fills it: ${docker} system df; remove what is not needed, then run the same command again.`,
+    }),
+  },
+  {
+    reason: 'file-limit',
+    kind: 'refused',
+    // runc: RLIMIT_NOFILE is the seventh; the engine cannot give more than it may have itself.
+    pattern: /error setting rlimit type 7: operation not permitted/,
+    say: (_, { endpoint }) => ({
+      message: `The Docker engine of ${endpoint.name} may not open as many files as the container is to have.`,
+      next: [
+        'Raise its own limit: LimitNOFILE of docker.service (forge host tune does).',
+        'Or ask for less: redis.nofile in forge.yaml, with maxclients below it.',
+      ],
     }),
   },
   {

@@ -42,6 +42,8 @@ describe.skipIf(!hasDocker())('forge deploy redis', () => {
       `  version: "${version}"`,
       `  image: ${image}`,
       '  network: host',
+      // What this machine's engine may have.
+      '  nofile: 12000',
       '  settings:',
       '    repl-backlog-size: 2mb',
       ...Object.entries(settings).map(([name, value]) => `    ${name}: ${value}`),
