@@ -2,11 +2,9 @@
 import { setMaxListeners } from 'node:events';
 import type { DeployHost } from '../config/deploy-settings.js';
 import { type DockerCommand, renderCommand } from '../docker/command.js';
-import { inspectContainer } from '../docker/commands/container.js';
 import { createNetwork } from '../docker/commands/network.js';
 import { type DockerEndpoint, LOCAL_ENDPOINT, parseEndpoint } from '../docker/endpoint.js';
 import { DockerEngine } from '../docker/engine.js';
-import { containerAnswers } from '../docker/inspect.js';
 import { LABELS } from '../docker/labels.js';
 import { ForgeError } from '../errors.js';
 import { carryOut, commandsOf, recoveryCommands } from './carry-out.js';
@@ -72,45 +70,41 @@ export class Deployment {
   }
 
   /**
-   * Looks at every host and says what is to be done there.
-   * @param builds images that are made before: they need not be there
+   * Looks at every host; what follows is about what was seen here.
    * @throws ForgeError the first host's that cannot be looked at, with all of them in its message
    */
-  async plan(builds: ReadonlySet<string> = new Set()): Promise<DeployPlan> {
-    const { cluster, effectOf } = this.#options;
+  async look(): Promise<void> {
     const seen = await this.#onHosts(async (name, engine) => {
+      const mine = this.desired.filter(({ host }) => host === name);
       await engine.version();
-      return observeHost(
-        engine,
-        cluster,
-        this.desired.filter(({ host }) => host === name),
-      );
+      return observeHost(engine, this.cluster, mine);
     });
     this.#seen = new Map(seen);
-    return planDeploy(this.desired, this.#seen, effectOf, builds);
   }
 
-  /** What runs that were ended halfway have left, and how that is put right; nothing is changed here. */
-  async leftovers(): Promise<readonly { readonly host: string; readonly commands: readonly DockerCommand[] }[]> {
-    const found = await this.#onHosts(async (name, engine) => {
-      const mine = this.desired.filter(({ host }) => host === name);
-      const commands = await Promise.all(
-        mine.map(async ({ options, cluster, instance }) => {
-          const [current, previous, next] = await Promise.all(
-            [options.name, previousName(options.name), nextName(options.name)].map((each) =>
-              ownStatus(engine, each, { cluster, instance }),
-            ),
-          );
-          return recoveryCommands(options.name, { name: current, previous, next });
-        }),
-      );
-      return commands.flat();
+  /** What is to be done. @param builds images that are made before: they need not be there */
+  plan(builds: ReadonlySet<string> = new Set()): DeployPlan {
+    return planDeploy(this.desired, this.#seen, this.#options.effectOf, builds);
+  }
+
+  /** What runs that were ended halfway have left, and how that is put right. */
+  leftovers(): readonly { readonly host: string; readonly commands: readonly DockerCommand[] }[] {
+    return this.desired.flatMap(({ host, options: { name } }) => {
+      const containers = this.#seen.get(host)?.containers ?? [];
+      const statusOf = (wanted: string) => containers.find((each) => each.name === wanted)?.status;
+      const statuses = {
+        name: statusOf(name),
+        previous: statusOf(previousName(name)),
+        next: statusOf(nextName(name)),
+      };
+      const commands = recoveryCommands(name, statuses);
+      return commands.length === 0 ? [] : [{ host, commands }];
     });
-    return found.flatMap(([host, commands]) => (commands.length === 0 ? [] : [{ host, commands }]));
   }
 
+  /** Puts it right, and looks again. */
   async recover(
-    leftovers: Awaited<ReturnType<Deployment['leftovers']>>,
+    leftovers: ReturnType<Deployment['leftovers']>,
     observer: Pick<DeployObserver, 'command'> = {},
   ): Promise<void> {
     for (const { host, commands } of leftovers) {
@@ -119,6 +113,7 @@ export class Deployment {
         await this.engine(host).run(command);
       }
     }
+    await this.look();
   }
 
   get cluster(): string {
@@ -230,20 +225,6 @@ export class Deployment {
 export function endpointOf({ name, docker, context }: DeployHost): DockerEndpoint {
   if (docker !== undefined) return parseEndpoint(docker, name);
   return context === undefined ? { ...LOCAL_ENDPOINT, name } : { name, context };
-}
-
-async function ownStatus(
-  engine: DockerEngine,
-  name: string,
-  { cluster, instance }: { cluster: string; instance: string },
-): Promise<string | undefined> {
-  const answer = await engine.json(inspectContainer(name), containerAnswers).catch((error: unknown) => {
-    if (error instanceof ForgeError && error.details?.['reason'] === 'no-container') return [];
-    throw error;
-  });
-  const { Labels } = answer[0]?.Config ?? { Labels: {} as Record<string, string> };
-  const ours = Labels[LABELS.cluster] === cluster && Labels[LABELS.instance] === instance;
-  return ours ? answer[0]?.State.Status : undefined;
 }
 
 function summary(

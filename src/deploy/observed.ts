@@ -1,13 +1,13 @@
 /** What is on a Docker host: containers, files and networks of a cluster, and who else has a name that is wanted. */
 import { unpackArchive } from '../docker/archive.js';
-import { inspectContainer, listContainers } from '../docker/commands/container.js';
+import { inspectContainer, listAllContainers } from '../docker/commands/container.js';
 import { copyFrom } from '../docker/commands/copy.js';
 import { inspectImage } from '../docker/commands/image.js';
 import { inspectNetwork } from '../docker/commands/network.js';
 import type { DockerEngine } from '../docker/engine.js';
 import type { DockerReason } from '../docker/failure.js';
 import { type ContainerAnswer, containerAnswers, imageAnswers, networkAnswers } from '../docker/inspect.js';
-import { LABELS, labelFilter } from '../docker/labels.js';
+import { LABELS } from '../docker/labels.js';
 import { ForgeError } from '../errors.js';
 import { DEPLOY_LABELS, type DesiredContainer, nextName, previousName } from './container.js';
 
@@ -56,18 +56,17 @@ export async function observeHost(
   cluster: string,
   desired: readonly DesiredContainer[],
 ): Promise<ObservedHost> {
-  const wantedNames = desired.flatMap(({ options: { name } }) => [name, previousName(name), nextName(name)]);
-  const ids = lines(await engine.run(listContainers(labelFilter(LABELS.cluster, cluster))));
-  const [ours, named, images, networks] = await Promise.all([
+  const all = lines(await engine.run(listAllContainers(LABELS.cluster))).map(readLine);
+  const ids = all.flatMap(({ id, label }) => (label === cluster ? [id] : []));
+  const wanted = new Set(desired.flatMap(({ options: { name } }) => [name, previousName(name), nextName(name)]));
+  const foreign = all.flatMap(({ name, image, label }) =>
+    wanted.has(name) && label !== cluster ? [[name, image] as const] : [],
+  );
+  const [ours, images, networks] = await Promise.all([
     ids.length === 0 ? [] : engine.json(inspectContainer(...ids), containerAnswers),
-    Promise.all(wantedNames.map((name) => inspectByName(engine, name))),
     Promise.all([...new Set(desired.map(({ options }) => options.image))].map((image) => imageId(engine, image))),
     Promise.all([...networkNames(desired)].map(async (name) => ((await hasNetwork(engine, name)) ? [name] : []))),
   ]);
-  const known = new Set(ours.map(({ Id }) => Id));
-  const foreign = named.flatMap((answer) =>
-    answer === undefined || known.has(answer.Id) ? [] : [[nameOf(answer), answer.Config.Image] as const],
-  );
   const targets = new Map(desired.map(({ options, filesTarget }) => [options.name, filesTarget]));
   const observed = ours.map(observedOf);
   const containers: ObservedContainer[] = [];
@@ -122,10 +121,6 @@ async function withFiles(
   };
 }
 
-async function inspectByName(engine: DockerEngine, name: string): Promise<ContainerAnswer | undefined> {
-  return (await orMissing(engine.json(inspectContainer(name), containerAnswers)))?.[0];
-}
-
 async function imageId(engine: DockerEngine, image: string): Promise<readonly [string, string] | undefined> {
   const [answer] = (await orMissing(engine.json(inspectImage(image), imageAnswers))) ?? [];
   return answer === undefined ? undefined : [image, answer.Id];
@@ -151,3 +146,8 @@ function networkNames(desired: readonly DesiredContainer[]): Set<string> {
 const nameOf = ({ Name }: ContainerAnswer) => Name.replace(/^\//, '');
 
 const lines = (text: string) => text.split('\n').filter((line) => line !== '');
+
+function readLine(line: string): { id: string; name: string; image: string; label: string } {
+  const [id = '', name = '', image = '', label = ''] = line.split('\t');
+  return { id, name, image, label };
+}

@@ -131,7 +131,8 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
       signal: this.signal,
     });
     const { deployment } = redis;
-    const leftovers = await deployment.leftovers();
+    await deployment.look();
+    const leftovers = deployment.leftovers();
     if (leftovers.length > 0 && !flags['dry-run']) {
       this.output.message('An earlier deployment was ended halfway: what it left is put right first.');
       await deployment.recover(leftovers, { command: ({ line }) => this.output.message(`  ${line}`) });
@@ -143,9 +144,10 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
       if (!flags['dry-run']) {
         this.output.message(`Building ${wanted.redis.image} …`);
         await deployment.runOnEveryHost(command);
+        await deployment.look();
       }
     }
-    const { actions, obstacles } = await deployment.plan(builds.length > 0 ? new Set([wanted.redis.image]) : new Set());
+    const { actions, obstacles } = deployment.plan(new Set(builds.length > 0 ? [wanted.redis.image] : []));
     if (obstacles.length > 0) throw obstructed(obstacles, wanted.redis.image);
     const rolling = new Set<DeployAction>();
     for (const action of actions) {

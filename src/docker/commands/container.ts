@@ -143,6 +143,12 @@ export function fillerContainer(
   ]);
 }
 
+/** All containers, running or not, one a line: number, name, image and the value of a label, divided by tabs. */
+export function listAllContainers(label: string): DockerCommand {
+  const format = ['{{.ID}}', '{{.Names}}', '{{.Image}}', `{{.Label "${label}"}}`].join('\t');
+  return reads(['ps', '--all', '--no-trunc', '--format', format]);
+}
+
 /** What the processes of a container are on its host: number, parent, resident kibibytes, program. */
 export function topContainer(name: string): DockerCommand {
   return reads(['top', name, '-eo', 'pid,ppid,rss,comm']);
