@@ -1,15 +1,33 @@
 /** The error for the operator: what failed, where the slots are now, and what to do. Pure. */
+
+import { replyErrorOf } from '../../../cluster/node-failure.js';
 import { formatSlots, slotsFrom } from '../../../cluster/slots.js';
 import { type ErrorKind, ForgeError } from '../../../errors.js';
+import type { NodeRef } from '../../step.js';
 import { ConflictError, type FailureKind, kindOfFailure, type Settlement, showKeys } from './failures.js';
 import type { PairNodes } from './pair.js';
 
 const RANGES_SHOWN_MAX = 8;
+/** How a source passes on what the target has answered to it. */
+const TARGET_REPLIED = 'Target instance replied with error';
 
 interface Words {
   readonly kind: ErrorKind;
-  readonly what: (pair: PairNodes, text: string) => string;
-  readonly next: (pair: PairNodes) => string;
+  /** @param who the one of both that it is about, where that is known */
+  readonly what: (pair: PairNodes, text: string, who: NodeRef | undefined) => string;
+  readonly next: (pair: PairNodes, text: string, who: NodeRef | undefined) => string;
+}
+
+const sentence = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
+
+/** The one of both that failed: the node that answered an error of its own, or did not answer this host. */
+function whoFailed({ source, target }: PairNodes, error: unknown): NodeRef | undefined {
+  const reply = replyErrorOf(error);
+  if (reply?.includes(TARGET_REPLIED)) return target;
+  // The source could not write to the target, or read its answer: either, or the network between them.
+  if (reply?.includes('IOERR')) return undefined;
+  const host = error instanceof ForgeError ? error.host : undefined;
+  return [source, target].find(({ address }) => address === host);
 }
 
 const WORDS: Record<Exclude<FailureKind, 'busy' | 'mixed'>, Words> = {
@@ -20,23 +38,32 @@ const WORDS: Record<Exclude<FailureKind, 'busy' | 'mixed'>, Words> = {
   },
   later: {
     kind: 'unreachable',
-    what: ({ target }, text) => `${target.address} did not become ready in time: ${text}`,
-    next: () => 'Wait until it has loaded, and no script or command blocks it.',
+    what: ({ target }, text, who = target) => `${who.address} did not become ready in time: ${sentence(text)}`,
+    next: ({ target }, text, who = target) =>
+      /\bCLUSTERDOWN\b/.test(text)
+        ? `${who.address} serves again when it reaches most masters: check that all run, and reach each other's cluster bus ports.`
+        : 'Wait until it has loaded, and no script or command blocks it.',
   },
   lost: {
     kind: 'unreachable',
-    what: ({ source, target }, text) => `The way from ${source.address} to ${target.address} was lost: ${text}`,
-    next: ({ source, target }) =>
-      `Check that both run, and that ${source.address} can connect to ${target.address} (firewall, tls-cluster, cluster-announce-ip).`,
+    what: ({ source, target }, text, who) =>
+      `${who === undefined ? `The way from ${source.address} to ${target.address}` : who.address} was lost: ${sentence(text)}`,
+    next: ({ source, target }, _, who) => {
+      const reach = `${source.address} can connect to ${target.address} (firewall, tls-cluster, cluster-announce-ip)`;
+      if (who === undefined) return `Check that both run, and that ${reach}.`;
+      // While it sends keys it waits for the target.
+      const also = who.id === source.id ? `, and that ${reach}` : '';
+      return `Check that ${who.address} runs and answers this host${also}.`;
+    },
   },
   unmarked: {
     kind: 'refused',
-    what: (_, text) => `The slots were marked otherwise meanwhile: ${text}`,
+    what: (_, text) => `The slots were marked otherwise meanwhile: ${sentence(text)}`,
     next: () => 'Check that nobody else moves slots.',
   },
   denied: {
     kind: 'denied',
-    what: ({ source, target }, text) => `${source.address} may not send keys to ${target.address}: ${text}`,
+    what: ({ source, target }, text) => `${source.address} may not send keys to ${target.address}: ${sentence(text)}`,
     next: () => 'The same user and password must be valid on both, with the right to MIGRATE and RESTORE-ASKING.',
   },
   foreign: {
@@ -45,7 +72,7 @@ const WORDS: Record<Exclude<FailureKind, 'busy' | 'mixed'>, Words> = {
       `${target.address} cannot read the data of ${source.address}: it is of an older version.`,
     next: ({ target }) => `Upgrade ${target.address}.`,
   },
-  other: { kind: 'refused', what: (_, text) => text, next: () => 'Look into the logs of both nodes.' },
+  other: { kind: 'refused', what: (_, text) => sentence(text), next: () => 'Look into the logs of both nodes.' },
 };
 
 /** @param settlement where the slots in hand are now */
@@ -58,7 +85,7 @@ export function explain(pair: PairNodes, error: unknown, settlement: Settlement)
     ...(error instanceof ConflictError ? { keys: error.keys.map((key) => key.toString('utf8')) } : {}),
   };
   return new ForgeError(kind, `${message} ${whereTheyAre(pair, settlement)}`.trim(), {
-    host: pair.target.address,
+    host: (whoFailed(pair, error) ?? pair.target).address,
     next: [...next, ...nextFor(pair, settlement)],
     details,
     cause: error,
@@ -79,7 +106,8 @@ function whatFailed(pair: PairNodes, error: unknown): { kind: ErrorKind; message
   const kind = known ?? 'other';
   const words = WORDS[kind === 'busy' || kind === 'mixed' ? 'other' : kind];
   const text = error instanceof Error ? error.message : String(error);
-  return { kind: words.kind, message: words.what(pair, text), next: [words.next(pair)] };
+  const who = whoFailed(pair, error);
+  return { kind: words.kind, message: words.what(pair, text, who), next: [words.next(pair, text, who)] };
 }
 
 const shown = (slots: readonly number[]) => formatSlots(slotsFrom(slots), RANGES_SHOWN_MAX);

@@ -44,6 +44,52 @@ describe('what MIGRATE answers', () => {
     expect(error.next.join('').length).toBeGreaterThan(10);
   });
 
+  it.each<[string, ForgeError, string, RegExp, RegExp]>([
+    [
+      'a source that the rest of the cluster has lost',
+      new ForgeError('refused', 's:1 answers to MIGRATE: CLUSTERDOWN The cluster is down', {
+        host: 's:1',
+        details: { reply: 'CLUSTERDOWN The cluster is down' },
+      }),
+      's:1',
+      /^s:1 did not become ready in time: .* is down\.$/,
+      /^s:1 serves again when it reaches most masters/,
+    ],
+    [
+      'a target that the rest of the cluster has lost',
+      replied('ERR Target instance replied with error: CLUSTERDOWN The cluster is down'),
+      't:2',
+      /^t:2 did not become ready/,
+      /^t:2 serves again/,
+    ],
+    [
+      'a target that does not answer forge',
+      new ForgeError('timeout', 't:2 did not answer CLUSTER in time.', { host: 't:2' }),
+      't:2',
+      /^t:2 was lost: t:2 did not answer CLUSTER in time\.$/,
+      /^Check that t:2 runs and answers this host\.$/,
+    ],
+    [
+      'a source that does not answer forge',
+      new ForgeError('timeout', 's:1 did not answer MIGRATE in time.', { host: 's:1' }),
+      's:1',
+      /^s:1 was lost: /,
+      /^Check that s:1 runs and answers this host, and that s:1 can connect to t:2 /,
+    ],
+    [
+      'a source that does not reach the target',
+      replied('IOERR error or timeout writing to target instance'),
+      't:2',
+      /^The way from s:1 to t:2 was lost: .* target instance\.$/,
+      /^Check that both run/,
+    ],
+  ])('names who failed: %s', (_, failure, host, message, next) => {
+    const error = explain(pair, failure, nowhere);
+    expect(error.host).toBe(host);
+    expect(error.message).toMatch(message);
+    expect(error.next[0]).toMatch(next);
+  });
+
   it('is tried again only where time can change it', () => {
     expect([...RETRIED].sort()).toEqual(['later', 'lost', 'unmarked']);
   });
