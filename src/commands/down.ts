@@ -28,7 +28,9 @@ With --purge everything of the cluster is deleted: data, passwords, logs.`;
     const paths = clusterPaths(home, flags.name);
     const { directory, name } = paths;
     if (flags.purge && (await loadState(paths)) !== undefined) {
-      await this.confirm(`Delete the cluster "${name}" with all its data in ${directory}?`, { confirmWord: name });
+      await this.confirm(`Delete the cluster "${name}" with all its data and passwords (${directory})?`, {
+        confirmWord: name,
+      });
     }
     const result = await bringDown({
       home,
@@ -46,5 +48,5 @@ function words(result: DownResult): string {
   if (result.purged) return `The cluster "${result.name}" is stopped and deleted.`;
   const again = `forge up${result.name === 'local' ? '' : ` --name ${result.name}`}`;
   const stopped = result.stopped.length === 0 ? 'was not running' : 'is stopped';
-  return `The cluster "${result.name}" ${stopped}. Its data is in ${result.directory}; start it again: ${again}`;
+  return `The cluster "${result.name}" ${stopped}. Its data is in ${result.data}; start it again: ${again}`;
 }

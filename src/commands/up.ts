@@ -9,12 +9,14 @@ export default class Up extends ForgeCommand {
   static override summary = 'Start a Redis Cluster on this machine, with the proxy in front of it.';
   static override description =
     `Starts real Redis nodes on loopback, forms the cluster, starts the proxy and waits until it serves.
+With --runtime docker the nodes and the proxy are containers; FORGE_REDIS_IMAGE names another image than redis:8.0.
 Run again, it starts what is missing: after a reboot the same cluster comes back with its data, ports and passwords.
 Passwords are made once and kept in files that only you can read.`;
   static override examples = [
     '<%= config.bin %> <%= command.id %>',
     '<%= config.bin %> <%= command.id %> --smoke-test',
     '<%= config.bin %> <%= command.id %> --name second --base-port auto --masters 4 --replicas 2',
+    '<%= config.bin %> <%= command.id %> --runtime docker',
     '<%= config.bin %> <%= command.id %> --name shards --base-port auto --sharded 3',
   ];
 
@@ -36,7 +38,7 @@ Passwords are made once and kept in files that only you can read.`;
     'admin-port': Flags.string({ description: "Port of the proxy's admin pages (9901).", helpValue: 'PORT|auto' }),
     runtime: Flags.option({
       options: ['process', 'docker'] as const,
-      description: 'Where the nodes run: as processes of this machine (default) or in containers.',
+      description: 'Where nodes and proxy run: as processes of this machine (default) or in containers.',
     })(),
     proxy: Flags.boolean({ description: 'Put the proxy in front of the cluster (default).', allowNo: true }),
     'smoke-test': Flags.boolean({
@@ -89,7 +91,7 @@ Passwords are made once and kept in files that only you can read.`;
     output.data(`  Password   in ${result.passwordFile}`);
     output.data(`  Try it     ${tryLine(result, first)}`);
     const what = result.sharded ? 'Servers' : 'Nodes  ';
-    output.data(`  ${what}    127.0.0.1:${first} to ${last}, data in ${result.directory}`);
+    output.data(`  ${what}    127.0.0.1:${first} to ${last}, data in ${result.data}`);
     if (result.admin !== null) output.data(`  Admin      http://${result.admin.host}:${result.admin.port}/stats`);
     output.data(`  Look       ${this.program} status${which}`);
     output.data(`  Stop       ${this.program} down${which} ${dim('(keeps the data)')}`);

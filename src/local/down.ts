@@ -1,12 +1,10 @@
 /** `forge down`: stops what `forge up` started, and nothing else. */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { createRuntime } from '../runtime/create.js';
-import type { Runtime, StopOutcome } from '../runtime/runtime.js';
+import type { StopOutcome } from '../runtime/runtime.js';
 import { withLock } from './lock.js';
-import { nodeRef } from './nodes.js';
 import { type ClusterPaths, clusterPaths } from './paths.js';
-import { localProxyRef } from './proxy.js';
+import { type LocalPlace, openPlace } from './place.js';
 import { type ClusterState, loadState } from './state.js';
 import type { RunSteps, Step } from './step.js';
 
@@ -26,6 +24,8 @@ export interface DownRequest {
 export interface DownResult {
   name: string;
   directory: string;
+  /** Where the nodes' data is, or was, in words. */
+  data: string;
   /** False when there is no such cluster. */
   existed: boolean;
   /** What ran and was stopped: `proxy`, `node 7001`. */
@@ -44,6 +44,7 @@ export async function bringDown(request: DownRequest): Promise<DownResult> {
   const result: DownResult = {
     name: paths.name,
     directory: paths.directory,
+    data: paths.directory,
     existed: false,
     stopped: [],
     killed: [],
@@ -55,13 +56,20 @@ export async function bringDown(request: DownRequest): Promise<DownResult> {
     const state = await loadState(paths);
     if (state === undefined) return;
     result.existed = true;
-    await request.runSteps(downSteps(request, paths, state, result));
+    const place = await openPlace({ paths, state });
+    result.data = place.data;
+    await request.runSteps(downSteps(request, paths, state, place, result));
   });
   return result;
 }
 
-function downSteps(request: DownRequest, paths: ClusterPaths, state: ClusterState, result: DownResult): Step[] {
-  const runtime = createRuntime(state.runtime);
+function downSteps(
+  request: DownRequest,
+  paths: ClusterPaths,
+  state: ClusterState,
+  place: LocalPlace,
+  result: DownResult,
+): Step[] {
   const note = (what: string, outcome: StopOutcome) => {
     if (outcome !== 'absent') result.stopped.push(what);
     if (outcome === 'killed') result.killed.push(what);
@@ -70,7 +78,8 @@ function downSteps(request: DownRequest, paths: ClusterPaths, state: ClusterStat
     {
       title: 'Stop the nodes',
       run: async (_, report) => {
-        await stopAll(runtime, paths, state, note);
+        await stopAll(place, state, note);
+        await place.close();
         const nodes = result.stopped.filter((what) => what !== 'proxy').length;
         report.title(nodes === 0 ? 'No node was running' : `Stopped ${nodes} nodes`);
       },
@@ -81,7 +90,7 @@ function downSteps(request: DownRequest, paths: ClusterPaths, state: ClusterStat
     steps.unshift({
       title: 'Stop the proxy',
       run: async (_, report) => {
-        note('proxy', await runtime.stop(localProxyRef(paths), { graceMs: PROXY_GRACE_MS }));
+        note('proxy', await place.proxy.stop(PROXY_GRACE_MS));
         report.title(result.stopped.includes('proxy') ? 'Stopped the proxy' : 'The proxy was not running');
       },
     });
@@ -90,6 +99,7 @@ function downSteps(request: DownRequest, paths: ClusterPaths, state: ClusterStat
     steps.push({
       title: 'Delete the data',
       run: async () => {
+        await place.clear();
         await purge(paths);
         result.purged = true;
       },
@@ -99,8 +109,7 @@ function downSteps(request: DownRequest, paths: ClusterPaths, state: ClusterStat
 }
 
 async function stopAll(
-  runtime: Runtime,
-  paths: ClusterPaths,
+  place: LocalPlace,
   state: ClusterState,
   note: (what: string, outcome: StopOutcome) => void,
 ): Promise<void> {
@@ -108,7 +117,7 @@ async function stopAll(
   // first failure is told.
   const outcomes = await Promise.allSettled(
     state.nodePorts.map(async (port) =>
-      note(`node ${port}`, await runtime.stop(nodeRef(paths, port), { graceMs: NODE_GRACE_MS })),
+      note(`node ${port}`, await place.runtime.stop(place.node(port), { graceMs: NODE_GRACE_MS })),
     ),
   );
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;

@@ -1,10 +1,8 @@
-/** The Redis nodes of a local cluster: what they are to the runtime, and waiting until they serve. */
+/** The Redis nodes of a local cluster: what they have in common wherever they run, and waiting until they serve. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ForgeError } from '../errors.js';
-import { tailLines } from '../runtime/files.js';
-import { NODE_FILES, type RedisServer, redisInstance } from '../runtime/redis-server.js';
-import type { InstanceRef, InstanceSpec, Runtime } from '../runtime/runtime.js';
-import type { ClusterPaths } from './paths.js';
+import type { RedisNodeOptions } from '../runtime/redis-server.js';
+import type { LocalPlace } from './place.js';
 import { nodeUsers, type Secrets } from './secrets.js';
 import type { ClusterState } from './state.js';
 import { viewNode } from './view.js';
@@ -22,34 +20,22 @@ export const NODE_START_MS = 20_000;
 export const NODE_LOAD_MS = 15 * 60_000;
 const POLL_MS = 50;
 
-/** How the runtime knows the node on this port. */
-export function nodeRef(paths: ClusterPaths, port: number): InstanceRef {
-  return { name: 'redis', directory: paths.node(port) };
-}
-
-export async function nodeInstance(
-  paths: ClusterPaths,
-  state: ClusterState,
+/** What every node of the cluster is told, besides its place and its port. */
+export function nodeOptions(
+  state: Pick<ClusterState, 'replicas' | 'sharded'>,
   secrets: Secrets,
-  server: RedisServer,
-  port: number,
-): Promise<InstanceSpec> {
-  return await redisInstance({
-    program: server.program,
-    port,
-    host: LOOPBACK,
-    directory: paths.node(port),
+): Pick<RedisNodeOptions, 'users' | 'replicationUser' | 'nodeTimeoutMs' | 'hasReplicas' | 'clustered'> {
+  return {
     users: nodeUsers(secrets),
     replicationUser: 'replication',
     nodeTimeoutMs: NODE_TIMEOUT_MS,
     hasReplicas: state.replicas > 0,
     clustered: !state.sharded,
-  });
+  };
 }
 
 export interface NodeWait {
-  runtime: Runtime;
-  paths: ClusterPaths;
+  place: LocalPlace;
   port: number;
   adminPassword: string;
   /** Whether it was started just now: then a crash is a failed start, and not something that supervision mends. */
@@ -64,13 +50,13 @@ export interface NodeWait {
  * @throws ForgeError `unreachable` when it ends or does not answer, `timeout` when loading takes too long, `denied`
  */
 export async function waitUntilServing(wait: NodeWait): Promise<void> {
-  const { runtime, paths, port, signal } = wait;
+  const { place, port, signal } = wait;
   const host = `${LOOPBACK}:${port}`;
   const begun = performance.now();
   let loading = false;
   while (performance.now() - begun < (loading ? NODE_LOAD_MS : NODE_START_MS)) {
     signal?.throwIfAborted();
-    const { phase } = await runtime.inspect(nodeRef(paths, port));
+    const { phase } = await place.runtime.inspect(place.node(port));
     if (phase !== 'running' && (wait.fresh || phase !== 'waiting')) throw await startFailure(wait, host);
     const view = phase === 'running' ? await viewNode(port, wait.adminPassword, signal) : undefined;
     if (view?.loadingPercent === undefined && view?.reachable) return;
@@ -83,25 +69,21 @@ export async function waitUntilServing(wait: NodeWait): Promise<void> {
     loading ? 'The node does not finish loading its data.' : 'The node does not answer.',
     {
       host,
-      next: `Look into ${logFile(paths, port)}.`,
+      next: place.logOf(port),
     },
   );
 }
 
 async function startFailure(wait: NodeWait, host: string): Promise<ForgeError> {
-  const { runtime, paths, port } = wait;
-  const ref = nodeRef(paths, port);
+  const { place, port } = wait;
+  const ref = place.node(port);
   // A node that cannot start would only be tried again in vain.
-  if (wait.fresh) await runtime.stop(ref, { graceMs: 1_000 });
+  if (wait.fresh) await place.runtime.stop(ref, { graceMs: 1_000 });
   // What Redis says before it has a log, such as a fault in its configuration, is in the output.
-  const lines = [...(await tailLines(logFile(paths, port), 3)), ...(await runtime.outputTail(ref, 4))];
+  const lines = [...(await place.nodeLog(port, 3)), ...(await place.runtime.outputTail(ref, 4))];
   const said = lines.filter((line) => !line.startsWith('supervise: '));
   return new ForgeError('unreachable', ['The node ended right after its start.', ...said].join('\n'), {
     host,
-    next: `Its whole log: ${logFile(paths, port)}`,
+    next: place.logOf(port),
   });
-}
-
-export function logFile(paths: ClusterPaths, port: number): string {
-  return `${paths.node(port)}/${NODE_FILES.log}`;
 }

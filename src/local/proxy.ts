@@ -13,6 +13,7 @@ import { readTemplate, renderTemplate } from '../runtime/template.js';
 import { waitFor } from '../runtime/wait.js';
 import { LOOPBACK } from './nodes.js';
 import type { ClusterPaths } from './paths.js';
+import type { ProxyPorts } from './place.js';
 import { secretFile } from './secrets.js';
 import type { ClusterState } from './state.js';
 
@@ -23,7 +24,6 @@ const POLL_MS = 50;
 const WORKERS_MAX = 4;
 
 type LocalNodes = Pick<ClusterState, 'nodePorts' | 'sharded'>;
-type ProxyPorts = NonNullable<ClusterState['proxy']>;
 
 export function localProxyRef(paths: ClusterPaths): InstanceRef {
   return proxyInstance(paths.proxyPid);
@@ -37,17 +37,28 @@ export async function inspectLocalProxy(paths: ClusterPaths): Promise<InstanceSt
   return await inspectProxy(paths.proxyPid);
 }
 
+export interface ProxyConfigPlaces {
+  /** Where it listens. */
+  host: string;
+  /** The file of a password, as the proxy sees it. */
+  secretFile(name: 'endpoint' | 'app'): string;
+}
+
 /** The proxy's configuration: every node as an endpoint, passwords by the files that hold them. */
-export async function renderProxyConfig(paths: ClusterPaths, state: LocalNodes, ports: ProxyPorts): Promise<string> {
+export async function renderProxyConfig(
+  { host, secretFile: fileOf }: ProxyConfigPlaces,
+  state: LocalNodes,
+  ports: ProxyPorts,
+): Promise<string> {
   // A JSON text is a YAML text: whatever a path holds is quoted right.
   return renderTemplate(await readTemplate('proxy.yaml'), {
-    adminAddress: JSON.stringify(`${LOOPBACK}:${ports.adminPort}`),
-    address: JSON.stringify(`${LOOPBACK}:${ports.port}`),
-    endpointPasswordFile: JSON.stringify(secretFile(paths, 'endpoint')),
+    adminAddress: JSON.stringify(`${host}:${ports.adminPort}`),
+    address: JSON.stringify(`${host}:${ports.port}`),
+    endpointPasswordFile: JSON.stringify(fileOf('endpoint')),
     type: state.sharded ? 'sharded' : 'redis_cluster',
     endpoints: JSON.stringify(state.nodePorts.map((port) => `${LOOPBACK}:${port}`)),
     user: 'app',
-    userPasswordFile: JSON.stringify(secretFile(paths, 'app')),
+    userPasswordFile: JSON.stringify(fileOf('app')),
     workers: Math.min(WORKERS_MAX, availableParallelism()),
   });
 }
@@ -60,15 +71,20 @@ export async function startLocalProxy(
   signal?: AbortSignal,
 ): Promise<DetachedProxy> {
   await makePrivateDirectory(paths.proxy);
-  await writeFileAtomic(paths.proxyConfig, await renderProxyConfig(paths, state, ports), 0o600);
+  const places: ProxyConfigPlaces = { host: LOOPBACK, secretFile: (name) => secretFile(paths, name) };
+  await writeFileAtomic(paths.proxyConfig, await renderProxyConfig(places, state, ports), 0o600);
   return await startDetached(
     { config: paths.proxyConfig, pidFile: paths.proxyPid, logFile: proxyLogFile(paths), env: plainEnvironment() },
     signal,
   );
 }
 
-/** Waits until `/ready` says so. @throws ForgeError `timeout` with what it says instead */
-export async function waitUntilProxyReady(paths: ClusterPaths, ports: ProxyPorts, signal?: AbortSignal): Promise<void> {
+/**
+ * Waits until `/ready` says so.
+ * @param log how to see what it says: a sentence
+ * @throws ForgeError `timeout` with what it says instead
+ */
+export async function waitUntilProxyReady(log: string, ports: ProxyPorts, signal?: AbortSignal): Promise<void> {
   let last = 'it does not answer';
   const ready = await waitFor(
     async () => {
@@ -87,6 +103,6 @@ export async function waitUntilProxyReady(paths: ClusterPaths, ports: ProxyPorts
   if (ready !== undefined) return;
   throw new ForgeError('timeout', `The proxy is not ready after ${PROXY_READY_MS / 1000} s: ${last}.`, {
     host: `${LOOPBACK}:${ports.adminPort}`,
-    next: `Look into ${proxyLogFile(paths)}.`,
+    next: log,
   });
 }

@@ -2,11 +2,10 @@
 import { countSlots, normalizeSlots, SLOT_COUNT, type SlotRange } from '../cluster/slots.js';
 import { ForgeError } from '../errors.js';
 import { readiness } from '../proxy/control/admin.js';
-import { createRuntime } from '../runtime/create.js';
-import type { InstancePhase, InstanceState, Runtime } from '../runtime/runtime.js';
-import { LOOPBACK, nodeRef } from './nodes.js';
-import { type ClusterPaths, clusterPaths } from './paths.js';
-import { inspectLocalProxy } from './proxy.js';
+import type { InstancePhase, InstanceState } from '../runtime/runtime.js';
+import { LOOPBACK } from './nodes.js';
+import { clusterPaths } from './paths.js';
+import { type LocalPlace, openPlace, type ProxyPorts } from './place.js';
 import { loadSecrets, type Secrets, secretFile } from './secrets.js';
 import { type ClusterState, listClusters, loadState } from './state.js';
 import { type NodeView, nodeFault, viewNode } from './view.js';
@@ -77,11 +76,11 @@ export async function clusterStatus(home: string, name: string, signal?: AbortSi
       next: [`Start it: forge up${name === 'local' ? '' : ` --name ${name}`}`, ...otherNames(others)],
     });
   }
-  const runtime = createRuntime(state.runtime);
+  const place = await openPlace({ paths, state, signal });
   const secrets = await loadSecrets(paths);
   const [nodes, proxy] = await Promise.all([
-    Promise.all(state.nodePorts.map((port) => nodeStatus(runtime, paths, state, secrets, port, signal))),
-    state.proxy === null ? null : proxyStatus(paths, state.proxy, signal),
+    Promise.all(state.nodePorts.map((port) => nodeStatus(place, state, secrets, port, signal))),
+    state.proxy === null ? null : proxyStatus(place, state.proxy, signal),
   ]);
   return {
     name,
@@ -126,14 +125,13 @@ export function phaseFault({ phase, lastExit }: Pick<InstanceState, 'phase' | 'l
 }
 
 async function nodeStatus(
-  runtime: Runtime,
-  paths: ClusterPaths,
+  place: LocalPlace,
   state: ClusterState,
   secrets: Secrets,
   port: number,
   signal?: AbortSignal,
 ): Promise<NodeStatus> {
-  const instance = await runtime.inspect(nodeRef(paths, port));
+  const instance = await place.runtime.inspect(place.node(port));
   const view: NodeView =
     instance.phase === 'running' ? await viewNode(port, secrets.admin, signal) : { reachable: false };
   const { myself } = view;
@@ -150,12 +148,8 @@ async function nodeStatus(
   };
 }
 
-async function proxyStatus(
-  paths: ClusterPaths,
-  ports: NonNullable<ClusterState['proxy']>,
-  signal?: AbortSignal,
-): Promise<ProxyStatus> {
-  const instance = await inspectLocalProxy(paths);
+async function proxyStatus(place: LocalPlace, ports: ProxyPorts, signal?: AbortSignal): Promise<ProxyStatus> {
+  const instance = await place.proxy.inspect();
   const admin = { host: LOOPBACK, port: ports.adminPort };
   let ready: string | null = null;
   let fault = phaseFault(instance) ?? unsupervised(instance) ?? null;

@@ -1,14 +1,13 @@
 /** `forge up`: from whatever there is to a running cluster behind one endpoint. */
 import { rmdir } from 'node:fs/promises';
-import { createRuntime } from '../runtime/create.js';
-import { BUS_PORT_OFFSET, findRedisServer } from '../runtime/redis-server.js';
-import type { Runtime } from '../runtime/runtime.js';
+import { BUS_PORT_OFFSET } from '../runtime/redis-server.js';
 import { formCluster, waitUntilHealthy } from './formation.js';
 import { withLock } from './lock.js';
-import { LOOPBACK, nodeInstance, nodeRef, waitUntilServing } from './nodes.js';
+import { LOOPBACK, waitUntilServing } from './nodes.js';
 import { type ClusterPaths, clusterPaths } from './paths.js';
-import { FOR_AN_OLD_CLUSTER, type PlannedPort, plannedPorts, planPorts, refuseBusyPorts } from './port-plan.js';
-import { inspectLocalProxy, localProxyRef, startLocalProxy, waitUntilProxyReady } from './proxy.js';
+import { type LocalPlace, openPlace } from './place.js';
+import { FOR_AN_OLD_CLUSTER, type PlannedPort, plannedPorts, planPorts } from './port-plan.js';
+import { waitUntilProxyReady } from './proxy.js';
 import { ensureSecrets, loadSecrets, type Secrets, secretFile } from './secrets.js';
 import { type AskedShape, checkSameShape, newShape } from './shape.js';
 import { smokeTestLocal } from './smoke.js';
@@ -31,6 +30,8 @@ export interface UpRequest {
 export interface UpResult {
   name: string;
   directory: string;
+  /** Where the nodes' data is, in words. */
+  data: string;
   /** Nothing had to be done. */
   alreadyUp: boolean;
   /** `node 7001`, `proxy`: what was started now. */
@@ -53,7 +54,7 @@ interface UpRun extends UpRequest {
   paths: ClusterPaths;
   state: ClusterState;
   secrets: Secrets;
-  runtime: Runtime;
+  place: LocalPlace;
   started: string[];
   smokePassed: boolean;
 }
@@ -84,32 +85,31 @@ async function prepare(request: UpRequest, paths: ClusterPaths): Promise<UpRun> 
   const existing = await loadState(paths);
   if (existing === undefined) return await prepareNew(request, paths);
   checkSameShape(request.asked, existing, paths.name);
-  const runtime = createRuntime(existing.runtime);
   const secrets = existing.formed ? await loadSecrets(paths) : await ensureSecrets(paths);
   const state = await withProxy(request, paths, existing);
-  return { ...request, paths, state, secrets, runtime, started: [], smokePassed: false };
+  const place = await openPlace({ paths, state, signal: request.signal });
+  return { ...request, paths, state, secrets, place, started: [], smokePassed: false };
 }
 
 async function prepareNew(request: UpRequest, paths: ClusterPaths): Promise<UpRun> {
   const shape = newShape(request.asked);
-  const runtime = createRuntime(shape.runtime);
+  const { masters, replicas, sharded, runtime } = shape;
+  const known = { runtime, replicas, ...(sharded ? { sharded } : {}) };
   // Before anything is written: without a server there is no cluster to plan.
-  await findRedisServer();
+  await (await openPlace({ paths, state: { ...known, nodePorts: [], proxy: null }, signal: request.signal })).check();
   const ports = await planPorts(shape, paths.directory);
-  const { masters, replicas, sharded } = shape;
   const state: ClusterState = {
     version: 1,
     createdAt: new Date().toISOString(),
-    runtime: shape.runtime,
-    ...(sharded ? { sharded } : {}),
+    ...known,
     masters,
-    replicas,
     ...ports,
     formed: false,
   };
   const secrets = await ensureSecrets(paths);
   await saveState(paths, state);
-  return { ...request, paths, state, secrets, runtime, started: [], smokePassed: false };
+  const place = await openPlace({ paths, state, signal: request.signal });
+  return { ...request, paths, state, secrets, place, started: [], smokePassed: false };
 }
 
 /** A cluster that was made with --no-proxy gets one when it is asked for without. */
@@ -149,30 +149,24 @@ function upSteps(run: UpRun): Step[] {
 }
 
 async function startNodes(run: UpRun, report: StepReporter): Promise<void> {
-  const { runtime, paths, state, secrets, signal } = run;
+  const { place, state, secrets, signal } = run;
+  await place.open(report, signal);
+  const states = await Promise.all(state.nodePorts.map((port) => place.runtime.inspect(place.node(port))));
   const missing: number[] = [];
-  for (const port of state.nodePorts) {
-    const ref = nodeRef(paths, port);
-    const found = await runtime.inspect(ref);
-    if (found.phase === 'running' && found.supervised) continue;
+  for (const [index, port] of state.nodePorts.entries()) {
+    const found = states[index];
+    if (found?.phase === 'running' && found.supervised) continue;
     // One that lost its supervisor is handed over to a new one; one that waits after a crash need not wait any longer.
-    if (found.phase === 'running' || found.phase === 'waiting') await runtime.stop(ref, { graceMs: HANDOVER_GRACE_MS });
+    if (found?.phase === 'running' || found?.phase === 'waiting') {
+      await place.runtime.stop(place.node(port), { graceMs: HANDOVER_GRACE_MS });
+    }
     missing.push(port);
   }
-  if (missing.length > 0) {
-    const server = await findRedisServer();
-    await refuseBusyPorts(portsOf(state, missing), FOR_AN_OLD_CLUSTER);
-    for (const port of missing) {
-      signal?.throwIfAborted();
-      await runtime.start(await nodeInstance(paths, state, secrets, server, port));
-      run.started.push(`node ${port}`);
-    }
-  }
+  if (missing.length > 0) await startMissing(run, missing);
   await Promise.all(
     state.nodePorts.map((port) =>
       waitUntilServing({
-        runtime,
-        paths,
+        place,
         port,
         adminPassword: secrets.admin,
         fresh: missing.includes(port),
@@ -184,6 +178,23 @@ async function startNodes(run: UpRun, report: StepReporter): Promise<void> {
   report.title(
     missing.length === 0 ? `${state.nodePorts.length} Redis nodes run` : `Started ${missing.length} Redis nodes`,
   );
+}
+
+async function startMissing(run: UpRun, missing: readonly number[]): Promise<void> {
+  const { place, state, secrets, signal } = run;
+  await place.refuseBusy(portsOf(state, missing), FOR_AN_OLD_CLUSTER);
+  const waiting = [...missing];
+  const started = new Set<number>();
+  const startOthers = async () => {
+    for (let port = waiting.shift(); port !== undefined; port = waiting.shift()) {
+      signal?.throwIfAborted();
+      await place.runtime.start(await place.nodeSpec(port, secrets));
+      started.add(port);
+    }
+  };
+  const outcomes = await Promise.allSettled(Array.from({ length: place.startsAtOnce }, startOthers));
+  run.started.push(...missing.filter((port) => started.has(port)).map((port) => `node ${port}`));
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 /** The ports of some of the nodes, and of the proxy if given, under the names that they have in the whole plan. */
@@ -215,26 +226,27 @@ async function checkCluster(run: UpRun, report: StepReporter): Promise<void> {
 }
 
 async function startProxy(run: UpRun, ports: NonNullable<ClusterState['proxy']>, report: StepReporter): Promise<void> {
-  const { runtime, paths, state, signal } = run;
-  const found = await inspectLocalProxy(paths);
+  const { place, state, signal } = run;
+  const found = await place.proxy.inspect();
   if (!(found.phase === 'running' && found.supervised)) {
     if (found.phase === 'running' || found.phase === 'waiting') {
-      await runtime.stop(localProxyRef(paths), { graceMs: HANDOVER_GRACE_MS });
+      await place.proxy.stop(HANDOVER_GRACE_MS);
     }
-    await refuseBusyPorts(portsOf(state, [], ports), FOR_AN_OLD_CLUSTER);
-    await startLocalProxy(paths, state, ports, signal);
+    await place.refuseBusy(portsOf(state, [], ports), FOR_AN_OLD_CLUSTER);
+    await place.proxy.start(ports, signal);
     run.started.push('proxy');
   }
-  await waitUntilProxyReady(paths, ports, signal);
+  await waitUntilProxyReady(place.proxy.log, ports, signal);
   report.title(`The proxy serves on ${LOOPBACK}:${ports.port}`);
 }
 
 function describe(run: UpRun, elapsedMs: number): UpResult {
-  const { paths, state, started } = run;
+  const { paths, place, state, started } = run;
   const at = (port: number) => ({ host: LOOPBACK, port });
   return {
     name: paths.name,
     directory: paths.directory,
+    data: place.data,
     alreadyUp: started.length === 0 && state.formed,
     started,
     nodes: state.nodePorts.map(at),

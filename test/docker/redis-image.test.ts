@@ -123,7 +123,7 @@ describe.skipIf(!hasDocker())('templates/redis.Dockerfile', () => {
   it('has images of the monitoring programs to go with it', async () => {
     for (const kind of Object.keys(MONITORING_PROGRAMS) as (keyof typeof MONITORING_PROGRAMS)[]) {
       const image = await monitoringImage(docker, kind);
-      expect(await docker.run(['inspect', '-f', '{{.Config.User}}', image])).toBe('65534:65534');
+      expect(await docker.run(['inspect', '-f', '{{.Config.User}}', image])).toBe('10001:10001');
       // The exporter of Redis says its version in its log, the others on standard output.
       const said = docker.run(['run', '--rm', ...SAFE, image, '--version']);
       expect(await said.catch((error: Error) => error.message)).toMatch(/version|exporter/i);

@@ -5,6 +5,11 @@ import { labelArguments } from '../labels.js';
 /** Networks that every engine has; the others have to be made. */
 export const BUILT_IN_NETWORKS: readonly string[] = ['host', 'bridge', 'none'];
 
+/** Whether a network has to be made: not one that every engine has, and not the one of another container. */
+export function isMade(network: string): boolean {
+  return !BUILT_IN_NETWORKS.includes(network) && network !== 'default' && !network.startsWith('container:');
+}
+
 export interface NetworkOptions {
   name: string;
   labels: Readonly<Record<string, string>>;

@@ -17,7 +17,7 @@ import {
   topContainer,
 } from '../../docker/commands/container.js';
 import { copyFrom, copyInto } from '../../docker/commands/copy.js';
-import { BUILT_IN_NETWORKS, createNetwork, inspectNetwork, removeNetwork } from '../../docker/commands/network.js';
+import { createNetwork, inspectNetwork, isMade, removeNetwork } from '../../docker/commands/network.js';
 import { createVolume, inspectVolume, listVolumes, removeVolume } from '../../docker/commands/volume.js';
 import type { DockerEngine } from '../../docker/engine.js';
 import { failureReason } from '../../docker/failure.js';
@@ -258,7 +258,7 @@ export class DockerRuntime implements Runtime {
 
   /** A network that somebody else made is used as it is. */
   async #makeNetwork({ create: { network }, networkLabels }: ContainerPlan): Promise<void> {
-    if (BUILT_IN_NETWORKS.includes(network)) return;
+    if (!isMade(network)) return;
     try {
       await this.engine.run(inspectNetwork(network));
     } catch (error) {
@@ -325,7 +325,7 @@ export class DockerRuntime implements Runtime {
   }
 
   async #removeNetwork(name: string): Promise<void> {
-    if (BUILT_IN_NETWORKS.includes(name) || name === 'default') return;
+    if (!isMade(name)) return;
     try {
       const [network] = await this.engine.json(inspectNetwork(name), networkAnswers);
       const { cluster, instance } = LABELS;

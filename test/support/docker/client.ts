@@ -49,6 +49,6 @@ async function runDocker(host: string, configuration: string, words: readonly st
     child.once('error', (error) => resolve(error.message));
     child.once('close', (status, signal) => resolve(status ?? `${signal}`));
   });
-  if (code !== 0) throw new Error(`docker ${words.join(' ')} (${code}): ${errors || output}`);
+  if (code !== 0) throw new Error(`docker ${words.join(' ')} (${code}): ${output.slice(-2000)}${errors}`);
   return `${output}${words[0] === 'logs' ? errors : ''}`.trim();
 }

@@ -2,7 +2,6 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { proxyExecutable } from '../proxy.js';
 import { type BaseName, baseImage } from './base-images.js';
@@ -35,16 +34,11 @@ export async function redisImage(
   { tag = `forge-test/redis:${kind}`, version = '' } = {},
 ): Promise<string> {
   const { base, PROGRAM } = REDIS_IMAGES[kind];
-  const files = await mkdtemp(path.join(os.tmpdir(), 'forge-context-'));
-  try {
-    const settings = { BASE: await baseImage(docker, base), PROGRAM, VERSION: version };
-    return await build(docker, 'redis.Dockerfile', settings, tag, files);
-  } finally {
-    await rm(files, { recursive: true, force: true });
-  }
+  const settings = { BASE: await baseImage(docker, base), PROGRAM, VERSION: version };
+  return await buildAlone(docker, 'redis.Dockerfile', settings, tag);
 }
 
-/** The monitoring programs, each as its usual image has it: the program is the entry point, the user an ordinary one. */
+/** The programs of templates/monitoring.Dockerfile, by the names of their images. */
 export const MONITORING_PROGRAMS = {
   prometheus: 'prometheus',
   alertmanager: 'prometheus-alertmanager',
@@ -52,19 +46,29 @@ export const MONITORING_PROGRAMS = {
   'node-exporter': 'prometheus-node-exporter',
 } as const;
 
-/** @returns the tag */
+/** Builds templates/monitoring.Dockerfile. @returns the tag */
 export async function monitoringImage(
   docker: DockerClient,
   kind: keyof typeof MONITORING_PROGRAMS,
   tag = `forge-test/${kind}`,
 ): Promise<string> {
-  const lines = [
-    `FROM ${await baseImage(docker, 'monitoring')}`,
-    'USER 65534:65534',
-    `ENTRYPOINT ["/usr/bin/${MONITORING_PROGRAMS[kind]}"]`,
-  ];
-  await docker.run(['build', '-q', '-t', tag, '-'], Readable.from(`${lines.join('\n')}\n`));
-  return tag;
+  const settings = { BASE: await baseImage(docker, 'monitoring'), PROGRAM: MONITORING_PROGRAMS[kind] };
+  return await buildAlone(docker, 'monitoring.Dockerfile', settings, tag);
+}
+
+/** Builds with a context of nothing: all that the image has is in its base. */
+async function buildAlone(
+  docker: DockerClient,
+  dockerfile: string,
+  settings: Readonly<Record<string, string>>,
+  tag: string,
+): Promise<string> {
+  const files = await mkdtemp(path.join(os.tmpdir(), 'forge-context-'));
+  try {
+    return await build(docker, dockerfile, settings, tag, files);
+  } finally {
+    await rm(files, { recursive: true, force: true });
+  }
 }
 
 async function build(
