@@ -33,8 +33,10 @@ function parse(argv) {
 /** @param {{ redis: boolean, tests: boolean, bench: boolean }} flags */
 function requirementsOf({ redis, tests, bench }) {
   const server = redis || tests || bench ? [REQUIREMENTS.redis] : [];
-  const { redisCli, pythonClient, rubyClient, haproxy, openssl, prometheus, nutcracker } = REQUIREMENTS;
-  const others = tests ? [redisCli, pythonClient, rubyClient, haproxy, openssl, prometheus] : [];
+  const { redisCli, pythonClient, rubyClient, haproxy, openssl, nutcracker } = REQUIREMENTS;
+  const { prometheus, alertmanager, redisExporter, nodeExporter } = REQUIREMENTS;
+  const watching = [prometheus, alertmanager, redisExporter, nodeExporter];
+  const others = tests ? [redisCli, pythonClient, rubyClient, haproxy, openssl, ...watching] : [];
   return [...server, ...others, ...(bench ? [nutcracker, haproxy, openssl] : [])];
 }
 

@@ -18,7 +18,7 @@ const USUAL_FOLDERS = ['/usr/bin', '/usr/local/bin', '/usr/sbin', '/usr/local/sb
  * @property {string} [service] what Debian's package starts by itself on systemd, unasked
  */
 
-/** @type {Record<'redis' | 'redisCli' | 'pythonClient' | 'rubyClient' | 'haproxy' | 'openssl' | 'prometheus' | 'nutcracker', Requirement>} */
+/** @type {Record<'redis' | 'redisCli' | 'pythonClient' | 'rubyClient' | 'haproxy' | 'openssl' | 'prometheus' | 'alertmanager' | 'redisExporter' | 'nodeExporter' | 'nutcracker', Requirement>} */
 export const REQUIREMENTS = {
   redis: {
     what: `redis-server ${OLDEST_REDIS.join('.')} or newer`,
@@ -57,6 +57,24 @@ export const REQUIREMENTS = {
     isThere: async () => which('prometheus') !== undefined && which('promtool') !== undefined,
     packages: { 'apt-get': 'prometheus', brew: 'prometheus' },
     service: 'prometheus',
+  },
+  alertmanager: {
+    what: 'Alertmanager and amtool',
+    isThere: async () => which('prometheus-alertmanager') !== undefined && which('amtool') !== undefined,
+    packages: { 'apt-get': 'prometheus-alertmanager' },
+    service: 'prometheus-alertmanager',
+  },
+  redisExporter: {
+    what: 'redis_exporter, which tells Prometheus of Redis',
+    isThere: async () => which('prometheus-redis-exporter') !== undefined,
+    packages: { 'apt-get': 'prometheus-redis-exporter' },
+    service: 'prometheus-redis-exporter',
+  },
+  nodeExporter: {
+    what: 'node_exporter, which tells Prometheus of hosts',
+    isThere: async () => which('prometheus-node-exporter') !== undefined,
+    packages: { 'apt-get': 'prometheus-node-exporter' },
+    service: 'prometheus-node-exporter',
   },
   nutcracker: {
     what: 'nutcracker (twemproxy), the proxy to compare with',

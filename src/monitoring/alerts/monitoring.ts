@@ -39,7 +39,7 @@ export const monitoringAlerts: AlertList = ({ redisExporterPort, nodeExporterPor
       lasting: '15m',
       summary: `The node exporter of ${TARGET} cannot read its text files`,
       description:
-        'What forge tells of backups and certificates does not get through. Look at the folder of its text files: it must be there, and readable.',
+        'Figures of backups and certificates do not get through. Look at the folder of its text files: it must be there, and readable.',
     },
   ];
   return [

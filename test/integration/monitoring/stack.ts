@@ -24,6 +24,8 @@ import { type RedisCluster, startCluster } from '../../support/redis.js';
 const PASSWORD = 'the administrator’s';
 const MONITOR = { user: 'monitor_user', password: 'only for "figures"' };
 const QUERY_MS = 10_000;
+/** Exporters and Alertmanager of another version: the folder that has them under the names of Debian's packages. */
+const OTHER = process.env['FORGE_TEST_MONITORING_BIN'];
 /** Alerts that come together are told of together: a test does not wait for them that long. */
 const QUICK = 'group_wait: 1s';
 
@@ -174,6 +176,10 @@ async function listen(told: string[]): Promise<http.Server> {
   return server;
 }
 
+function other(program: string): string {
+  return OTHER === undefined ? program : path.join(OTHER, path.basename(program));
+}
+
 /** As a process of this machine: its files and the host's folders are where the test put them. */
 async function startExporter(exporter: ExporterInstance, directory: string): Promise<RunningProgram> {
   const textfiles = path.join(directory, 'textfiles');
@@ -195,7 +201,7 @@ async function startExporter(exporter: ExporterInstance, directory: string): Pro
       .replace(/^\/host(?=\/)/, '')
       .replace(/^:/, '127.0.0.1:')}`;
   });
-  return startProgram(exporter.program, args, `http://127.0.0.1:${exporter.port}${exporter.healthPath}`);
+  return startProgram(other(exporter.program), args, `http://127.0.0.1:${exporter.port}${exporter.healthPath}`);
 }
 
 function startAlertmanager(directory: string, port: number): Promise<RunningProgram> {
@@ -206,7 +212,7 @@ function startAlertmanager(directory: string, port: number): Promise<RunningProg
     ...[`--config.file=${quick}`, `--storage.path=${path.join(directory, 'alertmanager-data')}`],
     ...[`--web.listen-address=127.0.0.1:${port}`, '--cluster.listen-address='],
   ];
-  return startProgram('prometheus-alertmanager', args, `http://127.0.0.1:${port}/-/ready`);
+  return startProgram(other('prometheus-alertmanager'), args, `http://127.0.0.1:${port}/-/ready`);
 }
 
 function startPrometheus(directory: string, port: number): Promise<RunningProgram> {
