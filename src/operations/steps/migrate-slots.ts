@@ -1,5 +1,6 @@
 /** Slots move from one master to another, with their keys. */
 import * as z from 'zod';
+import { pause } from '../../cluster/bounded.js';
 import {
   countSlots,
   formatSlots,
@@ -11,12 +12,16 @@ import {
 } from '../../cluster/slots.js';
 import { ForgeError } from '../../errors.js';
 import { jobsUnderWay } from '../move/atomic/under-way.js';
+import { hasLostRole } from '../move/migrate/pair.js';
 import { moveSlots } from '../move/move-slots.js';
 import { defineStep, type NodeRef, nodeRefSchema, type StepContext, slotRangeSchema } from '../step.js';
 import { viewOf, viewsOf } from './views.js';
 
 const RANGES_SHOWN_MAX = 4;
 const RANGES_MAX = 8_192;
+/** A node that has become a replica knows it first; until the others know, nobody can say whose its slots are. */
+const ROLE_MS = 5_000;
+const ROLE_LOOK_MS = 200;
 
 const schema = z.strictObject({
   kind: z.literal('migrate-slots'),
@@ -98,5 +103,15 @@ async function move(
   target: NodeRef,
   ranges: MigrateSlots['ranges'],
 ): Promise<void> {
-  await moveSlots(context, { source, target, slots: normalizeSlots(ranges) });
+  const end = performance.now() + ROLE_MS;
+  for (;;) {
+    try {
+      await moveSlots(context, { source, target, slots: normalizeSlots(ranges) });
+      return;
+    } catch (error) {
+      // Between the look and the work: it gave its last slot away in the step before, or was failed over.
+      if (!hasLostRole(error) || performance.now() > end) throw error;
+      await pause(ROLE_LOOK_MS, context.signal);
+    }
+  }
 }

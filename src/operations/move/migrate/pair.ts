@@ -34,6 +34,12 @@ export interface MigrateOptions {
   readonly timeoutMs?: number;
 }
 
+/** The detail of an error by which a node was no master any more when its move began: nothing was changed. */
+const LOST_ROLE = 'lostRole';
+
+export const hasLostRole = (error: unknown): boolean =>
+  error instanceof ForgeError && error.details?.[LOST_ROLE] !== undefined;
+
 interface Reach {
   readonly ip: string;
   readonly port: number;
@@ -168,5 +174,6 @@ function masterIn({ myself }: Topology, node: NodeRef): ClusterNode {
   throw new ForgeError('refused', `${node.address} is not a master now: no slots can be moved from or to it.`, {
     host: node.address,
     next: 'Look at forge cluster status: it may have been failed over.',
+    details: { [LOST_ROLE]: node.id },
   });
 }

@@ -1,11 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { listOperations } from '../../../../src/operations/journal/journal.js';
 import { MoveControl } from '../../../../src/operations/move/control.js';
-import { rollbackOperation } from '../../../../src/operations/run.js';
+import { rollbackOperation, runPlan } from '../../../../src/operations/run.js';
 import { openSession, temporaryHome } from '../../../support/operations/join.js';
 import { poll, type RedisCluster, type RedisServer, startCluster } from '../../../support/redis.js';
 import { failureOf, tablesOf } from '../../cluster/formed.js';
-import { expectKeys, expectOwned, fill, type Home, idOf, moveSlots } from './moving.js';
+import { expectKeys, expectOwned, fill, type Home, idOf, movePlan, moveSlots } from './moving.js';
 
 const KEYS = 2_000;
 const RANGES = [{ start: 0, end: 799 }];
@@ -101,5 +101,26 @@ describe('a move by MIGRATE whose', () => {
     expect(result.status).toBe('rolled-back');
     await expectOwned(alive(to), from, RANGES);
     await expectKeys([from, successor, cluster.masters[2] as RedisServer], KEYS);
+  }, 90_000);
+
+  it('source hands its role over between the last look and the work goes on with the new master', async () => {
+    const session = await openSession(cluster.addresses);
+    try {
+      const before = session.snapshot;
+      const plan = movePlan(before, await idOf(from), await idOf(to), RANGES);
+      const successor = successorOf(from);
+      await successor.call('CLUSTER', 'FAILOVER');
+      await poll('its replica is the master', FAILOVER_MS, async () =>
+        String(await from.call('ROLE')).startsWith('slave'),
+      );
+      // What was seen under the lock, and when the move began.
+      vi.spyOn(session, 'look').mockResolvedValueOnce(before).mockResolvedValueOnce(before);
+      const options = { session, plan, paths: home.paths, waitMs: 10_000, confirm: async () => true };
+      expect((await runPlan(options)).status).toBe('done');
+      await expectOwned(cluster.nodes, to, RANGES);
+      await expectKeys([successor, ...cluster.masters.slice(1)], KEYS);
+    } finally {
+      session.close();
+    }
   }, 90_000);
 });
