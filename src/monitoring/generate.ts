@@ -1,5 +1,5 @@
 /** Writes the files for an own Prometheus, Alertmanager and Grafana. */
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { mkdir, open, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { ForgeCluster } from '../config/forge-file.js';
 import { ForgeError } from '../errors.js';
@@ -122,7 +122,7 @@ function refuseForeign(directory: string, compared: readonly Compared[], force: 
 async function write(directory: string, file: MonitoringFile, mode: number): Promise<void> {
   const target = path.join(directory, file.path);
   try {
-    await mkdir(path.dirname(target), { recursive: true, ...(mode === SECRET_MODE ? { mode: 0o700 } : {}) });
+    await makeDirectory(path.dirname(target), mode === SECRET_MODE ? 0o700 : 0o755);
     await writeFileAtomic(target, file.content, mode);
   } catch (cause) {
     throw new ForgeError(
@@ -133,6 +133,23 @@ async function write(directory: string, file: MonitoringFile, mode: number): Pro
         cause,
       },
     );
+  }
+}
+
+/**
+ * Makes a folder and those above it that are missing. Node's own way of doing so never ends where a folder refuses new ones
+ * by saying that it is not there itself, as /proc does.
+ */
+async function makeDirectory(directory: string, mode: number): Promise<void> {
+  try {
+    await mkdir(directory, mode);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    const parent = path.dirname(directory);
+    if (code !== 'ENOENT' || (await stat(parent).catch(() => undefined)) !== undefined) throw error;
+    await makeDirectory(parent, mode);
+    await mkdir(directory, mode);
   }
 }
 

@@ -1,13 +1,18 @@
 /** The command as people run it, and its files in the eyes of promtool and amtool. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseForgeFile } from '../../../src/config/forge-file.js';
+import type { ForgeError } from '../../../src/errors.js';
+import { type GenerateOptions, generateMonitoring } from '../../../src/monitoring/generate.js';
 import { forge } from '../../support/forge.js';
 import { FORGE_YAML } from '../../support/monitoring.js';
 
 const CHECK_MS = 20_000;
+const TARGETS = 'prometheus/targets/orders.redis.json';
 const SECRET = 'https://hooks.example/T0/very-secret';
 let directory: string;
 
@@ -76,51 +81,14 @@ describe('forge monitoring generate', () => {
     expect(read('alertmanager/alertmanager.yml')).toContain('/etc/alertmanager/secrets/discord-webhook');
   });
 
-  it('changes nothing the second time, and only what differs after a change', async () => {
-    await generate();
-    const again = JSON.parse((await generate(['--json'])).stdout);
-    expect(again.files.map(({ action }: { action: string }) => action)).toEqual(Array(10).fill('keep'));
-    write(FORGE_YAML.replace('nodes:\n', 'nodes:\n  - 10.0.0.4:6379@zone-a\n'));
-    const { files } = JSON.parse((await generate(['--json'])).stdout);
-    expect(
-      files.filter(({ action }: { action: string }) => action === 'change').map((each: { path: string }) => each.path),
-    ).toEqual([
-      'prometheus/targets/orders.redis.json',
-      'prometheus/targets/orders.node.json',
-      'prometheus/targets/orders.redis-exporter.json',
-    ]);
-  });
-
   it('writes nothing with --dry-run', async () => {
     const { code, stdout } = await generate(['--dry-run']);
     expect([code, stdout]).toEqual([0, expect.stringContaining('10 of 10 files would be written')]);
     expect(readdirSync(directory)).toEqual(['forge.yaml']);
   });
 
-  it('never replaces what somebody else wrote, unless it is told to', async () => {
-    mkdirSync(path.join(directory, 'monitoring', 'prometheus'), { recursive: true });
-    writeFileSync(path.join(directory, 'monitoring', 'prometheus', 'prometheus.yml'), 'global: {}\n');
-    const { code, stderr } = await generate();
-    expect([code, stderr]).toEqual([5, expect.stringContaining('Somebody else wrote')]);
-    expect(everything().map((file) => path.basename(file))).toEqual(['prometheus.yml']);
-    expect(read('prometheus/prometheus.yml')).toBe('global: {}\n');
-    expect((await generate(['--force'])).code).toBe(0);
-    expect(read('prometheus/prometheus.yml')).toContain('redisforge-redis');
-  });
-
-  it('leaves no file without a reader behind: others may read all but the secrets', async () => {
-    const umask = process.umask(0o077);
-    try {
-      await generate();
-    } finally {
-      process.umask(umask);
-    }
-    expect(new Set(everything().map((file) => statSync(file).mode & 0o777))).toEqual(new Set([0o644]));
-  });
-
   it.each([
     ['no forge.yaml', undefined, [], 3, 'There is no forge.yaml that names a cluster'],
-    ['a cluster without nodes', 'cluster: orders\n', [], 3, 'names no nodes of orders'],
     ['another cluster', FORGE_YAML, ['--name', 'carts'], 2, 'There is no cluster carts'],
     [
       'an address that is none',
@@ -129,13 +97,6 @@ describe('forge monitoring generate', () => {
       2,
       '--prometheus-url is no address',
     ],
-    [
-      'a webhook that this Alertmanager cannot have',
-      `${FORGE_YAML}monitoring: { alertmanager_version: "0.25", alertmanager: { webhook: { url: { environment: X } } } }\n`,
-      [],
-      3,
-      'takes no address of a webhook from a file',
-    ],
   ])('refuses %s', async (_, forgeYaml, args, code, message) => {
     if (forgeYaml === undefined) rmSync(path.join(directory, 'forge.yaml'));
     else write(forgeYaml);
@@ -143,12 +104,87 @@ describe('forge monitoring generate', () => {
     expect([result.code, result.stderr]).toEqual([code, expect.stringContaining(message)]);
     expect(readdirSync(directory)).not.toContain('monitoring');
   });
+});
 
-  it('tells of a folder that cannot be written', async () => {
-    const { code, stderr } = await generate(['/proc/nowhere']);
-    expect([code, stderr]).toEqual([3, expect.stringContaining('cannot be written')]);
-    writeFileSync(path.join(directory, 'file'), '');
-    const onFile = await generate(['file']);
-    expect([onFile.code, onFile.stderr]).toEqual([3, expect.stringContaining('cannot be read (ENOTDIR)')]);
+describe('the files in a folder', () => {
+  const into = (forgeYaml = FORGE_YAML, options: Partial<GenerateOptions> = {}) => {
+    const [cluster] = parseForgeFile(forgeYaml, 'forge.yaml').clusters;
+    if (cluster === undefined) throw new Error('the file names no cluster');
+    return generateMonitoring({
+      ...{ cluster, environment: {}, folder: directory, directory: path.join(directory, 'monitoring') },
+      ...{ dryRun: false, force: false },
+      ...options,
+    });
+  };
+  const fails = (forgeYaml: string, options: Partial<GenerateOptions> = {}) =>
+    into(forgeYaml, options).then(
+      () => 'it did not fail',
+      (error: ForgeError) => `${error.kind}: ${error.message}`,
+    );
+
+  it('stay as they are the second time, and only what differs is changed after a change', async () => {
+    expect(new Set((await into()).files.map(({ action }) => action))).toEqual(new Set(['create']));
+    expect(new Set((await into()).files.map(({ action }) => action))).toEqual(new Set(['keep']));
+    const { files } = await into(FORGE_YAML.replace('nodes:\n', 'nodes:\n  - 10.0.0.4:6379@zone-a\n'));
+    expect(files.filter(({ action }) => action === 'change').map((file) => file.path)).toEqual([
+      'prometheus/targets/orders.redis.json',
+      'prometheus/targets/orders.node.json',
+      'prometheus/targets/orders.redis-exporter.json',
+    ]);
+  });
+
+  it('are never in the place of what somebody else wrote, unless it is asked for', async () => {
+    mkdirSync(path.join(directory, 'monitoring', 'prometheus'), { recursive: true });
+    writeFileSync(path.join(directory, 'monitoring', 'prometheus', 'prometheus.yml'), 'global: {}\n');
+    expect(await fails(FORGE_YAML)).toMatch(/^refused: Somebody else wrote .*prometheus\.yml/);
+    expect(everything().map((file) => path.basename(file))).toEqual(['prometheus.yml']);
+    expect(read('prometheus/prometheus.yml')).toBe('global: {}\n');
+    await into(FORGE_YAML, { force: true });
+    expect(read('prometheus/prometheus.yml')).toContain('redisforge-redis');
+  });
+
+  it('can be read by those who need them, whatever the umask', async () => {
+    const umask = process.umask(0o077);
+    try {
+      await into();
+    } finally {
+      process.umask(umask);
+    }
+    expect(new Set(everything().map((file) => statSync(file).mode & 0o777))).toEqual(new Set([0o644]));
+  });
+
+  it('are whole at any moment, for a reader that looks all the time', async () => {
+    const nodes = Array.from({ length: 300 }, (_, index) => `  - 10.1.${index >> 8}.${index & 255}:6379`).join('\n');
+    const large = `cluster: orders\nnodes:\n${nodes}\n`;
+    await into(large);
+    const lengths = new Set<number>();
+    let writing = true;
+    const reading = (async () => {
+      while (writing) {
+        lengths.add(
+          (JSON.parse(await readFile(path.join(directory, 'monitoring', TARGETS), 'utf8')) as unknown[]).length,
+        );
+      }
+    })();
+    for (let round = 0; round < 20; round++) await into(round % 2 === 0 ? FORGE_YAML : large);
+    writing = false;
+    await reading;
+    expect([...lengths].filter((length) => length !== 300 && length !== 6)).toEqual([]);
+    expect(everything().filter((file) => path.basename(file).startsWith('.'))).toEqual([]);
+  });
+
+  it('are not begun for what cannot be', async () => {
+    expect(await fails('cluster: orders\n')).toMatch(/^configuration: .*names no nodes of orders/);
+    const webhook =
+      'monitoring: { alertmanager_version: "0.25", alertmanager: { webhook: { url: { environment: X } } } }';
+    expect(await fails(`${FORGE_YAML}${webhook}\n`)).toContain('configuration: Alertmanager 0.25 takes no address');
+    expect(readdirSync(directory)).toEqual(['forge.yaml']);
+  });
+
+  it('have a folder that can be written, or it is told which cannot', { timeout: 20_000 }, async () => {
+    expect(await fails(FORGE_YAML, { directory: '/proc/nowhere' })).toMatch(/^configuration: .*cannot be written/);
+    const file = path.join(directory, 'forge.yaml');
+    expect(await fails(FORGE_YAML, { directory: file })).toMatch(/^configuration: .*cannot be read \(ENOTDIR\)/);
+    expect(await fails(FORGE_YAML, { directory: '/dev/full/monitoring' })).toMatch(/^configuration: /);
   });
 });
