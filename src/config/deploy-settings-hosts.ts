@@ -16,12 +16,12 @@ export class DeployHosts {
   constructor(section: HostsSection, isOwn: IsOwn) {
     this.#isOwn = isOwn;
     for (const [name, { docker, context, address }] of Object.entries(section)) {
-      this.#known.set(name, {
-        name,
-        ...(docker === undefined ? {} : { docker }),
-        ...(context === undefined ? {} : { context }),
-        address: address ?? addressOf(docker) ?? (docker === undefined ? name : '127.0.0.1'),
-      });
+      const place = address ?? addressOf(docker) ?? (docker === undefined ? name : '127.0.0.1');
+      if (docker === undefined && context === undefined) this.#known.set(name, { ...this.#implied(place), name });
+      else {
+        const engine = context === undefined ? { docker } : { context };
+        this.#known.set(name, { name, ...engine, address: place });
+      }
     }
   }
 

@@ -36,19 +36,52 @@ export async function loadDeploySettings(settings: Settings, set: readonly strin
 }
 
 /** `forge.yaml:7:3: redis.memory: …`, or the variable or flag that said it. */
-export function describeProblems(
+function describeProblems(problems: readonly DeployProblem[], settings: Settings): string[] {
+  return placedProblems(problems, settings).map(({ about, message }) =>
+    about === '' ? message : `${about}: ${message}`,
+  );
+}
+
+/** Each with its place: the file's line and the setting, or the variable or flag. */
+export function placedProblems(
   problems: readonly DeployProblem[],
   { forgeFile, cluster }: Pick<Settings, 'forgeFile' | 'cluster'>,
-): string[] {
+): { readonly about: string; readonly message: string }[] {
   const placeOf = forgeFile === undefined ? undefined : placesIn(forgeFile.text);
-  const several = forgeFile !== undefined && forgeFile.content.clusters.length > 1;
+  const several = /^["']?clusters["']?\s*:/m.test(forgeFile?.text ?? '');
   return problems.map(({ path: place, message, from }) => {
-    if (from !== undefined) return `${from}: ${message}`;
+    if (from !== undefined) return { about: from, message };
     const where = several && cluster !== undefined ? ['clusters', cluster.name, ...place] : place;
     const found = placeOf?.(where);
     const file = found === undefined || found.line === 0 ? '' : `${forgeFile?.path}:${found.line}:${found.column}: `;
-    return `${file}${pathText(where)}${where.length === 0 ? '' : ': '}${message}`;
+    return { about: `${file}${pathText(where)}`, message };
   });
+}
+
+/**
+ * What is wrong, and worth a look, about the deployment of a cluster that says something about one; nothing of one that
+ * does not.
+ */
+export async function deployFindings(
+  settings: Settings,
+): Promise<{
+  readonly problems: { readonly about: string; readonly message: string }[];
+  readonly warnings: readonly string[];
+}> {
+  const { cluster, environment, named } = settings;
+  if (cluster === undefined || (cluster.hosts ?? cluster.redis ?? cluster.monitoring) === undefined) {
+    return { problems: [], warnings: [] };
+  }
+  const folder = path.resolve(folderOf(settings));
+  const { settings: found, problems } = resolveDeploySettings({
+    cluster,
+    environment,
+    named,
+    folder,
+    isOwn: ownAddresses(),
+  });
+  const all = [...problems, ...(await certificateProblems(found))];
+  return { problems: placedProblems(all, settings), warnings: found.warnings };
 }
 
 /** A line of `.env` that cannot be read matters when a deployment would have used it. */

@@ -72,6 +72,8 @@ export const USER_VARIABLES = {
 export const DEPLOY_VARIABLES: readonly string[] = [
   ...Object.keys(VARIABLES),
   ...NODE_VARIABLES,
+  'DOCKER_NETWORK_SUBNET',
+  'DEPLOY_EXPORTERS',
   ...Object.values(USER_VARIABLES).flatMap((each) => Object.values(each)),
 ];
 
@@ -189,13 +191,13 @@ function candidates(text: string, section: string, field: string): unknown[] {
 }
 
 function firstRight(schema: z.core.SomeType, values: readonly unknown[]): { value: unknown } | string {
-  let message = 'is wrong';
+  let message: string | undefined;
   for (const value of values) {
     const result = (schema as z.ZodMiniType).safeParse(value);
     if (result.success) return { value: result.data };
-    message = result.error.issues[0]?.message ?? message;
+    message ??= result.error.issues[0]?.message;
   }
-  return message;
+  return message ?? 'is wrong';
 }
 
 function hint(word: string, known: readonly string[]): string {

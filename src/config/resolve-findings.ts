@@ -7,6 +7,7 @@ import { ForgeError } from '../errors.js';
 import { parseConfig } from '../proxy/config/load.js';
 import { ConfigError } from '../proxy/config/problems.js';
 import { chooseCredentials, readCredentials } from './credentials.js';
+import { deployFindings } from './deploy-settings-load.js';
 import {
   credentialSources,
   folderOf,
@@ -41,6 +42,7 @@ export async function findFaults(flags: TargetFlags, settings: Settings): Promis
     aboutNodes(settings),
     aboutProxy(settings),
     aboutBackup(settings),
+    aboutDeployment(settings),
   ]);
   return parts.flat();
 }
@@ -163,6 +165,17 @@ async function aboutProxy(settings: Settings): Promise<Finding[]> {
     if (!(error instanceof ConfigError)) throw error;
     return error.message.split('\n').map((line) => fault('proxy.config', line));
   }
+}
+
+async function aboutDeployment(settings: Settings): Promise<Finding[]> {
+  const { problems, warnings } = await deployFindings(settings);
+  return [
+    ...problems.map(({ about, message }) => fault(about, message)),
+    ...warnings.map((text) => {
+      const [about = '', ...rest] = text.split(': ');
+      return warning(about, rest.join(': '));
+    }),
+  ];
 }
 
 async function aboutBackup(settings: Settings): Promise<Finding[]> {
