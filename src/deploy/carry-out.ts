@@ -3,9 +3,10 @@
  * is kept, stopped, under another name, and comes back when the new one fails.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DockerCommand } from '../docker/command.js';
+import { changes, type DockerCommand } from '../docker/command.js';
 import {
   containerLogs,
+  execInContainer,
   inspectContainer,
   removeContainer,
   renameContainer,
@@ -16,15 +17,27 @@ import { removeVolume } from '../docker/commands/volume.js';
 import type { DockerEngine } from '../docker/engine.js';
 import { containerAnswers } from '../docker/inspect.js';
 import { ForgeError } from '../errors.js';
-import { createCommands, filesCommand, filesVolume, nextName, previousName } from './container.js';
+import {
+  createCommands,
+  type DesiredContainer,
+  filesCommand,
+  filesVolume,
+  nextName,
+  previousName,
+} from './container.js';
+import type { LiveChange } from './effect.js';
 import type { DeployAction } from './plan.js';
-import { pingRedis, type RedisLogin, readPing, readTold, tellRedis } from './redis-cli.js';
+import { type Ping, type RedisLogin, readPing, readTold, tellRedis } from './redis-cli.js';
 
 /** Until a started node answers, milliseconds; loading its data comes on top. */
 const SERVE_MS = 20_000;
 /** Loading the append-only file: some 100 GB. */
 const LOAD_MS = 15 * 60_000;
 const LOOK_MS = 150;
+/** A look is repeated; one that hangs must not use up the time of all. */
+const PROBE_TIMEOUT_MS = 5_000;
+/** A program that takes a change reads files. */
+const LIVE_TIMEOUT_MS = 40_000;
 const LOG_LINES = 5;
 
 export interface CarryOutOptions {
@@ -76,20 +89,36 @@ function filesCommands({ desired, observed }: DeployAction): DockerCommand[] {
     if (file === undefined || file.mode !== mode || file.uid !== uid || file.gid !== gid) return true;
     return !file.content.equals(Buffer.from(content));
   });
-  return different ? [filesCommand(desired.options.name, desired.filesTarget, desired.files)] : [];
+  const { name } = desired.options;
+  const wanted = new Set(desired.files.map(({ path }) => path));
+  const superfluous = [...(observed?.files?.keys() ?? [])].filter((path) => !wanted.has(path));
+  return [
+    ...(different ? [filesCommand(name, desired.filesTarget, desired.files)] : []),
+    // In a container that does not run nothing can be removed: the next run does.
+    ...(superfluous.length > 0 && observed?.status === 'running'
+      ? [
+          removeFiles(
+            name,
+            superfluous.map((path) => `${desired.filesTarget}/${path}`),
+          ),
+        ]
+      : []),
+  ];
+}
+
+/** As root, whose files they are; without any capability. */
+function removeFiles(name: string, paths: readonly string[]): DockerCommand {
+  return changes(['exec', '--user', '0:0', name, 'rm', '-f', '--', ...paths]);
 }
 
 function liveCommands({ desired, live }: DeployAction, login: RedisLogin | undefined): DockerCommand[] {
-  if (live.length === 0 || login === undefined) return [];
-  const shown = live.map((change) => change.shown).join('; ');
-  return [
-    tellRedis(
-      desired.options.name,
-      login,
-      live.map(({ words }) => words),
-      shown,
-    ),
-  ];
+  return live.map((change) => liveCommand(desired.options.name, change, login));
+}
+
+function liveCommand(name: string, { to, words, shown }: LiveChange, login: RedisLogin | undefined): DockerCommand {
+  if (to === 'program') return execInContainer(name, words, LIVE_TIMEOUT_MS);
+  if (login === undefined) throw new Error('deploy: no login for a live change');
+  return tellRedis(name, login, [words], shown);
 }
 
 /**
@@ -130,12 +159,13 @@ async function takeLive(engine: DockerEngine, action: DeployAction, options: Car
   const { name } = desired.options;
   await runAll(engine, filesCommands(action), options);
   if (live.length === 0) return;
-  const { login } = options;
-  if (login === undefined) throw new Error('deploy: no login for a live change');
   for (const change of live) {
-    const command = tellRedis(name, login, [change.words], change.shown);
+    const command = liveCommand(name, change, options.login);
     options.onCommand?.(command);
-    const fault = readTold(await engine.run(command), 1);
+    const fault = await engine.run(command).then(
+      (output) => (change.to === 'redis' ? readTold(output, 1) : undefined),
+      (error: unknown) => (error instanceof ForgeError ? error.message : Promise.reject(error)),
+    );
     if (fault === undefined) continue;
     const before = [...(observed?.files ?? [])].map(([path, file]) => ({ path, ...file }));
     const error = new ForgeError('refused', `${name} does not take ${change.shown}: ${fault}`, {
@@ -248,7 +278,7 @@ async function serving(
     signal?.throwIfAborted();
     const status = await statusOf(engine, name);
     if (status !== 'running') throw await ended(engine, desired.host, name, status);
-    const answer = await lookAt(engine, desired.role === 'redis' ? name : undefined);
+    const answer = await lookAt(engine, desired);
     if (answer === 'serving') return;
     loading ||= answer === 'loading';
     if (performance.now() - begun > (loading ? LOAD_MS : serveMs)) {
@@ -262,13 +292,13 @@ async function serving(
   }
 }
 
-async function lookAt(engine: DockerEngine, name: string | undefined) {
-  if (name === undefined) return 'serving';
-  return readPing(
-    await engine
-      .run(pingRedis(name))
-      .catch((error: unknown) => (error instanceof ForgeError ? '' : Promise.reject(error))),
-  );
+async function lookAt(engine: DockerEngine, { role, options, probe }: DesiredContainer): Promise<Ping> {
+  const answer = await engine.run(execInContainer(options.name, probe, PROBE_TIMEOUT_MS)).catch((error: unknown) => {
+    if (error instanceof ForgeError) return undefined;
+    throw error;
+  });
+  if (answer === undefined) return 'silent';
+  return role === 'redis' ? readPing(answer) : 'serving';
 }
 
 async function ended(

@@ -34,6 +34,8 @@ export interface DesiredContainer {
   /** Its configuration: paths below `filesTarget`. */
   readonly files: readonly ArchiveEntry[];
   readonly filesTarget: string;
+  /** Asks, inside the container, whether it serves. */
+  readonly probe: readonly string[];
 }
 
 /** Labels besides those of `docker/labels.ts`. */

@@ -1,9 +1,9 @@
 /** What has to be done so that containers are as they are to be. Pure. */
 
 import { type ContainerRole, type DesiredContainer, nextName, previousName, wantedOf } from './container.js';
+import type { FileChange, FileEffect, LiveChange } from './effect.js';
 import type { ObservedContainer, ObservedFile, ObservedHost } from './observed.js';
 import { optionDifferences } from './reasons.js';
-import type { FileChange, LiveChange, RedisEffect } from './redis-files.js';
 
 export type DeployActionKind =
   /** It is as it is to be. */
@@ -42,7 +42,7 @@ export interface DeployPlan {
   readonly obstacles: readonly DeployObstacle[];
 }
 
-export type EffectOf = (desired: DesiredContainer, changes: readonly FileChange[]) => RedisEffect;
+export type EffectOf = (desired: DesiredContainer, changes: readonly FileChange[]) => FileEffect;
 
 /**
  * @param hosts what was seen, by the host's name

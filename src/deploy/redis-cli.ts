@@ -6,8 +6,6 @@ import { redisConfQuote } from '../runtime/template.js';
 export const REDIS_SOCKET = '/data/redis.sock';
 const CLI = ['redis-cli', '-s', REDIS_SOCKET];
 const CLI_TIMEOUT_MS = 20_000;
-/** A look at a node is repeated; one that hangs must not use up the time of all. */
-const PING_TIMEOUT_MS = 5_000;
 
 export interface RedisLogin {
   readonly username: string;
@@ -15,9 +13,7 @@ export interface RedisLogin {
 }
 
 /** Asks whether it serves; without a login, as the answer that one is needed is an answer. */
-export function pingRedis(container: string): DockerCommand {
-  return { args: ['exec', container, ...CLI, 'PING'], timeoutMs: PING_TIMEOUT_MS, effect: 'reads' };
-}
+export const REDIS_PROBE: readonly string[] = [...CLI, 'PING'];
 
 export type Ping = 'serving' | 'loading' | 'silent';
 

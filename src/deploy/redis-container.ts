@@ -3,7 +3,7 @@ import type { DeployNode, DeploySettings } from '../config/deploy-settings.js';
 import type { ArchiveEntry } from '../docker/archive.js';
 import type { ContainerMount, PublishedPort } from '../docker/commands/container.js';
 import { CONTAINER_USER, type DesiredContainer } from './container.js';
-import { REDIS_SOCKET } from './redis-cli.js';
+import { REDIS_PROBE } from './redis-cli.js';
 import { REDIS_FILES, REDIS_FILES_TARGET } from './redis-files.js';
 
 export const REDIS_DATA_TARGET = '/data';
@@ -60,7 +60,7 @@ export function redisContainer(
       restart: 'unless-stopped',
       ...redis.limits,
       nofile: redis.nofile,
-      health: { command: ['redis-cli', '-s', REDIS_SOCKET, 'PING'], ...HEALTH },
+      health: { command: REDIS_PROBE, ...HEALTH },
       log: LOG,
       labels: {},
       stopTimeoutS: STOP_TIMEOUT_S,
@@ -72,13 +72,14 @@ export function redisContainer(
     data: [{ target: REDIS_DATA_TARGET, ...('volume' in mount ? { volume } : {}) }],
     files: ownedByRoot(files),
     filesTarget: REDIS_FILES_TARGET,
+    probe: REDIS_PROBE,
   };
 }
 
 const published = (port: number): PublishedPort => ({ hostPort: port, containerPort: port });
 
 /** The files and their folders, as the node may read them and nobody else. */
-function ownedByRoot(files: readonly NodeFile[]): ArchiveEntry[] {
+export function ownedByRoot(files: readonly NodeFile[]): ArchiveEntry[] {
   const owner = { uid: 0, gid: CONTAINER_USER.gid };
   const folders = new Set(['.', ...files.flatMap(({ path }) => parents(path))]);
   return [

@@ -1,6 +1,7 @@
 /** Which changes of a node's files it takes while it runs, and how it is told. Pure. */
 import { isLive } from '../redis-config/settings.js';
 import type { ServerVersion } from '../redis-config/version.js';
+import type { FileChange, FileEffect, LiveChange } from './effect.js';
 
 /** The files of a node below `filesTarget`. */
 export const REDIS_FILES = {
@@ -11,29 +12,11 @@ export const REDIS_FILES = {
   tls: 'tls/',
 } as const;
 
-export interface FileChange {
-  readonly path: string;
-  /** Undefined: it is not there. */
-  readonly before?: string;
-  readonly after?: string;
-}
-
-/** Commands of Redis as lists of words; those of `secret` files hold secrets, and are never shown. */
-export interface LiveChange {
-  readonly words: readonly string[];
-  /** What is shown of it. */
-  readonly shown: string;
-}
-
-export type RedisEffect =
-  | { readonly kind: 'live'; readonly changes: readonly LiveChange[] }
-  | { readonly kind: 'replace'; readonly reasons: readonly string[] };
-
 /** Settings that are read again from their files by CONFIG SET, though the name of the file is the same. */
 const TLS_SETTINGS = ['tls-cert-file', 'tls-key-file', 'tls-ca-cert-file'];
 
 /** How a running node takes these changes: by commands, or only by a start. */
-export function redisEffect(changes: readonly FileChange[], version: ServerVersion): RedisEffect {
+export function redisEffect(changes: readonly FileChange[], version: ServerVersion): FileEffect {
   const live: LiveChange[] = [];
   const reasons: string[] = [];
   const tlsPaths = new Map<string, string>();
@@ -41,7 +24,7 @@ export function redisEffect(changes: readonly FileChange[], version: ServerVersi
   for (const change of changes) {
     if (change.path === REDIS_FILES.acl) {
       if (change.after === undefined || change.before === undefined) reasons.push('users begin to come from a file');
-      else live.push({ words: ['ACL', 'LOAD'], shown: 'ACL LOAD' });
+      else live.push({ to: 'redis', words: ['ACL', 'LOAD'], shown: 'ACL LOAD' });
     } else if (change.path === REDIS_FILES.auth) {
       for (const [name, values] of directivesOf(change.after ?? '')) live.push(configSet(name, values, true));
     } else if (change.path.startsWith(REDIS_FILES.tls)) {
@@ -61,7 +44,7 @@ export function redisEffect(changes: readonly FileChange[], version: ServerVersi
   // One command for all of them: a certificate without its key would be refused.
   if (tls) {
     const words = TLS_SETTINGS.flatMap((name) => [name, tlsPaths.get(name) ?? tlsPathOf(name)]);
-    live.push({ words: ['CONFIG', 'SET', ...words], shown: `CONFIG SET ${words.join(' ')}` });
+    live.push({ to: 'redis', words: ['CONFIG', 'SET', ...words], shown: `CONFIG SET ${words.join(' ')}` });
   }
   return reasons.length > 0 ? { kind: 'replace', reasons } : { kind: 'live', changes: live };
 }
@@ -100,6 +83,7 @@ function configSet(name: string, values: readonly string[], secret: boolean): Li
   // What takes several lines in the file takes them as one value, divided by blanks.
   const value = values.join(' ');
   return {
+    to: 'redis',
     words: ['CONFIG', 'SET', name, value],
     shown: `CONFIG SET ${name} ${secret ? '…' : value === '' ? '""' : value}`,
   };

@@ -1,7 +1,7 @@
 import packageJson from '../../../package.json' with { type: 'json' };
 import { ConfigError } from '../config/load.js';
 import type { ProxyConfig } from '../config/schema.js';
-import { healthCheck } from './health-check.js';
+import { healthCheck, reload } from './health-check.js';
 import { Logger } from './logger.js';
 import { type Options, readOptions, USAGE, UsageError } from './options.js';
 import { ProxyServer } from './proxy.js';
@@ -15,6 +15,7 @@ const EXIT = { done: 0, unexpected: 1, usage: 2, configuration: 3, refused: 5 } 
 async function main(): Promise<number> {
   const [first, address = ''] = process.argv.slice(2);
   if (first === '--health-check') return await healthCheck(address);
+  if (first === '--reload') return await reload(address);
   let options: ReturnType<typeof readOptions>;
   try {
     options = readOptions(process.argv.slice(2), process.env);

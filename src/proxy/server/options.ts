@@ -30,6 +30,7 @@ export const USAGE = `usage: forge-proxy --config FILE
   --pid-file FILE       written when the proxy listens, removed when it ends
   --check               check the configuration and exit
   --health-check H:P    ask a proxy at this admin address: exit code 0 when it serves, else 1
+  --reload H:P          have a proxy at this admin address read its configuration again: exit code 3 when it refuses it
   --version, --help
 environment: REDIS_REQUIREPASS, REDIS_USERNAME (upstream login); PROXY_AUTH_PASSWORD, PROXY_AUTH_USERNAME (clients' login)
 `;

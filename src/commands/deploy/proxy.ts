@@ -1,0 +1,120 @@
+import { Flags } from '@oclif/core';
+import { dryRunFlag, ForgeCommand, yesFlag } from '../../base-command.js';
+import { readSettings, settingsFlags } from '../../config/cluster-flags.js';
+import { loadDeploySettings } from '../../config/deploy-settings-load.js';
+import type { Deployment, ShownCommand } from '../../deploy/deployment.js';
+import type { DeployAction } from '../../deploy/plan.js';
+import { proxyDeployment } from '../../deploy/proxy-deployment.js';
+import { ForgeError } from '../../errors.js';
+import { type DeployRow, deployTable } from '../../ui/deploy-plan.js';
+
+interface ProxyResult {
+  readonly cluster: string;
+  readonly status: 'unchanged' | 'planned' | 'done';
+  readonly proxies: readonly DeployRow[];
+  /** With --dry-run: exactly what would be run, in its order. */
+  readonly commands?: readonly ShownCommand[];
+  readonly elapsedMs: number;
+}
+
+export default class DeployProxy extends ForgeCommand {
+  static override summary =
+    'Run the proxy in front of the cluster as a hardened container, and keep it as forge.yaml says.';
+  static override description =
+    `On every host of proxy.hosts. Another configuration, other passwords and certificates are taken while it runs; what needs
+a new container is replaced, one proxy after the other: each lets its clients finish. One that does not come up gives its
+place back to the one before.
+Exit codes: 0 as wanted, 3 a setting is wrong, 4 a host or a new container does not answer, 5 a name or a port is taken, 8 some
+hosts failed, 10 no Docker or no image, 11 no permission.`;
+  static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --dry-run'];
+
+  static override flags = {
+    ...settingsFlags,
+    ...yesFlag,
+    ...dryRunFlag,
+    host: Flags.string({
+      description: 'A host of forge.yaml, by its name, instead of all of proxy.hosts. May be repeated.',
+      helpValue: 'NAME',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+    set: Flags.string({
+      description: 'A setting over that of forge.yaml: proxy.workers=4. May be repeated.',
+      helpValue: 'NAME=VALUE',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
+  };
+
+  async run(): Promise<ProxyResult> {
+    const started = performance.now();
+    const { flags } = await this.parse(DeployProxy);
+    const settings = await readSettings(flags);
+    const wanted = await loadDeploySettings(settings, flags.set ?? []);
+    const { environment } = settings;
+    const hosts = flags.host ?? wanted.proxy.hosts;
+    const deployment = await proxyDeployment({ settings: wanted, hosts, environment, signal: this.signal });
+    await deployment.look();
+    const leftovers = deployment.leftovers();
+    if (leftovers.length > 0 && !flags['dry-run']) {
+      this.output.message('An earlier deployment was ended halfway: what it left is put right first.');
+      await deployment.recover(leftovers, { command: ({ line }) => this.output.message(`  ${line}`) });
+    }
+    const { actions, obstacles } = deployment.plan();
+    const [first] = obstacles;
+    if (first !== undefined) {
+      throw new ForgeError(first.kind === 'no-image' ? 'missing' : 'refused', first.message, {
+        host: first.host,
+        next:
+          first.kind === 'no-image'
+            ? `Bring it there: docker pull ${first.name}, or docker save and docker load.`
+            : 'Rename or remove that container, or choose another name for the cluster; forge does not touch it.',
+      });
+    }
+    const rows = actions.map(rowOf);
+    const changed = actions.filter(({ kind }) => kind !== 'unchanged');
+    const result = (status: ProxyResult['status'], commands?: readonly ShownCommand[]): ProxyResult => ({
+      cluster: wanted.cluster,
+      status,
+      proxies: rows,
+      ...(commands === undefined ? {} : { commands }),
+      elapsedMs: Math.round(performance.now() - started),
+    });
+    this.output.data(deployTable(rows, this.output.colors));
+    if (flags['dry-run']) {
+      const commands = actions.flatMap((action) => deployment.commands(action));
+      for (const { line } of commands) this.output.data(line);
+      this.output.message('Dry run: nothing was changed.');
+      return result('planned', commands);
+    }
+    if (changed.length === 0) {
+      this.output.message('Nothing is to be done.');
+      return result('unchanged');
+    }
+    await this.confirm(`Deploy ${changed.length} of ${rows.length} proxies of ${wanted.cluster}?`);
+    await this.#carryOut(deployment, changed);
+    const done = result('done');
+    this.output.data(`Deployed in ${(done.elapsedMs / 1_000).toFixed(1)} s.`);
+    return done;
+  }
+
+  /** Those that serve are replaced one after the other: clients always have another one. */
+  async #carryOut(deployment: Deployment, actions: readonly DeployAction[]): Promise<void> {
+    const words = { begun: '→', done: '✔', failed: '✖' };
+    const observer = {
+      action: ({ kind, desired }: DeployAction, state: keyof typeof words) =>
+        this.output.message(`${words[state]} ${desired.options.name} on ${desired.host}: ${kind}`),
+    };
+    await deployment.carryOut(
+      actions.filter(({ kind }) => kind !== 'replace'),
+      observer,
+    );
+    for (const action of actions.filter(({ kind }) => kind === 'replace')) {
+      await deployment.carryOut([action], observer);
+    }
+  }
+}
+
+function rowOf({ kind, desired, reasons }: DeployAction): DeployRow {
+  return { node: desired.options.name, host: desired.host, action: kind, rolling: kind === 'replace', reasons };
+}

@@ -1,0 +1,48 @@
+/** The proxies of forge.yaml as containers. */
+import { readUserPasswords } from '../config/deploy-secrets.js';
+import type { DeploySettings } from '../config/deploy-settings.js';
+import { ForgeError } from '../errors.js';
+import { Deployment } from './deployment.js';
+import { proxyAdminFromInside, proxyContainer } from './proxy-container.js';
+import { proxyEffect } from './proxy-effect.js';
+import { proxyFiles } from './proxy-files.js';
+
+export interface ProxyDeploymentOptions {
+  readonly settings: DeploySettings;
+  /** Names of hosts. */
+  readonly hosts: readonly string[];
+  readonly environment: NodeJS.ProcessEnv;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * @throws ForgeError `usage` for a host that forge.yaml does not have, `configuration` for files and passwords that are
+ *   not where they should be
+ */
+export async function proxyDeployment(options: ProxyDeploymentOptions): Promise<Deployment> {
+  const { settings, environment, signal } = options;
+  if (options.hosts.length === 0) {
+    throw new ForgeError('usage', 'There is no host for a proxy.', { next: 'Name it in forge.yaml: proxy.hosts.' });
+  }
+  const hosts = options.hosts.map((name) => {
+    const host = settings.hosts.find((each) => each.name === name);
+    if (host !== undefined) return host;
+    throw new ForgeError('usage', `There is no host ${name}.`, {
+      next: `Hosts: ${settings.hosts.map((each) => each.name).join(', ')}.`,
+    });
+  });
+  const users = await readUserPasswords(settings, environment);
+  const desired = await Promise.all(
+    hosts.map(async (host) => proxyContainer(settings, host, await proxyFiles(settings, host, { users, environment }))),
+  );
+  return new Deployment({
+    cluster: settings.cluster,
+    hosts: settings.hosts,
+    desired,
+    effectOf: (container, changes) => {
+      const host = hosts.find(({ name }) => name === container.host) ?? { address: '127.0.0.1' };
+      return proxyEffect(changes, proxyAdminFromInside(settings, host));
+    },
+    ...(signal === undefined ? {} : { signal }),
+  });
+}
