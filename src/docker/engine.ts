@@ -7,6 +7,7 @@ import { type DockerEndpoint, endpointArguments, isSsh, sshTarget } from './endp
 import { explainFailure } from './failure.js';
 import { versionAnswer } from './inspect.js';
 import { runProgram, type SpawnResult } from './spawn.js';
+import { LOGIN_TIMEOUT_MS, openSsh, type SshConnection, sshEnvironment } from './ssh.js';
 
 /** `create --pull` and the hardening that is used came with this version. */
 export const OLDEST_VERSION = '20.10';
@@ -40,6 +41,7 @@ export class DockerEngine {
   readonly endpoint: DockerEndpoint;
   readonly #options: EngineOptions;
   #version: Promise<EngineVersion> | undefined;
+  #connection: Promise<SshConnection | undefined> | undefined;
 
   constructor(endpoint: DockerEndpoint, options: EngineOptions = {}) {
     this.endpoint = endpoint;
@@ -107,6 +109,38 @@ export class DockerEngine {
     return await this.#version;
   }
 
+  /** Ends the connection to a host over SSH; it would end with this process. A later command opens another. */
+  async close(): Promise<void> {
+    const connection = this.#connection;
+    this.#connection = undefined;
+    (await connection?.catch(() => undefined))?.close();
+  }
+
+  /** What docker sees; over SSH with the connection that all commands share. */
+  async #environment(): Promise<Record<string, string>> {
+    const environment = dockerEnvironment(this.#options.environment ?? process.env);
+    if (this.endpoint.host !== undefined && !isSsh(this.endpoint)) return environment;
+    this.#connection ??= this.#connect(environment);
+    try {
+      const connection = await this.#connection;
+      if (connection?.isOpen() === false) this.#connection = undefined;
+      return sshEnvironment(environment, connection?.isOpen() === true ? connection.socket : 'none');
+    } catch (error) {
+      // A host that did not answer may do so the next time.
+      this.#connection = undefined;
+      throw error;
+    }
+  }
+
+  async #connect(environment: Record<string, string>): Promise<SshConnection | undefined> {
+    const outcome = await openSsh(this.endpoint, environment);
+    if (outcome?.kind === 'late') throw this.#late(engineVersion(LOGIN_TIMEOUT_MS));
+    if (outcome?.kind === 'failed') {
+      throw explainFailure({ args: ['version'], exitCode: 255, stderr: `stderr=${outcome.stderr}` }, this.endpoint);
+    }
+    return outcome?.connection;
+  }
+
   async #askVersion(): Promise<EngineVersion> {
     const command = engineVersion(this.#options.probeTimeoutMs ?? PROBE_TIMEOUT_MS);
     const answer = this.#parse(await this.run(command), command, versionAnswer);
@@ -148,7 +182,7 @@ export class DockerEngine {
     const program = this.#options.program ?? 'docker';
     try {
       return await runProgram(program, [...endpointArguments(this.endpoint), ...command.args], {
-        env: dockerEnvironment(this.#options.environment ?? process.env),
+        env: await this.#environment(),
         timeoutMs: command.timeoutMs,
         outputMaxBytes: command.outputMaxBytes ?? OUTPUT_MAX_BYTES,
         ...(command.input === undefined ? {} : { input: command.input.bytes }),

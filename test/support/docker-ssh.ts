@@ -1,4 +1,148 @@
+/** A host over SSH on loopback: a real sshd with keys of its own, behind which the engine of the tests is. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { appendFile, chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { parseEndpoint } from '../../src/docker/endpoint.js';
+import { DockerEngine } from '../../src/docker/engine.js';
 import type { Surroundings } from '../integration/runtime/conformance.js';
+import { baseImage } from './docker/base-images.js';
+import { dockerForTests } from './docker/engine.js';
+import { dockerPlace } from './docker-runtime.js';
+import { freePort } from './ports.js';
+import { poll } from './redis.js';
+
+const run = promisify(execFile);
+const START_MS = 10_000;
+const SSHD = '/usr/sbin/sshd';
+const SSH = '/usr/bin/ssh';
+
+export interface SshHost {
+  readonly port: number;
+  /** `ssh://USER@127.0.0.1:PORT` */
+  readonly address: string;
+  /** For `EngineOptions`: its PATH has an `ssh` that knows the host's key and has one of its own. */
+  readonly environment: NodeJS.ProcessEnv;
+  /** Another `ssh`, with these further lines of ssh_config before all others. */
+  environmentWith(name: string, ...lines: string[]): Promise<NodeJS.ProcessEnv>;
+  /** How many logins it has let in; told with `LogLevel VERBOSE` or the usual one. */
+  logins(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts sshd on a free port of loopback, for the user who runs the tests.
+ * @param settings further lines of sshd_config; they come first, and the first one of a name counts
+ * @throws Error when there is no sshd, or no root
+ */
+export async function startSshHost(settings: readonly string[]): Promise<SshHost> {
+  accessSync(SSHD, constants.X_OK);
+  if (process.getuid?.() !== 0) throw new Error('sshd takes root');
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'forge-ssh-'));
+  const file = (name: string) => path.join(directory, name);
+  const user = os.userInfo().username;
+  const port = await freePort();
+  for (const key of ['host', 'user']) {
+    await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', key, '-f', file(key)]);
+  }
+  const lines = [
+    ...settings,
+    ...[`Port ${port}`, 'ListenAddress 127.0.0.1', `HostKey ${file('host')}`, `PidFile ${file('sshd.pid')}`],
+    ...[`AuthorizedKeysFile ${file('user.pub')}`, 'StrictModes no', 'UsePAM no', 'PermitRootLogin yes'],
+    ...['MaxStartups 100', 'MaxSessions 100', 'PrintMotd no'],
+  ];
+  await writeFile(file('sshd_config'), `${lines.join('\n')}\n`);
+  const hostKey = await readFile(file('host.pub'), 'utf8');
+  await writeFile(file('known_hosts'), `[127.0.0.1]:${port} ${hostKey}`);
+  const daemon = await launch(file, port);
+  const environmentWith = async (name: string, ...first: string[]) => {
+    const config = [
+      ...first,
+      ...[`IdentityFile ${file('user')}`, 'IdentitiesOnly yes', `UserKnownHostsFile ${file('known_hosts')}`],
+      'GlobalKnownHostsFile /dev/null',
+    ];
+    const folder = file(name);
+    mkdirSync(folder);
+    await writeFile(path.join(folder, 'config'), `${config.join('\n')}\n`);
+    // OpenSSH takes its configuration from the account's home, whatever HOME says.
+    await writeFile(path.join(folder, 'ssh'), `#!/bin/sh\nexec ${SSH} -F ${path.join(folder, 'config')} "$@"\n`);
+    await chmod(path.join(folder, 'ssh'), 0o755);
+    return { ...process.env, PATH: `${folder}:${process.env['PATH']}`, SSH_AUTH_SOCK: undefined };
+  };
+  return {
+    port,
+    address: `ssh://${user}@127.0.0.1:${port}`,
+    environment: await environmentWith('client'),
+    environmentWith,
+    async logins() {
+      const log = await readFile(file('log'), 'utf8').catch(() => '');
+      return log.split('\n').filter((line) => line.startsWith('Accepted publickey')).length;
+    },
+    async stop() {
+      // Not its `close`: sessions that are ending have its output, too.
+      const ended = new Promise((resolve) => daemon.once('exit', resolve));
+      if (daemon.exitCode === null && daemon.signalCode === null) {
+        daemon.kill('SIGTERM');
+        await ended;
+      }
+      daemon.stderr?.destroy();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+async function launch(file: (name: string) => string, port: number): Promise<ChildProcess> {
+  mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
+  const words = ['--pdeathsig', 'TERM', SSHD, '-D', '-e', '-f', file('sshd_config')];
+  const daemon = spawn('setpriv', words, { stdio: ['ignore', 'ignore', 'pipe'] });
+  daemon.stderr?.on('data', (chunk: Buffer) => void appendFile(file('log'), chunk).catch(() => undefined));
+  await poll('sshd listens', START_MS, async () => {
+    if (daemon.exitCode !== null) throw new Error(`sshd ended: ${await readFile(file('log'), 'utf8').catch(() => '')}`);
+    return await connects(port);
+  });
+  return daemon;
+}
+
+function connects(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1');
+    socket.once('connect', () => socket.destroy());
+    socket.once('error', () => resolve(false));
+    socket.once('close', (failed) => resolve(!failed));
+  });
+}
+
+/**
+ * What a session finds, as on a host of its own, where the engine has its usual socket. With SHLVL, bash leaves out the
+ * start-up files of whoever runs the tests.
+ */
+export function sessionSettings(host: string): string {
+  return `SetEnv DOCKER_HOST=${host} SHLVL=2`;
+}
+
+/** @returns null where there is no Docker or no sshd, and it may be so */
 export async function sshSurroundings(): Promise<Surroundings | null> {
-  return null;
+  const docker = await dockerForTests();
+  if (docker === null) return null;
+  try {
+    const host = await startSshHost([sessionSettings(docker.host)]);
+    const image = await baseImage(docker, 'installed');
+    const engine = new DockerEngine(parseEndpoint(host.address, 'there'), { environment: host.environment });
+    return {
+      place: async () => dockerPlace(engine, docker, image),
+      end: async () => {
+        await engine.close();
+        await host.stop();
+        await docker.stop();
+      },
+    };
+  } catch (error) {
+    await docker.stop();
+    if (process.env['CI']) throw error;
+    console.warn(`Tests over SSH are skipped: ${(error as Error).message}`);
+    return null;
+  }
 }

@@ -17,6 +17,12 @@ export function listVolumes(...filters: string[]): DockerCommand {
   return reads(['volume', 'ls', ...filters.flatMap((filter) => ['--filter', filter]), '--format', '{{.Name}}']);
 }
 
+/** Volumes that a filter finds, one a line: the name and the values of these labels, divided by tabs. */
+export function listLabelledVolumes(filter: string, ...labels: string[]): DockerCommand {
+  const format = ['{{.Name}}', ...labels.map((label) => `{{.Label "${label}"}}`)].join('\t');
+  return reads(['volume', 'ls', '--filter', filter, '--format', format]);
+}
+
 /** Removes a volume with everything in it; refused by the engine while a container has it. */
 export function removeVolume(name: string): DockerCommand {
   return changes(['volume', 'rm', name]);
