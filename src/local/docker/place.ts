@@ -1,7 +1,7 @@
 /** A local cluster in containers of this machine's Docker engine. */
 import { inspectContainer } from '../../docker/commands/container.js';
 import { LOCAL_ENDPOINT } from '../../docker/endpoint.js';
-import { DockerEngine } from '../../docker/engine.js';
+import type { DockerEngine } from '../../docker/engine.js';
 import { failureReason } from '../../docker/failure.js';
 import { type ContainerAnswer, containerAnswers } from '../../docker/inspect.js';
 import { LABELS } from '../../docker/labels.js';
@@ -18,6 +18,7 @@ import type { LocalPlace, PlaceOptions, ProxyPlace, ProxyPorts } from '../place.
 import { FOR_AN_OLD_CLUSTER, plannedPorts, refuseBusyPorts } from '../port-plan.js';
 import { loadSecrets, type Secrets } from '../secrets.js';
 import type { StepReporter } from '../step.js';
+import { BoundedEngine } from './bounded-engine.js';
 import { ensureProxyImage, ensureRedisImage, redisImageName, removeProxyImage } from './images.js';
 import { baseSpec, type ContainerNames, containerNames, nodeSpec, proxySpec } from './specs.js';
 
@@ -46,7 +47,7 @@ class DockerPlace implements LocalPlace {
 
   constructor(options: PlaceOptions) {
     this.#options = options;
-    this.#engine = new DockerEngine(LOCAL_ENDPOINT, { signal: options.signal });
+    this.#engine = new BoundedEngine(LOCAL_ENDPOINT, { signal: options.signal });
     this.#names = containerNames(options.paths);
     this.runtime = new DockerRuntime(this.#engine);
     this.data = `the Docker volumes ${this.#names.cluster}-*`;
