@@ -1,5 +1,6 @@
 /** What a run makes, renews and keeps, and why. Pure. */
 import type { X509Certificate } from 'node:crypto';
+import { ForgeError } from '../errors.js';
 import type { StoredDirectory, StoredPair } from './directory.js';
 import { signerOf, type Usage } from './facts.js';
 import type { CertificateRole } from './layout.js';
@@ -55,6 +56,7 @@ export function planCreation(wanted: readonly WantedCertificate[]): PlanItem[] {
 /**
  * What is to be made and renewed of what is wanted and of what is there. Names are added to a certificate, never taken
  * away: one that was given by a flag once is not said again.
+ * @throws ForgeError `refused` for a damaged certificate of which nobody knows the names
  */
 export function planRenewal(
   stored: Pick<StoredDirectory, 'pairs'>,
@@ -67,8 +69,25 @@ export function planRenewal(
   return [...wanted, ...others].map((each) => planOne(each, there.get(each.folder), options));
 }
 
-/** A certificate that is there and that nobody asks for is kept alive as it is. */
-function asWanted({ role = 'node', folder = '', certificate }: StoredPair): WantedCertificate {
+/**
+ * A certificate that is there and that nobody asks for is kept alive as it is.
+ * @throws ForgeError `refused` when it cannot be read, so that nobody knows for which names it was
+ */
+function asWanted({
+  role = 'node',
+  folder = '',
+  certificate,
+  certificateFile,
+  certificateFault,
+}: StoredPair): WantedCertificate {
+  if (certificate === undefined && role !== 'client') {
+    const flag = role === 'proxy' ? '--proxy-name NAME' : '--host NAME,NAME';
+    throw new ForgeError(
+      'refused',
+      `${certificateFile} ${certificateFault ?? 'does not exist'}, and nothing says for which names it was.`,
+      { next: `Say it with ${flag} or in forge.yaml, or delete the folder ${folder}.` },
+    );
+  }
   const last = folder.slice(folder.lastIndexOf('/') + 1);
   return {
     ...{ role, folder, commonName: commonNameOf(certificate?.commonName || last) },

@@ -13,7 +13,10 @@ export const CLIENT_DEFAULT = 'forge';
 const MODES = ['renew', 'check', 'rotate-ca', 'switch-ca', 'retire-ca', 'force'];
 const others = (mode: string) => MODES.filter((each) => each !== mode);
 
-/** Who gets certificates, what they are like, and what is to be done. */
+/**
+ * Who gets certificates, what they are like, and what is to be done. What others depend on has no default: one would count as
+ * given.
+ */
 export const certificateFlags = {
   host: Flags.string({
     description: 'A host that gets a certificate, with all its names and addresses; beside those of forge.yaml.',
@@ -65,7 +68,6 @@ export const certificateFlags = {
   force: Flags.boolean({ description: 'Replace what is there, the CA too.', default: false }),
   renew: Flags.boolean({
     description: 'Renew what ends soon or does not fit any more, and add what is missing.',
-    default: false,
     exclusive: others('renew'),
   }),
   within: Flags.integer({
@@ -81,7 +83,6 @@ export const certificateFlags = {
   }),
   check: Flags.boolean({
     description: 'Only look: when everything ends, and whether it fits together.',
-    default: false,
     exclusive: others('check'),
   }),
   'warn-days': Flags.integer({

@@ -78,6 +78,16 @@ describe('a plan', () => {
     ]);
   });
 
+  it('does not make a certificate for no name where the old one cannot be read, and a client needs none', () => {
+    const lost = (stored: StoredPair) => ({ ...stored, certificate: undefined, certificateFault: 'is damaged' });
+    expect(() => plan([lost(pair('node', 'nodes/b', { by: ca, key }))])).toThrow(
+      'nodes/b/server.crt is damaged, and nothing says for which names it was.',
+    );
+    expect(plan([lost(pair('client', 'clients/app', { by: ca, key }))], {}, [])).toMatchObject([
+      { action: 'renew', key: 'keep', commonName: 'app' },
+    ]);
+  });
+
   it('does not renew what ends with its CA, until it has expired: it would end on the same day', () => {
     const short = authority('short CA', { until: 10 });
     const stored = node({ by: short, until: 10 });
