@@ -59,10 +59,11 @@ export abstract class ClusterCommand extends ForgeCommand {
   }
 }
 
-async function targetOf(
+/** Where the cluster is and who logs in: by flags, environment, forge.yaml, or the name of a local cluster. */
+export async function targetOf(
   flags: ClusterFlagValues,
   settings: Settings,
-  fallback: SessionOptions['fallback'],
+  fallback?: SessionOptions['fallback'],
 ): Promise<Target> {
   if (settings.unknownName === undefined) return resolveTarget(flags, settings, fallback);
   const { localTarget } = await import('./local/target.js');

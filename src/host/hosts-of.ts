@@ -19,7 +19,7 @@ export interface ClusterHosts {
   };
 }
 
-interface HostEntry {
+export interface HostEntry {
   readonly docker?: string;
   readonly context?: string;
   readonly address?: string;

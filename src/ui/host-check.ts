@@ -49,7 +49,7 @@ export function hostLines(
 }
 
 /** `FAIL: of 32 checks 1 fails, 2 warn, 3 unknown`. What is not known alone is no reason to worry: PASS. */
-export function hostVerdictLine(findings: readonly ShownHostFinding[], colors: Colors): string {
+export function hostVerdictLine(findings: readonly { readonly verdict: ShownHostVerdict }[], colors: Colors): string {
   const number = (of: ShownHostVerdict) => findings.filter((finding) => finding.verdict === of).length;
   const [failing, warning, unknown] = [number('FAIL'), number('WARN'), number('UNKNOWN')];
   const words = [
