@@ -1,14 +1,27 @@
-# Both exporters in one image, from Debian's packages:
+# The exporters of Redis and of hosts as two images, from Debian's packages:
 #
-#   docker build -f templates/monitoring/exporters.Dockerfile -t redisforge/exporters templates/monitoring
+#   docker build -f templates/monitoring/exporters.Dockerfile --target redis-exporter -t redisforge/redis-exporter templates/monitoring
+#   docker build -f templates/monitoring/exporters.Dockerfile --target node-exporter -t redisforge/node-exporter templates/monitoring
 #
-# The program to run is named when a container is started; docs/monitoring.md has the arguments.
+# docs/monitoring.md has their arguments.
 ARG BASE=debian:trixie-slim
-FROM ${BASE}
+
+FROM ${BASE} AS redis-exporter
 RUN apt-get update \
- && apt-get install -y --no-install-recommends prometheus-redis-exporter prometheus-node-exporter \
+ && apt-get install -y --no-install-recommends ca-certificates prometheus-redis-exporter \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
-# `nobody`: both only read.
+# `nobody`: it only asks.
 USER 65534:65534
-EXPOSE 9121 9100
+EXPOSE 9121
 STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/bin/prometheus-redis-exporter"]
+
+FROM ${BASE} AS node-exporter
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends prometheus-node-exporter \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
+# `nobody`: it only reads.
+USER 65534:65534
+EXPOSE 9100
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/bin/prometheus-node-exporter"]

@@ -16,8 +16,8 @@ const NODE = '10.0.0.1:6379';
 const PROXY = '10.0.0.9:9901';
 const HOST = '10.0.0.1:9100';
 const C = 'cluster="orders"';
-const still = (value: number | string) => `${value}x2000`;
-const grows = (perMinute: number) => `0+${perMinute}x2000`;
+const still = (value: number | string) => `${value}x1500`;
+const grows = (perMinute: number) => `0+${perMinute}x1500`;
 
 /** A case about one metric: with the first values the alert is raised, with the second it is not. */
 function simple(
@@ -292,10 +292,10 @@ const HOSTS: readonly AlertCase[] = [
     others: size(100),
   }),
   host('HostDiskFull', 'node_filesystem_avail_bytes', [still(4), still(6)], { labels: disk, others: size(100) }),
-  host('HostDiskFillsSoon', 'node_filesystem_avail_bytes', ['5000-4x1200', still(4_000)], {
+  host('HostDiskFillsSoon', 'node_filesystem_avail_bytes', ['5000-8x600', still(4_000)], {
     labels: disk,
     others: size(10_000),
-    minutes: 1_000,
+    minutes: 500,
   }),
   host('HostInodesLow', 'node_filesystem_files_free', [still(4), still(6)], {
     labels: disk,
