@@ -1,8 +1,10 @@
 import { ForgeCommand } from '../../base-command.js';
 import { clusterFlags, readSettings } from '../../config/cluster-flags.js';
+import { loadDeploySettings } from '../../config/deploy-settings-load.js';
 import type { Settings } from '../../config/resolve.js';
 import { type Finding, findEnvFaults, findFaults } from '../../config/resolve-findings.js';
 import { ForgeError } from '../../errors.js';
+import { proveDeployment } from '../../runtime/prove-deployment.js';
 import { printable } from '../../ui/printable.js';
 
 interface ConfigCheckResult {
@@ -39,9 +41,22 @@ export default class ConfigCheck extends ForgeCommand {
       // With one cluster, nobody names it: then the environment goes before the file, as for every other command.
       const settings: Settings = several ? await readSettings({ ...flags, name }) : await readSettings(flags);
       const found = await findFaults(flags, settings);
+      if (found.every(({ level }) => level !== 'fault')) found.push(...(await this.#proofOf(settings)));
       findings.push(...(several ? found.map((each) => ({ ...each, about: `${name}: ${each.about}` })) : found));
     }
     return this.#conclude(whole, [...(await findEnvFaults(whole)), ...findings]);
+  }
+
+  /** What the server itself refuses of a deployment that seems right, where this machine has that server. */
+  async #proofOf(settings: Settings): Promise<Finding[]> {
+    if (settings.cluster?.redis === undefined) return [];
+    try {
+      await proveDeployment(await loadDeploySettings(settings), process.env, this.signal);
+      return [];
+    } catch (error) {
+      if (!(error instanceof ForgeError) || error.kind !== 'configuration') throw error;
+      return [{ level: 'fault', about: 'redis', message: error.message }];
+    }
   }
 
   #conclude({ forgeFile, envFile }: Settings, findings: readonly Finding[]): ConfigCheckResult {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -5,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import ConfigCheck from '../../../src/commands/config/check.js';
 import ConfigShow from '../../../src/commands/config/show.js';
 import type { ForgeError } from '../../../src/errors.js';
+import { serverVersionOf } from '../../../src/redis-config/version.js';
 import { type Authority, inDays, makeAuthority } from '../../support/certificates.js';
 import { ROOT } from '../../support/repository.js';
 
@@ -153,6 +155,42 @@ proxy: { config: proxy.yaml }
     const none = await run(ConfigCheck, '--config', '/dev/null', '--env-file', '/dev/null');
     expect(none.error).toBeUndefined();
     expect(none.result).toMatchObject({ clusters: [] });
+  });
+});
+
+describe('forge config check of a deployment', () => {
+  const NODES = 'cluster: orders\nnodes: [10.0.0.1:6379, 10.0.0.2:6379, 10.0.0.3:6379]\nreplicas_per_master: 0\n';
+
+  it('tells what is wrong with its line, and what deserves a look', async () => {
+    await write(
+      'forge.yaml',
+      `${NODES}redis:\n  memory: 1gb\n  settings: { maxmemory: 2gb, appendonly: no, prt: 7 }\n  tls: { directory: none }\n`,
+    );
+    const { error, stderr } = await run(ConfigCheck);
+    expect(error).toMatchObject({ kind: 'configuration' });
+    const file = path.join(directory, 'forge.yaml');
+    for (const line of [
+      `${file}:6:52: redis.settings.prt: unknown setting of redis.conf`,
+      `${file}:5:11: redis.memory: the container’s limit of 1024mb is below maxmemory (2gb)`,
+      `${file}:7:8: redis.tls: there is no folder ${path.join(directory, 'none')}`,
+    ]) {
+      expect(error?.message).toContain(line);
+    }
+    expect(stderr).toContain('redis.settings.appendonly: no file is written at all');
+  });
+
+  it('has the server itself look at rules and settings that seem right', async () => {
+    const version = serverVersionOf(execFileSync('redis-server', ['--version'], { encoding: 'utf8' }))?.text;
+    const users = (rules: string) =>
+      `  users: { further: { batch: { password: { environment: BATCH }, rules: '${rules}' } } }\n`;
+    await write('forge.yaml', `${NODES}redis:\n  version: '${version}'\n${users('~batch:* +@read')}`);
+    expect((await run(ConfigCheck)).error).toBeUndefined();
+    await write('forge.yaml', `${NODES}redis:\n  version: '${version}'\n${users('~batch:* +no-such-command')}`);
+    const { error } = await run(ConfigCheck);
+    expect(error?.message).toMatch(/^redis: redis-server refuses its configuration: .*no-such-command/s);
+    // Where this machine has no such server, the table alone judges.
+    await write('forge.yaml', `${NODES}redis:\n  version: '9.9'\n${users('~batch:* +no-such-command')}`);
+    expect((await run(ConfigCheck)).error).toBeUndefined();
   });
 });
 
