@@ -14,8 +14,8 @@ const MODES = ['renew', 'check', 'rotate-ca', 'switch-ca', 'retire-ca', 'force']
 const others = (mode: string) => MODES.filter((each) => each !== mode);
 
 /**
- * Who gets certificates, what they are like, and what is to be done. What others depend on has no default: one would count as
- * given.
+ * Who gets certificates, what they are like, and what is to be done. What depends on another flag, and what others depend on,
+ * has no default: one would count as given.
  */
 export const certificateFlags = {
   host: Flags.string({
@@ -99,10 +99,9 @@ export const certificateFlags = {
     helpValue: 'N',
     dependsOn: ['check'],
   }),
-  strict: Flags.boolean({ description: 'Exit with 9 on a warning, too.', default: false, dependsOn: ['check'] }),
+  strict: Flags.boolean({ description: 'Exit with 9 on a warning, too.', dependsOn: ['check'] }),
   nagios: Flags.boolean({
     description: 'One line for Nagios, and its exit codes.',
-    default: false,
     dependsOn: ['check'],
     exclusive: ['json', 'strict'],
   }),
