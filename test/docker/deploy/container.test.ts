@@ -13,11 +13,10 @@ import { parseServerVersion } from '../../../src/redis-config/version.js';
 import { deploySettings } from '../../support/deploy-settings.js';
 import { dockerForTests, hasDocker, type TestDocker } from '../../support/docker/engine.js';
 import { redisImage } from '../../support/docker/images.js';
+import { freePort } from '../../support/ports.js';
 import { poll } from '../../support/redis.js';
 
 const CLUSTER = `c${process.pid}`;
-const NODE = 'redis-7901';
-const NAME = `${CLUSTER}-${NODE}`;
 const PASSWORD = 'a "password" with blanks';
 const VERSION = parseServerVersion('7.0');
 const login = { username: 'admin', password: PASSWORD };
@@ -28,11 +27,15 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
   let docker: TestDocker;
   let engine: DockerEngine;
   let image: string;
+  let port: number;
+  let name: string;
 
   beforeAll(async () => {
     docker = (await dockerForTests()) as TestDocker;
     engine = new DockerEngine(parseEndpoint(docker.host, 'here'));
     image = await redisImage(docker, 'redis-7');
+    port = await freePort();
+    name = `${CLUSTER}-redis-${port}`;
   });
   afterAll(async () => docker.stop());
 
@@ -46,7 +49,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
   afterEach(cleanUp);
 
   const conf = (extra = '') =>
-    `port 7901\ndir /data\ncluster-enabled yes\nappendonly yes\naclfile /etc/redisforge/users.acl\nunixsocket /data/redis.sock\nunixsocketperm 700\n${extra}`;
+    `port ${port}\ndir /data\ncluster-enabled yes\nappendonly yes\naclfile /etc/redisforge/users.acl\nunixsocket /data/redis.sock\nunixsocketperm 700\n${extra}`;
   const acl = (password = PASSWORD) => `user default off\nuser admin on #${sha256(password)} ~* &* +@all\n`;
   function desired(
     changes: { conf?: string; acl?: string; memoryBytes?: number; image?: string } = {},
@@ -55,7 +58,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
       { path: 'redis.conf', content: changes.conf ?? conf() },
       { path: 'users.acl', content: changes.acl ?? acl() },
     ];
-    const settings = deploySettings({ cluster: CLUSTER, image: changes.image ?? image, ...changes });
+    const settings = deploySettings({ cluster: CLUSTER, ports: [port], image: changes.image ?? image, ...changes });
     return redisContainer(settings, settings.nodes[0]!, files);
   }
 
@@ -79,7 +82,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
       'exec',
       '-e',
       `REDISCLI_AUTH=${PASSWORD}`,
-      NAME,
+      name,
       'redis-cli',
       '-s',
       '/data/redis.sock',
@@ -103,19 +106,19 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     expect(await redis('CONFIG', 'GET', 'appendonly')).toContain('yes');
     expect(await plan(desired())).toMatchObject({ kind: 'unchanged', reasons: [] });
     // No secret is in what every user of the machine can read.
-    expect(await docker.run(['inspect', NAME])).not.toContain(PASSWORD);
+    expect(await docker.run(['inspect', name])).not.toContain(PASSWORD);
   });
 
   it('takes settings and users while it runs', async () => {
     await deploy(desired());
-    const started = await docker.run(['inspect', '-f', '{{.State.StartedAt}}', NAME]);
+    const started = await docker.run(['inspect', '-f', '{{.State.StartedAt}}', name]);
     const changed = desired({ conf: conf('maxmemory 64mb\n'), acl: `${acl()}user app on nopass +ping\n` });
     const action = await deploy(changed);
     expect(action).toMatchObject({ kind: 'live' });
     expect(action.reasons).toEqual(['CONFIG SET maxmemory 64mb', 'ACL LOAD']);
     expect(await redis('CONFIG', 'GET', 'maxmemory')).toContain(String(64 * 1024 * 1024));
     expect(await redis('ACL', 'LIST')).toContain('user app on nopass');
-    expect(await docker.run(['inspect', '-f', '{{.State.StartedAt}}', NAME])).toBe(started);
+    expect(await docker.run(['inspect', '-f', '{{.State.StartedAt}}', name])).toBe(started);
     expect((await plan(changed)).kind).toBe('unchanged');
   });
 
@@ -130,25 +133,25 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     expect(action.reasons.join('\n')).toMatch(/memoryBytes unset → 134217728/);
     expect(action.reasons.join('\n')).toMatch(/io-threads unset → 2/);
     await poll('the value', 10_000, async () => (await redis('GET', 'key')) === 'value' || undefined);
-    expect(await docker.run(['inspect', '-f', '{{.HostConfig.Memory}}', NAME])).toBe('134217728');
-    expect(await containers()).toEqual([NAME]);
-    expect(await volumes()).toEqual([`${NAME}-config-2`, `${NAME}-data`]);
+    expect(await docker.run(['inspect', '-f', '{{.HostConfig.Memory}}', name])).toBe('134217728');
+    expect(await containers()).toEqual([name]);
+    expect(await volumes()).toEqual([`${name}-config-2`, `${name}-data`]);
     expect((await plan(changed)).kind).toBe('unchanged');
   });
 
   it('comes back as it was when the new one does not start', async () => {
     await deploy(desired());
-    const before = await docker.run(['inspect', '-f', '{{.Id}}', NAME]);
+    const before = await docker.run(['inspect', '-f', '{{.Id}}', name]);
     const broken = desired({ conf: conf('io-threads many\n') });
     await expect(deploy(broken)).rejects.toMatchObject({
       kind: 'unreachable',
       message: expect.stringMatching(/argument must be an integer|io-threads/),
       next: expect.arrayContaining([expect.stringMatching(/runs again/)]),
     });
-    expect(await docker.run(['inspect', '-f', '{{.Id}}', NAME])).toBe(before);
+    expect(await docker.run(['inspect', '-f', '{{.Id}}', name])).toBe(before);
     expect(await redis('PING')).toBe('PONG');
-    expect(await containers()).toEqual([NAME]);
-    expect(await volumes()).toEqual([`${NAME}-config-1`, `${NAME}-data`]);
+    expect(await containers()).toEqual([name]);
+    expect(await volumes()).toEqual([`${name}-config-1`, `${name}-data`]);
     expect((await plan(desired())).kind).toBe('unchanged');
   });
 
@@ -168,27 +171,27 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
 
   it('is put right after a run that was ended while it was being replaced', async () => {
     await deploy(desired());
-    await docker.run(['stop', NAME]);
-    await docker.run(['rename', NAME, previousName(NAME)]);
-    const commands = recoveryCommands(NAME, { previous: 'exited' });
+    await docker.run(['stop', name]);
+    await docker.run(['rename', name, previousName(name)]);
+    const commands = recoveryCommands(name, { previous: 'exited' });
     for (const command of commands) await engine.run(command);
-    expect(await containers()).toEqual([NAME]);
+    expect(await containers()).toEqual([name]);
     expect((await plan(desired())).kind).toBe('unchanged');
-    expect(recoveryCommands(NAME, { name: 'running', next: 'created' }).map(({ args }) => args.join(' '))).toEqual([
-      `rm --force ${nextName(NAME)}`,
+    expect(recoveryCommands(name, { name: 'running', next: 'created' }).map(({ args }) => args.join(' '))).toEqual([
+      `rm --force ${nextName(name)}`,
     ]);
   });
 
   it('never touches a container of somebody else', async () => {
-    await docker.run(['create', '--name', NAME, image]);
+    await docker.run(['create', '--name', name, image]);
     try {
       const observed = await observeHost(engine, CLUSTER, [desired()]);
       const { obstacles } = planDeploy([desired()], new Map([['here', observed]]), (_, changes) =>
         redisEffect(changes, VERSION),
       );
-      expect(obstacles).toMatchObject([{ kind: 'name-taken', name: NAME }]);
+      expect(obstacles).toMatchObject([{ kind: 'name-taken', name: name }]);
     } finally {
-      await docker.run(['rm', NAME]);
+      await docker.run(['rm', name]);
     }
   });
 });

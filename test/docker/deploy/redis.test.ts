@@ -6,25 +6,32 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { dockerForTests, hasDocker, type TestDocker } from '../../support/docker/engine.js';
 import { redisImage } from '../../support/docker/images.js';
 import { type ForgeResult, forge } from '../../support/forge.js';
+import { freePortBlock } from '../../support/ports.js';
 import { startProxy } from '../../support/proxy.js';
 import { startLoad } from '../../support/proxy-load.js';
 
 const CLUSTER = `d${process.pid}`;
-const PORTS = [7911, 7912, 7913, 7914, 7915, 7916];
+const NODES = 6;
+/** Two rounds over six nodes, each of which starts a program and a container. */
+const ROLLING_MS = 300_000;
 const PASSWORD = 'deploy "secret" 1';
 
 describe.skipIf(!hasDocker())('forge deploy redis', () => {
   let docker: TestDocker;
   let folder: string;
   let images: { seven: string; eight: string };
+  let ports: number[];
 
   beforeAll(async () => {
     docker = (await dockerForTests()) as TestDocker;
     folder = await mkdtemp(path.join(os.tmpdir(), 'forge-deploy-'));
+    // The nodes use the host's own network.
+    const first = await freePortBlock(NODES);
+    ports = Array.from({ length: NODES }, (_, index) => first + index);
     images = { seven: await redisImage(docker, 'redis-7'), eight: await redisImage(docker, 'redis-8') };
   });
   afterAll(async () => {
-    for (const port of PORTS) await docker.try(['rm', '-f', `${CLUSTER}-redis-${port}`]);
+    for (const port of ports) await docker.try(['rm', '-f', `${CLUSTER}-redis-${port}`]);
     const volumes = await docker.run(['volume', 'ls', '-q', '--filter', `label=io.redisforge.cluster=${CLUSTER}`]);
     for (const volume of volumes.split('\n').filter(Boolean)) await docker.run(['volume', 'rm', volume]);
     await rm(folder, { recursive: true, force: true });
@@ -35,7 +42,7 @@ describe.skipIf(!hasDocker())('forge deploy redis', () => {
     const lines = [
       `cluster: ${CLUSTER}`,
       'nodes:',
-      ...PORTS.map((port) => `  - { host: 127.0.0.1, port: ${port}, docker_host: here }`),
+      ...ports.map((port) => `  - { host: 127.0.0.1, port: ${port}, docker_host: here }`),
       'hosts:',
       `  here: { docker: "${docker.host}", address: 127.0.0.1 }`,
       'redis:',
@@ -55,7 +62,7 @@ describe.skipIf(!hasDocker())('forge deploy redis', () => {
     const started = performance.now();
     const result = await forge(words, {
       cwd: folder,
-      limitMs: 110_000,
+      limitMs: ROLLING_MS,
       env: { REDIS_REQUIREPASS: PASSWORD, FORGE_HOME: path.join(folder, 'home') },
     });
     expect(`${result.stdout}${result.stderr}`).not.toContain(PASSWORD);
@@ -90,43 +97,48 @@ describe.skipIf(!hasDocker())('forge deploy redis', () => {
     console.log(`six nodes in ${made.took.toFixed(0)} ms, again in ${again.took.toFixed(0)} ms`);
   });
 
-  it('sets live what Redis takes live, and rolls what it does not, without an error of a client', async () => {
-    const proxy = await startProxy({
-      config: {
-        listeners: [{ stat_prefix: 'egress_redis', cluster: 'main' }],
-        clusters: [
-          {
-            name: 'main',
-            endpoints: PORTS.map((port) => `127.0.0.1:${port}`),
-            auth_password: { environment: 'UPSTREAM' },
-          },
-        ],
-      },
-      env: { UPSTREAM: PASSWORD },
-    });
-    const load = await startLoad({ port: proxy.port, clients: 8 });
-    await write({ settings: { 'maxmemory-policy': 'allkeys-lru' } });
-    const live = await run('deploy', 'redis', '--all', '--yes', '--json');
-    expect(live, live.stderr).toMatchObject({ code: 0 });
-    expect(actions(live)).toEqual(['live']);
-    expect(json(live).nodes[0]?.reasons).toEqual(['CONFIG SET maxmemory-policy allkeys-lru']);
+  it(
+    'sets live what Redis takes live, and rolls what it does not, without an error of a client',
+    async () => {
+      const proxy = await startProxy({
+        config: {
+          listeners: [{ stat_prefix: 'egress_redis', cluster: 'main' }],
+          clusters: [
+            {
+              name: 'main',
+              endpoints: ports.map((port) => `127.0.0.1:${port}`),
+              auth_password: { environment: 'UPSTREAM' },
+            },
+          ],
+        },
+        env: { UPSTREAM: PASSWORD },
+      });
+      const load = await startLoad({ port: proxy.port, clients: 8 });
+      await write({ settings: { 'maxmemory-policy': 'allkeys-lru' } });
+      const live = await run('deploy', 'redis', '--all', '--yes', '--json');
+      expect(live, live.stderr).toMatchObject({ code: 0 });
+      expect(actions(live)).toEqual(['live']);
+      expect(json(live).nodes[0]?.reasons).toEqual(['CONFIG SET maxmemory-policy allkeys-lru']);
 
-    await write({ settings: { 'maxmemory-policy': 'allkeys-lru', 'io-threads': '2' } });
-    const rolled = await run('deploy', 'redis', '--all', '--yes');
-    expect(rolled, rolled.stderr).toMatchObject({ code: 0 });
-    expect(rolled.stdout).toMatch(/replace, rolling/);
-
-    await write({ version: '8.0', image: images.eight, settings: { 'maxmemory-policy': 'allkeys-lru' } });
-    const upgraded = await run('deploy', 'redis', '--all', '--yes');
-    expect(upgraded, upgraded.stderr).toMatchObject({ code: 0 });
-    const { rounds, errors, wrong, lost, closed } = await load.stop();
-    await proxy.stop();
-    expect({ errors: [...errors], wrong, lost, closed }).toEqual({ errors: [], wrong: [], lost: [], closed: 0 });
-    expect(rounds).toBeGreaterThan(100);
-    const again = await run('deploy', 'redis', '--all', '--json');
-    expect(actions(again)).toEqual(['unchanged']);
-    console.log(
-      `rolled in ${rolled.took.toFixed(0)} ms, upgraded in ${upgraded.took.toFixed(0)} ms, ${rounds} rounds of clients`,
-    );
-  });
+      await write({
+        version: '8.0',
+        image: images.eight,
+        settings: { 'maxmemory-policy': 'allkeys-lru', 'io-threads': '2' },
+      });
+      const upgraded = await run('deploy', 'redis', '--all', '--yes');
+      expect(upgraded, upgraded.stderr).toMatchObject({ code: 0 });
+      expect(upgraded.stdout).toMatch(/replace, rolling/);
+      expect(upgraded.stdout).toMatch(/io-threads unset → 2/);
+      const { rounds, errors, wrong, lost, closed } = await load.stop();
+      await proxy.stop();
+      expect({ errors: [...errors], wrong, lost, closed }).toEqual({ errors: [], wrong: [], lost: [], closed: 0 });
+      expect(rounds).toBeGreaterThan(100);
+      const again = await run('deploy', 'redis', '--all', '--json');
+      expect(actions(again)).toEqual(['unchanged']);
+      console.log(
+        `rolled in ${rolled.took.toFixed(0)} ms, upgraded in ${upgraded.took.toFixed(0)} ms, ${rounds} rounds of clients`,
+      );
+    },
+    ROLLING_MS,
+  );
 });
