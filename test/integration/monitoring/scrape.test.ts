@@ -105,23 +105,25 @@ async function faultsOf(name: string, expression: string): Promise<string[]> {
 }
 
 describe('a real Prometheus', () => {
-  it('has every target up: each node, each host, the proxy, itself and Alertmanager', async () => {
-    const jobs = (await targets()).map(({ labels, health }) => `${labels['job']} ${labels['zone'] ?? '-'} ${health}`);
-    expect(jobs.sort()).toEqual([
-      'alertmanager - up',
-      'prometheus - up',
-      'redisforge-node zone-a up',
-      'redisforge-proxy - up',
-      'redisforge-redis zone-a up',
-      'redisforge-redis zone-a up',
-      'redisforge-redis zone-b up',
-      'redisforge-redis zone-c up',
-      'redisforge-redis-exporter zone-a up',
-    ]);
-    const up = await stack.query('redis_up == 1');
-    expect(up.map(({ metric }) => metric['instance']).sort()).toEqual(
-      stack.cluster.nodes.map(({ address }) => address).sort(),
-    );
+  it('has every target up: each node, each host, the proxy, itself and Alertmanager', { timeout: 70_000 }, async () => {
+    const jobs = async () =>
+      (await targets()).map(({ labels, health }) => `${labels['job']} ${labels['zone'] ?? '-'} ${health}`).sort();
+    await expect
+      .poll(jobs, { timeout: SEEN_MS })
+      .toEqual([
+        'alertmanager - up',
+        'prometheus - up',
+        'redisforge-node zone-a up',
+        'redisforge-proxy - up',
+        'redisforge-redis zone-a up',
+        'redisforge-redis zone-a up',
+        'redisforge-redis zone-b up',
+        'redisforge-redis zone-c up',
+        'redisforge-redis-exporter zone-a up',
+      ]);
+    const up = async () => (await stack.query('redis_up == 1')).map(({ metric }) => metric['instance']).sort();
+    const nodes = stack.cluster.nodes.map(({ address }) => address).sort();
+    await expect.poll(up, { timeout: SEEN_MS }).toEqual(nodes);
   });
 
   it('gets all figures with no more rights than the monitoring user is given', async () => {
@@ -153,14 +155,12 @@ describe('a real Prometheus', () => {
   });
 
   it('has something to show in every panel', { timeout: 60_000 }, async () => {
-    const queries = panelQueries();
-    expect(queries.length).toBeGreaterThan(50);
-    let empty: string[] = [];
-    await poll('every panel has data', SEEN_MS, async () => {
-      const answers = await Promise.all(
-        queries.map(async ({ title, expression }) => ((await stack.query(expression)).length === 0 ? [title] : [])),
-      );
-      empty = answers.flat();
+    // Once is enough: on a busy machine a scrape may be late at times.
+    let empty = panelQueries();
+    expect(empty.length).toBeGreaterThan(50);
+    await poll('every panel has had data', SEEN_MS, async () => {
+      const answers = await Promise.all(empty.map(({ expression }) => stack.query(expression)));
+      empty = empty.filter((_, index) => answers[index]?.length === 0);
       return empty.length === 0;
     }).catch(() => expect(empty).toEqual([]));
   });

@@ -26,6 +26,8 @@ const MONITOR = { user: 'monitor_user', password: 'only for "figures"' };
 const QUERY_MS = 10_000;
 /** Exporters and Alertmanager of another version: the folder that has them under the names of Debian's packages. */
 const OTHER = process.env['FORGE_TEST_MONITORING_BIN'];
+/** Nodes of another server. */
+const REDIS = process.env['FORGE_TEST_MONITORING_REDIS'];
 /** Alerts that come together are told of together: a test does not wait for them that long. */
 const QUICK = 'group_wait: 1s';
 
@@ -90,7 +92,7 @@ tls: true
 proxy: { admin: "127.0.0.1:${proxy.adminPort}" }
 backup: { bucket: "s3://orders-backup" }
 monitoring:
-  scrape_interval: 1s
+  scrape_interval: 2s
   runbooks: https://runbooks.example/alerts.md
   redis_exporter: { port: ${redisPort} }
   node_exporter: { port: ${nodePort} }
@@ -134,7 +136,12 @@ function clusterOf(text: string) {
 async function startWatchedCluster(authority: Authority): Promise<RedisCluster> {
   const { certificate, key } = authority.server;
   const cluster = await startCluster({
-    ...{ masters: 2, replicasPerMaster: 1, requirepass: PASSWORD },
+    ...{
+      masters: 2,
+      replicasPerMaster: 1,
+      requirepass: PASSWORD,
+      ...(REDIS === undefined ? {} : { executable: REDIS }),
+    },
     tls: { certificate, key, ca: authority.ca, connect: { ca: readFileSync(authority.ca) } },
     args: ['--appendonly', 'yes', '--save', '3600 1', '--maxmemory', '200mb', '--slowlog-log-slower-than', '0'],
   });
