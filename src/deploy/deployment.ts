@@ -27,6 +27,8 @@ export interface DeploymentOptions {
   readonly effectOf: EffectOf;
   readonly login?: RedisLogin;
   readonly signal?: AbortSignal;
+  /** Hosts that are looked at though nothing of `desired` is on them. */
+  readonly also?: readonly string[];
 }
 
 /** A command as people see it: whole, with its host. */
@@ -53,7 +55,7 @@ export class Deployment {
   constructor(options: DeploymentOptions) {
     this.#options = options;
     this.desired = options.desired;
-    const used = new Set(options.desired.map(({ host }) => host));
+    const used = new Set([...options.desired.map(({ host }) => host), ...(options.also ?? [])]);
     const hosts = options.hosts.filter(({ name }) => used.has(name));
     // Each command that runs listens.
     if (options.signal !== undefined)
@@ -71,20 +73,33 @@ export class Deployment {
 
   /**
    * Looks at every host; what follows is about what was seen here.
-   * @throws ForgeError the first host's that cannot be looked at, with all of them in its message
+   * @param onFailure told of each host that cannot be looked at; what is asked about it later is an error
+   * @throws ForgeError the first host's that cannot be looked at, with all of them in its message; with `onFailure` only
+   *   when there is no other
    */
-  async look(): Promise<void> {
+  async look(onFailure?: (host: string, error: ForgeError) => void): Promise<void> {
     const seen = await this.#onHosts(async (name, engine) => {
       const mine = this.desired.filter(({ host }) => host === name);
       await engine.version();
       return observeHost(engine, this.cluster, mine);
-    });
+    }, onFailure);
     this.#seen = new Map(seen);
+  }
+
+  /** What was seen on a host; undefined when it could not be looked at. */
+  seen(host: string): ObservedHost | undefined {
+    return this.#seen.get(host);
+  }
+
+  /** Names of the hosts that are looked at. */
+  get hosts(): string[] {
+    return [...this.#engines.keys()];
   }
 
   /** What is to be done. @param builds images that are made before: they need not be there */
   plan(builds: ReadonlySet<string> = new Set()): DeployPlan {
-    return planDeploy(this.desired, this.#seen, this.#options.effectOf, builds);
+    const desired = this.desired.filter(({ host }) => this.#seen.has(host));
+    return planDeploy(desired, this.#seen, this.#options.effectOf, builds);
   }
 
   /** What runs that were ended halfway have left, and how that is put right. */
@@ -200,19 +215,28 @@ export class Deployment {
     return { host, line: renderCommand(command, this.engine(host).endpoint) };
   }
 
-  async #onHosts<T>(work: (name: string, engine: DockerEngine) => Promise<T>): Promise<(readonly [string, T])[]> {
+  async #onHosts<T>(
+    work: (name: string, engine: DockerEngine) => Promise<T>,
+    onFailure?: (host: string, error: ForgeError) => void,
+  ): Promise<(readonly [string, T])[]> {
     const results: (readonly [string, T])[] = [];
     const failures: ForgeError[] = [];
+    const failed: string[] = [];
     await each([...this.#engines], HOSTS_AT_ONCE, async ([name, engine]) => {
       try {
         results.push([name, await work(name, engine)]);
       } catch (error) {
         if (!(error instanceof ForgeError)) throw error;
         failures.push(error);
+        failed.push(name);
       }
     });
     const [first] = failures;
     if (first === undefined) return results;
+    if (onFailure !== undefined && results.length > 0) {
+      for (const [index, error] of failures.entries()) onFailure(failed[index] ?? '', error);
+      return results;
+    }
     if (failures.length === 1) throw first;
     throw new ForgeError(first.kind, failures.map(({ message }) => message).join('\n'), {
       host: failures.map(({ host }) => host).join(', '),

@@ -4,10 +4,11 @@ import { inspectContainer, listAllContainers } from '../docker/commands/containe
 import { copyFrom } from '../docker/commands/copy.js';
 import { inspectImage } from '../docker/commands/image.js';
 import { inspectNetwork } from '../docker/commands/network.js';
+import { listLabelledVolumes } from '../docker/commands/volume.js';
 import type { DockerEngine } from '../docker/engine.js';
 import type { DockerReason } from '../docker/failure.js';
 import { type ContainerAnswer, containerAnswers, imageAnswers, networkAnswers } from '../docker/inspect.js';
-import { LABELS } from '../docker/labels.js';
+import { LABELS, labelFilter } from '../docker/labels.js';
 import { ForgeError } from '../errors.js';
 import { DEPLOY_LABELS, type DesiredContainer, nextName, previousName } from './container.js';
 
@@ -22,6 +23,24 @@ export interface ObservedContainer {
   readonly name: string;
   readonly id: string;
   readonly instance: string;
+  /** What it does, as its label says; empty when it has none. */
+  readonly role: string;
+  /** The image's name as it was asked for. */
+  readonly image: string;
+  /** When it was started last, as docker writes it. */
+  readonly startedAt: string;
+  /** How often docker itself has started it again. */
+  readonly restarts: number;
+  /** Its last end was for want of memory. */
+  readonly outOfMemory: boolean;
+  /** Undefined: no limit. */
+  readonly memoryLimitBytes?: number;
+  /** `host`, or the name of its network. */
+  readonly network: string;
+  /** Ports of the host that lead into it: `7001→7001`. */
+  readonly published: readonly string[];
+  /** Names of the volumes that it has. */
+  readonly volumes: readonly string[];
   /** `running`, `exited`, `created`, … as docker has it. */
   readonly status: string;
   readonly health?: string;
@@ -42,6 +61,15 @@ export interface ObservedHost {
   /** Of the images that are wanted: their ids; not in it when the host does not have one. */
   readonly images: ReadonlyMap<string, string>;
   readonly networks: ReadonlySet<string>;
+  /** Volumes of the cluster, whoever has them. */
+  readonly volumes: readonly ObservedVolume[];
+}
+
+export interface ObservedVolume {
+  readonly name: string;
+  readonly instance: string;
+  /** `data`, `configuration`, or empty when something else made it. */
+  readonly content: string;
 }
 
 /** How many containers are asked for their files at once. */
@@ -62,10 +90,11 @@ export async function observeHost(
   const foreign = all.flatMap(({ name, image, label }) =>
     wanted.has(name) && label !== cluster ? [[name, image] as const] : [],
   );
-  const [ours, images, networks] = await Promise.all([
+  const [ours, images, networks, volumes] = await Promise.all([
     ids.length === 0 ? [] : engine.json(inspectContainer(...ids), containerAnswers),
     Promise.all([...new Set(desired.map(({ options }) => options.image))].map((image) => imageId(engine, image))),
     Promise.all([...networkNames(desired)].map(async (name) => ((await hasNetwork(engine, name)) ? [name] : []))),
+    engine.run(listLabelledVolumes(labelFilter(LABELS.cluster, cluster), LABELS.instance, LABELS.content)),
   ]);
   const targets = new Map(desired.map(({ options, filesTarget }) => [options.name, filesTarget]));
   const observed = ours.map(observedOf);
@@ -79,6 +108,7 @@ export async function observeHost(
     foreign: new Map(foreign),
     images: new Map(images.flatMap((each) => (each === undefined ? [] : [each]))),
     networks: new Set(networks.flat()),
+    volumes: lines(volumes).map(readVolume),
   };
 }
 
@@ -90,6 +120,15 @@ export function observedOf(answer: ContainerAnswer): ObservedContainer {
     name: nameOf(answer),
     id: answer.Id,
     instance: Labels[LABELS.instance] ?? '',
+    role: Labels[LABELS.role] ?? '',
+    image: answer.Config.Image,
+    startedAt: answer.State.StartedAt,
+    restarts: answer.RestartCount,
+    outOfMemory: answer.State.OOMKilled,
+    ...(answer.HostConfig.Memory > 0 ? { memoryLimitBytes: answer.HostConfig.Memory } : {}),
+    network: answer.HostConfig.NetworkMode,
+    published: publishedPorts(answer),
+    volumes: answer.Mounts.flatMap(({ Name: volume }) => (volume === undefined ? [] : [volume])),
     status: answer.State.Status,
     ...(health === undefined ? {} : { health }),
     exitCode: answer.State.ExitCode,
@@ -97,6 +136,12 @@ export function observedOf(answer: ContainerAnswer): ObservedContainer {
     ...(wanted === undefined ? {} : { wanted }),
     imageId: answer.Image,
   };
+}
+
+function publishedPorts({ HostConfig: { PortBindings } }: ContainerAnswer): string[] {
+  return Object.entries(PortBindings).flatMap(([inside, bindings]) =>
+    (bindings ?? []).map(({ HostPort }) => `${HostPort ?? '?'}→${inside.replace(/\/tcp$/, '')}`),
+  );
 }
 
 async function withFiles(
@@ -150,4 +195,9 @@ const lines = (text: string) => text.split('\n').filter((line) => line !== '');
 function readLine(line: string): { id: string; name: string; image: string; label: string } {
   const [id = '', name = '', image = '', label = ''] = line.split('\t');
   return { id, name, image, label };
+}
+
+function readVolume(line: string): ObservedVolume {
+  const [name = '', instance = '', content = ''] = line.split('\t');
+  return { name, instance, content };
 }

@@ -5,7 +5,7 @@ import { ForgeError } from '../errors.js';
 import { Deployment } from './deployment.js';
 import { adminLogin, nodeFiles, readNodeSources } from './node-files.js';
 import type { DeployAction } from './plan.js';
-import { askRedis, readAsked } from './redis-cli.js';
+import { askRedis, type RedisLogin, readAsked } from './redis-cli.js';
 import { nodeContainerName, redisContainer } from './redis-container.js';
 import { redisEffect } from './redis-files.js';
 
@@ -60,7 +60,7 @@ export function chooseDeployNodes(
 }
 
 /** All addresses by which a node may be named: its own first, then those that it tells others. */
-function addressesOf({ host, port, announce }: DeployNode): string[] {
+export function addressesOf({ host, port, announce }: DeployNode): string[] {
   const others = [announce.ip, announce.hostname].flatMap((each) =>
     each === undefined ? [] : [formatAddress({ host: each, port: announce.port })],
   );
@@ -72,6 +72,8 @@ export interface RedisDeploymentOptions {
   readonly nodes: readonly DeployNode[];
   readonly environment: NodeJS.ProcessEnv;
   readonly signal?: AbortSignal;
+  /** Further hosts that are looked at. */
+  readonly also?: readonly string[];
 }
 
 /** @throws ForgeError `configuration` for passwords and certificates that are not where they should be */
@@ -80,6 +82,7 @@ export async function redisDeployment({
   nodes,
   environment,
   signal,
+  also,
 }: RedisDeploymentOptions): Promise<RedisDeployment> {
   const sources = await readNodeSources(settings, environment);
   const desired = await Promise.all(
@@ -93,9 +96,11 @@ export async function redisDeployment({
     login,
     effectOf: (_, changes) => redisEffect(changes, settings.redis.version),
     ...(signal === undefined ? {} : { signal }),
+    ...(also === undefined ? {} : { also }),
   });
   return {
     deployment,
+    login,
     nodeOf: ({ desired: { options } }) => {
       const node = nodes.find((each) => nodeContainerName(settings, each) === options.name);
       if (node === undefined) throw new Error(`deploy: no node ${options.name}`);
@@ -113,6 +118,8 @@ export async function redisDeployment({
 
 export interface RedisDeployment {
   readonly deployment: Deployment;
+  /** As whom forge asks a node. */
+  readonly login: RedisLogin;
   nodeOf(action: DeployAction): DeployNode;
   /** Whether the node is part of a cluster that has slots: then it must not go away without an order. */
   serves(action: DeployAction): Promise<boolean>;

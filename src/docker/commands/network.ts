@@ -27,6 +27,11 @@ export function inspectNetwork(...names: string[]): DockerCommand {
   return reads(['network', 'inspect', ...names]);
 }
 
+/** Names of the networks that a filter finds, one a line. */
+export function listLabelledNetworks(filter: string): DockerCommand {
+  return reads(['network', 'ls', '--filter', filter, '--format', '{{.Name}}']);
+}
+
 /** Removes a network; refused by the engine while a container is in it. */
 export function removeNetwork(name: string): DockerCommand {
   return changes(['network', 'rm', name]);

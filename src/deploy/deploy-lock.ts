@@ -1,0 +1,2 @@
+/** Placeholder until below. */
+export const LOCK_ROLE = 'lock';

@@ -1,0 +1,256 @@
+/** How what runs on the Docker hosts is, beside what forge.yaml says. Changes nothing. */
+import { formatAddress } from '../cluster/address.js';
+import type { DeployNode } from '../config/deploy-settings.js';
+import { ForgeError } from '../errors.js';
+import { LOCK_ROLE } from './deploy-lock.js';
+import type { Deployment } from './deployment.js';
+import type { ObservedContainer, ObservedHost } from './observed.js';
+import type { DeployAction, DeployActionKind, DeployObstacle } from './plan.js';
+import { askRedis, type RedisLogin, readAsked } from './redis-cli.js';
+import type { RedisDeployment } from './redis-deployment.js';
+
+/** Nodes of one deployment that are asked at once. */
+const NODES_AT_ONCE = 8;
+
+/**
+ * - what `forge deploy` would do with it
+ * - `extra`: forge.yaml does not name it
+ * - `left`: a deployment that was ended halfway has left it
+ * - `other`: what another command deploys; only how it runs is judged here
+ */
+export type Wanted = DeployActionKind | 'extra' | 'left' | 'other';
+
+export interface ContainerStatus {
+  /** As forge.yaml names the node; null for everything else. */
+  readonly node: string | null;
+  readonly host: string;
+  readonly container: string;
+  readonly role: string;
+  /** Null when there is no container. */
+  readonly image: string | null;
+  /** What the server itself says, such as `8.0.2`; null when it cannot be asked. */
+  readonly version: string | null;
+  /** As docker has it: `running`, `exited`, `created`, …; `absent` without a container. */
+  readonly phase: string;
+  readonly startedAt: string | null;
+  readonly restarts: number;
+  /** `healthy`, `unhealthy`, `starting`; null when nothing looks. */
+  readonly health: string | null;
+  /** Resident, bytes. */
+  readonly memoryBytes: number | null;
+  /** Null without a limit. */
+  readonly memoryLimitBytes: number | null;
+  readonly ports: readonly string[];
+  readonly wanted: Wanted;
+  /** What is different, a line each. */
+  readonly differences: readonly string[];
+  /** What is wrong with how it runs; null when nothing is. */
+  readonly fault: string | null;
+}
+
+export interface HostFault {
+  readonly host: string;
+  readonly message: string;
+  readonly next: readonly string[];
+}
+
+export interface KeptVolume {
+  readonly host: string;
+  readonly volume: string;
+  readonly content: string;
+}
+
+export interface DeployStatus {
+  readonly cluster: string;
+  /** Whether everything runs, is healthy, and is as it is to be. */
+  readonly asWanted: boolean;
+  readonly containers: readonly ContainerStatus[];
+  /** Hosts that could not be looked at. */
+  readonly hosts: readonly HostFault[];
+  /** Volumes that no container has. */
+  readonly kept: readonly KeptVolume[];
+}
+
+export interface StatusChoice {
+  /** Also what forge.yaml does not name. */
+  readonly extras: boolean;
+}
+
+/** @throws ForgeError when no host at all can be looked at */
+export async function deployStatus(redis: RedisDeployment, { extras }: StatusChoice): Promise<DeployStatus> {
+  const { deployment } = redis;
+  const faults: HostFault[] = [];
+  await deployment.look((host, { message, next }) => faults.push({ host, message, next }));
+  const { actions, obstacles } = deployment.plan();
+  const wanted = await inTurn(actions, async (action) => wantedStatus(redis, action, obstacles));
+  const found = deployment.hosts.flatMap((name): ContainerStatus[] => {
+    const seen = deployment.seen(name);
+    return seen === undefined || !extras ? [] : extraStatuses(deployment, name, seen);
+  });
+  const containers = [...wanted, ...found].sort((a, b) => (a.host === b.host ? 0 : a.host < b.host ? -1 : 1));
+  return {
+    cluster: deployment.cluster,
+    asWanted: faults.length === 0 && containers.every(isAsWanted),
+    containers,
+    hosts: faults,
+    kept: extras ? keptVolumes(deployment) : [],
+  };
+}
+
+/** Pure. */
+export function isAsWanted({ wanted, fault }: Pick<ContainerStatus, 'wanted' | 'fault'>): boolean {
+  return fault === null && (wanted === 'unchanged' || wanted === 'other');
+}
+
+async function wantedStatus(
+  redis: RedisDeployment,
+  action: DeployAction,
+  obstacles: readonly DeployObstacle[],
+): Promise<ContainerStatus> {
+  const { desired, observed, kind, reasons } = action;
+  const node = redis.nodeOf(action);
+  const { name } = desired.options;
+  const facts =
+    observed?.status === 'running' ? await nodeFacts(redis.deployment, desired.host, name, redis.login) : NO_FACTS;
+  const inTheWay = obstacles.filter((each) => each.host === desired.host && isAbout(each, action));
+  return {
+    node: formatAddress(node),
+    host: desired.host,
+    container: name,
+    role: desired.role,
+    ...containerFacts(observed, portsOf(node, observed)),
+    version: facts.version,
+    memoryBytes: facts.memoryBytes,
+    wanted: kind,
+    differences: [...inTheWay.map(({ message }) => message), ...reasons],
+    fault: (observed === undefined ? 'there is no container' : containerFault(observed)) ?? facts.fault,
+  };
+}
+
+function isAbout({ kind, name }: DeployObstacle, { desired: { options } }: DeployAction): boolean {
+  return kind === 'no-image' ? name === options.image : name.startsWith(options.name);
+}
+
+function extraStatuses(deployment: Deployment, host: string, seen: ObservedHost): ContainerStatus[] {
+  const names = new Set(deployment.desired.filter((each) => each.host === host).map(({ options }) => options.name));
+  return seen.containers.flatMap((observed): ContainerStatus[] => {
+    if (names.has(observed.name) || observed.role === LOCK_ROLE) return [];
+    const wanted = wantedOfExtra(observed, names);
+    return [
+      {
+        node: null,
+        host,
+        container: observed.name,
+        role: observed.role || '-',
+        ...containerFacts(observed, observed.published),
+        version: null,
+        memoryBytes: null,
+        wanted,
+        differences: DIFFERENCE_OF[wanted],
+        fault: containerFault(observed),
+      },
+    ];
+  });
+}
+
+const DIFFERENCE_OF: Readonly<Partial<Record<Wanted, readonly string[]>>> &
+  Record<'extra' | 'left' | 'other', string[]> = {
+  extra: ['forge.yaml does not name it'],
+  left: ['left by a deployment that was ended halfway; forge deploy redis puts it right'],
+  other: [],
+};
+
+/** What a container is that forge.yaml does not name among its nodes. Pure. */
+export function wantedOfExtra(
+  { name, role }: Pick<ObservedContainer, 'name' | 'role'>,
+  wantedNames: ReadonlySet<string>,
+): 'extra' | 'left' | 'other' {
+  if (wantedNames.has(name.replace(/-(?:previous|next)$/, ''))) return 'left';
+  return role === 'redis' || role === '' ? 'extra' : 'other';
+}
+
+function containerFacts(observed: ObservedContainer | undefined, ports: readonly string[]) {
+  return {
+    image: observed?.image ?? null,
+    phase: observed?.status ?? 'absent',
+    startedAt: observed?.status === 'running' ? observed.startedAt : null,
+    restarts: observed?.restarts ?? 0,
+    health: observed?.health ?? null,
+    memoryLimitBytes: observed?.memoryLimitBytes ?? null,
+    ports,
+  };
+}
+
+/** What of its state is not in order; null when nothing is. Pure. */
+export function containerFault({
+  status,
+  health,
+  exitCode,
+  outOfMemory,
+}: Pick<ObservedContainer, 'status' | 'health' | 'exitCode' | 'outOfMemory'>): string | null {
+  if (status === 'running') return health === 'unhealthy' ? 'its health check fails' : null;
+  if (status === 'restarting') return `it ends again and again (code ${exitCode})${outOfMemory ? MEMORY : ''}`;
+  if (status === 'exited') return `it has ended (code ${exitCode})${outOfMemory ? MEMORY : ''}`;
+  return status === 'created' ? 'it was never started' : `it is ${status}`;
+}
+
+const MEMORY = ': it was out of memory';
+
+function portsOf({ port, busPort }: DeployNode, observed: ObservedContainer | undefined): readonly string[] {
+  if (observed !== undefined && observed.published.length > 0) return observed.published;
+  return [String(port), String(busPort)];
+}
+
+interface NodeFacts {
+  readonly version: string | null;
+  readonly memoryBytes: number | null;
+  readonly fault: string | null;
+}
+
+const NO_FACTS: NodeFacts = { version: null, memoryBytes: null, fault: null };
+
+async function nodeFacts(deployment: Deployment, host: string, name: string, login: RedisLogin): Promise<NodeFacts> {
+  try {
+    return factsOf(readAsked(await deployment.engine(host).run(askRedis(name, login, ['INFO']))));
+  } catch (error) {
+    if (!(error instanceof ForgeError)) throw error;
+    return { ...NO_FACTS, fault: 'it does not answer' };
+  }
+}
+
+/** What INFO says of a server's version and memory, and whether it serves. Pure. */
+export function factsOf(info: string): NodeFacts {
+  const field = (name: string) => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
+  const version = field('valkey_version') ?? field('redis_version');
+  if (version === undefined) {
+    const said = info.trim().split('\n')[0]?.trim() ?? '';
+    return { ...NO_FACTS, fault: said === '' ? 'it does not answer' : `it does not let forge ask: ${said}` };
+  }
+  const memory = Number(field('used_memory_rss'));
+  return {
+    version,
+    memoryBytes: Number.isFinite(memory) ? memory : null,
+    fault: field('loading') === '1' ? 'it loads its data' : null,
+  };
+}
+
+function keptVolumes(deployment: Deployment): KeptVolume[] {
+  return deployment.hosts.flatMap((host) => {
+    const seen = deployment.seen(host);
+    return unusedVolumes(seen).map(({ name, content }) => ({ host, volume: name, content: content || 'unknown' }));
+  });
+}
+
+/** Volumes of the cluster that no container of it has. Pure. */
+export function unusedVolumes(seen: Pick<ObservedHost, 'containers' | 'volumes'> | undefined): ObservedHost['volumes'] {
+  const used = new Set((seen?.containers ?? []).flatMap(({ volumes }) => volumes));
+  return (seen?.volumes ?? []).filter(({ name }) => !used.has(name));
+}
+
+async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let index = 0; index < items.length; index += NODES_AT_ONCE) {
+    results.push(...(await Promise.all(items.slice(index, index + NODES_AT_ONCE).map(work))));
+  }
+  return results;
+}
