@@ -2,7 +2,9 @@
 import { expect, it } from 'vitest';
 import { listOperations } from '../../../src/operations/journal/journal.js';
 import { MoveControl } from '../../../src/operations/move/control.js';
+import type { StepEvent } from '../../../src/operations/step.js';
 import { temporaryHome } from '../../support/operations/join.js';
+import { TestOperator } from '../../support/operations/operator.js';
 import { poll, type RedisServer, startCluster } from '../../support/redis.js';
 import { executableOf, FETCH_TIMEOUT_MS, SERVERS } from '../../support/servers.js';
 import { tablesOf } from '../cluster/formed.js';
@@ -55,6 +57,7 @@ it.each(some)(
   async ({ server, role, mode, batch }) => {
     const cluster = await startCluster({ masters: 3, replicasPerMaster: 1, executable: executableOf(server) });
     const home = await temporaryHome();
+    const operator = await TestOperator.create({ CLUSTER_SEED: cluster.addresses });
     try {
       const [from, to] = cluster.masters as [RedisServer, RedisServer];
       await fill(cluster.masters, KEYS);
@@ -67,6 +70,10 @@ it.each(some)(
           { move: new MoveControl({ method: 'migrate' }), waitMs: 3_000, ...options },
         );
       let batches = 0;
+      const warnings: string[] = [];
+      const event = (_: unknown, told: StepEvent) => {
+        if (told.type === 'warning') warnings.push(told.text);
+      };
       let failover: Promise<void> | undefined;
       const handOver = async () => {
         await knownTo(replica, master);
@@ -84,7 +91,7 @@ it.each(some)(
       for (let run = 1; outcomes.at(-1) !== 'done'; run++) {
         expect(run, outcomes.join('\n')).toBeLessThanOrEqual(RUNS_MAX);
         // At once: nodes still differ about who is a master.
-        const work = move(run === 1 ? { observer: { mutation } } : {});
+        const work = move({ observer: run === 1 ? { mutation, event } : { event } });
         outcomes.push(
           await work.then(
             ({ status }) => status,
@@ -95,12 +102,18 @@ it.each(some)(
       expect(batches).toBeGreaterThanOrEqual(batch);
       const [operation] = await listOperations(home.paths.journals);
       expect(operation?.result).toBeDefined();
-      await expectSound({ nodes: cluster.nodes, keys: KEYS, name: outcomes.join(' | ') });
       const [table] = await tablesOf([cluster.masters[2] as RedisServer]);
+      // It took slots in the very moment, and stays their master; its successor has copies of what it had taken before.
+      const split = role === 'target' && table?.ownerOf(SLOTS - 1)?.port === to.port;
+      if (split && warnings.some((text) => text.includes('--strays'))) {
+        await operator.succeed('cluster/fix', ['--strays']);
+      }
+      await expectSound({ nodes: cluster.nodes, keys: KEYS, name: [...outcomes, ...warnings].join(' | ') });
+      if (split) return;
       const owner = role === 'target' ? replica : to;
       for (const slot of [0, SLOTS - 1]) expect(table?.ownerOf(slot)?.port, outcomes.join('\n')).toBe(owner.port);
     } finally {
-      await Promise.all([cluster.stop(), home.remove()]);
+      await Promise.all([cluster.stop(), home.remove(), operator.remove()]);
     }
   },
 );

@@ -15,6 +15,7 @@ import { lookAtPair, Pair, type PairNodes } from './pair.js';
 import { MoveProgress } from './progress.js';
 import { requireRights } from './rights.js';
 import { slotStates } from './slot-states.js';
+import { replicasOf, warnOfSplit } from './split-shard.js';
 import { requireNoStrays } from './strays.js';
 
 /** While the keys of one group move, the next one is opened, and the one before is closed. */
@@ -37,6 +38,7 @@ async function move(context: StepContext, { source, target, slots }: SlotMove): 
     if (states.turned.length > 0 && !(await finishTurned(pair, states.turned))) {
       ({ from, to, states } = await statesOf(pair, slots));
     }
+    const replicas = await replicasOf(context, target);
     const progress = new MoveProgress(countSlots(slots));
     progress.slotsDone(states.done.length);
     const mover = new Mover(pair, progress);
@@ -48,6 +50,7 @@ async function move(context: StepContext, { source, target, slots }: SlotMove): 
     );
     await mover.moveAll([...states.toClose, ...states.toMove, ...states.turned], opened);
     await winEpoch(pair);
+    await warnOfSplit(context, { target, slots }, replicas);
     return { method: 'migrate', slots: countSlots(slots), ...progress.moved, elapsedMs: performance.now() - started };
   } finally {
     pair.close();

@@ -1,10 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { listOperations } from '../../../../src/operations/journal/journal.js';
 import { MoveControl } from '../../../../src/operations/move/control.js';
+import { replicasOf, warnOfSplit } from '../../../../src/operations/move/migrate/split-shard.js';
 import { rollbackOperation, runPlan } from '../../../../src/operations/run.js';
+import type { StepContext, StepEvent } from '../../../../src/operations/step.js';
 import { openSession, temporaryHome } from '../../../support/operations/join.js';
+import { TestOperator } from '../../../support/operations/operator.js';
 import { poll, type RedisCluster, type RedisServer, startCluster } from '../../../support/redis.js';
 import { failureOf, tablesOf } from '../../cluster/formed.js';
+import { halfMove, nameOf, stable } from '../fix/broken.js';
 import { expectKeys, expectOwned, fill, type Home, idOf, movePlan, moveSlots } from './moving.js';
 
 const KEYS = 2_000;
@@ -122,5 +126,40 @@ describe('a move by MIGRATE whose', () => {
     } finally {
       session.close();
     }
+  }, 90_000);
+
+  it('target was split from its successor tells of keys that nobody sees there, and fix brings them home', async () => {
+    const slot = 5;
+    const [one, two] = [nameOf(slot, 1), nameOf(slot, 2)];
+    for (const name of [one, two]) await from.call('SET', name, name);
+    // As after such a failover: the one serves the slot, the other, once its replica, holds copies.
+    await halfMove(from, to, slot, [one, two], { copy: true });
+    for (const node of [from, to]) await stable(node, slot);
+    const session = await openSession(cluster.addresses);
+    const told: string[] = [];
+    const report = (event: StepEvent) => {
+      if (event.type === 'warning') told.push(event.text);
+    };
+    const context = { pool: session.pool, report } as Partial<StepContext> as StepContext;
+    const move = { target: { id: await idOf(from), address: from.address }, slots: RANGES };
+    try {
+      const replicas = await replicasOf(context, move.target);
+      expect(replicas).toEqual([await idOf(successorOf(from))]);
+      await warnOfSplit(context, move, [...replicas, await idOf(cluster.masters[2] as RedisServer)]);
+      expect(told).toEqual([]);
+      await warnOfSplit(context, move, [await idOf(to)]);
+      expect(told).toEqual([expect.stringContaining(`${to.address} holds copies of keys of the slots ${slot} that`)]);
+    } finally {
+      session.close();
+    }
+    const operator = await TestOperator.create({ CLUSTER_SEED: cluster.addresses });
+    try {
+      await operator.succeed('cluster/fix', ['--strays']);
+    } finally {
+      await operator.remove();
+    }
+    await expectOwned(cluster.nodes, from, RANGES);
+    expect(await to.call('CLUSTER', 'COUNTKEYSINSLOT', slot)).toBe(0);
+    expect(await from.call('GET', one)).toBe(one);
   }, 90_000);
 });
