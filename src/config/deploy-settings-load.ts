@@ -5,7 +5,7 @@ import path from 'node:path';
 import { ForgeError } from '../errors.js';
 import { pathText, placesIn } from '../proxy/config/yaml.js';
 import type { DeploySettings } from './deploy-settings.js';
-import { resolveDeploySettings } from './deploy-settings-resolve.js';
+import { type DeployResult, resolveDeploySettings } from './deploy-settings-resolve.js';
 import { DEPLOY_VARIABLES, type DeployProblem } from './deploy-settings-variables.js';
 import { folderOf, requireKnownName, type Settings } from './resolve.js';
 
@@ -18,20 +18,26 @@ import { folderOf, requireKnownName, type Settings } from './resolve.js';
 export async function loadDeploySettings(settings: Settings, set: readonly string[] = []): Promise<DeploySettings> {
   requireKnownName(settings);
   refuseEnvProblems(settings);
-  const result = resolveDeploySettings({
-    ...(settings.cluster === undefined ? {} : { cluster: settings.cluster }),
-    environment: settings.environment,
-    named: settings.named,
-    set,
-    folder: path.resolve(folderOf(settings)),
-    isOwn: ownAddresses(),
-  });
+  const result = resolved(settings, set);
   const problems = [...result.problems, ...(await certificateProblems(result.settings))];
   if (problems.length === 0) return result.settings;
   const lines = describeProblems(problems, settings);
   throw new ForgeError('configuration', lines.join('\n'), {
     next: 'Correct it; forge config check shows whether it is right.',
     details: { problems: problems.map(({ path: place, ...rest }) => ({ path: pathText(place), ...rest })) },
+  });
+}
+
+/** What settings say about a deployment, before it is judged. */
+export function resolved(settings: Settings, set: readonly string[] = []): DeployResult {
+  const { cluster, environment, named } = settings;
+  return resolveDeploySettings({
+    ...(cluster === undefined ? {} : { cluster }),
+    environment,
+    named,
+    set,
+    folder: path.resolve(folderOf(settings)),
+    isOwn: ownAddresses(),
   });
 }
 
@@ -62,24 +68,15 @@ export function placedProblems(
  * What is wrong, and worth a look, about the deployment of a cluster that says something about one; nothing of one that
  * does not.
  */
-export async function deployFindings(
-  settings: Settings,
-): Promise<{
+export async function deployFindings(settings: Settings): Promise<{
   readonly problems: { readonly about: string; readonly message: string }[];
   readonly warnings: readonly string[];
 }> {
-  const { cluster, environment, named } = settings;
+  const { cluster } = settings;
   if (cluster === undefined || (cluster.hosts ?? cluster.redis ?? cluster.monitoring) === undefined) {
     return { problems: [], warnings: [] };
   }
-  const folder = path.resolve(folderOf(settings));
-  const { settings: found, problems } = resolveDeploySettings({
-    cluster,
-    environment,
-    named,
-    folder,
-    isOwn: ownAddresses(),
-  });
+  const { settings: found, problems } = resolved(settings);
   const all = [...problems, ...(await certificateProblems(found))];
   return { problems: placedProblems(all, settings), warnings: found.warnings };
 }

@@ -47,6 +47,7 @@ export interface DeployResult {
   /** Whole and usable only where there are no problems. */
   readonly settings: DeploySettings;
   readonly problems: readonly DeployProblem[];
+  readonly origins: Origins;
 }
 
 /** Everything that is wrong is told at once. */
@@ -81,6 +82,7 @@ export function resolveDeploySettings(sources: DeploySources): DeployResult {
   return {
     settings: { ...settings, warnings: [...found.warnings, ...more.warnings] },
     problems: [...problems, ...more.problems],
+    origins,
   };
 }
 

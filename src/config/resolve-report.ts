@@ -1,7 +1,9 @@
 /** What all settings add up to, and where each comes from: for people, without secrets. */
 import path from 'node:path';
 import { formatAddress } from '../cluster/address.js';
+import { settingKey } from '../redis-config/settings.js';
 import { chooseCredentials } from './credentials.js';
+import { resolved } from './deploy-settings-load.js';
 import { credentialSources, folderOf, type Settings, seedsOf, type TargetFlags, tlsEnvironment } from './resolve.js';
 
 export interface SettingLine {
@@ -44,6 +46,7 @@ export function settingLines(
   addCredentials(add, flags, settings, origin);
   addTls(add, flags, settings, origin);
   addNodes(add, settings);
+  addDeployment(add, settings, origin);
   const { proxy, backup } = cluster ?? {};
   const inFolder = (file: string | undefined) =>
     file === undefined ? undefined : path.resolve(folderOf(settings), file);
@@ -93,6 +96,47 @@ function addTls(add: Add, flags: TargetFlags, settings: Settings, origin: Origin
   if (!asked && !named) return;
   for (const [setting, name, flag] of TLS_LINES) {
     add(setting, flags[flag] ?? effective[name], flags[flag] === undefined ? fromOf(name) : `--${flag}`);
+  }
+}
+
+/** What nodes would be deployed as, where anything is said about that. */
+function addDeployment(add: Add, settings: Settings, origin: Origin): void {
+  const { settings: found, origins } = resolved(settings);
+  const { redis: section, hosts } = settings.cluster ?? {};
+  const ofRedis = [...origins.keys()].some((name) => name.startsWith('redis.'));
+  if (section === undefined && hosts === undefined && !ofRedis) return;
+  const { redis } = found;
+  const line = (name: string, value: unknown, written: boolean) => {
+    const from = origins.get(`redis.${name}`);
+    add(`redis.${name}`, value, from !== undefined ? origin(from) : written ? FORGE_FILE : 'default');
+  };
+  line('version', redis.version.text, section?.version !== undefined);
+  line('image', redis.image, section?.image !== undefined);
+  line('network', redis.network.kind === 'host' ? 'host' : redis.network.name, section?.network !== undefined);
+  line('memory', redis.limits.memoryBytes, true);
+  line('cpus', redis.limits.cpus, true);
+  line('tls', redis.tls?.directory, true);
+  // By old words or new ones: what it is called here is the version's own name.
+  const writtenAs = (name: string, all: readonly string[]) => all.find((each) => settingKey(each) === settingKey(name));
+  const prefix = 'redis.settings.';
+  const given = [...origins.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+  for (const [name, values] of Object.entries(redis.settings)) {
+    const variable = origins.get(`${prefix}${writtenAs(name, given)}`);
+    const written = writtenAs(name, Object.keys(section?.settings ?? {})) !== undefined;
+    const from = variable !== undefined ? origin(variable) : written ? FORGE_FILE : 'default';
+    add(`${prefix}${name}`, values.join('; '), from);
+  }
+  for (const { role, name, password } of redis.users) {
+    const where = 'derived' in password ? 'derived' : (password.environment ?? password.filename ?? '');
+    const state =
+      'environment' in password && password.environment ? `, ${stateOf(settings, password.environment)}` : '';
+    const key = role === 'further' ? `further.${name}` : role;
+    const said = role === 'further' || section?.users?.[role] !== undefined;
+    add(`redis.users.${key}`, `${name}, password ${where}${state}`, said ? FORGE_FILE : 'default');
+  }
+  for (const { name, docker, context, address } of found.hosts) {
+    const listed = hosts !== undefined && Object.hasOwn(hosts, name);
+    add(`hosts.${name}`, `${docker ?? context ?? 'this machine'}, ${address}`, listed ? FORGE_FILE : 'default');
   }
 }
 

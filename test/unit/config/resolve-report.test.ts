@@ -78,4 +78,39 @@ backup: { bucket: s3://b-1, secret_access_key: { environment: S3_KEY }, access_k
       'tls | yes | forge.yaml',
     ]);
   });
+
+  it('says what nodes are deployed as, under the names that their version has, and where each setting comes from', async () => {
+    await writeFile(
+      path.join(directory, 'forge.yaml'),
+      `
+cluster: orders
+nodes: [10.0.0.1:6379]
+hosts: { a: { docker: 'ssh://ops@10.0.0.1' } }
+redis:
+  version: '7.0'
+  memory: 1gb
+  users: { default: off, admin: { password: { environment: ADMIN } }, further: { b: { password: { filename: b }, rules: +@read } } }
+  settings: { slave-priority: 7, hz: 20 }
+`,
+    );
+    await writeFile(path.join(directory, '.env'), `ADMIN=${SECRET}\nREDIS_LOGLEVEL=debug\n`);
+    const found = await lines({ REDIS_MAX_CLIENTS: '300' });
+    expect(found.filter((line) => /^(?:redis|hosts)\./.test(line))).toEqual([
+      'redis.version | 7.0 | forge.yaml',
+      'redis.image | redisforge/redis:7.0 | default',
+      'redis.network | host | default',
+      'redis.memory | 1073741824 | forge.yaml',
+      'redis.settings.replica-priority | 7 | forge.yaml',
+      'redis.settings.hz | 20 | forge.yaml',
+      'redis.settings.loglevel | debug | REDIS_LOGLEVEL (.env)',
+      'redis.settings.maxclients | 300 | REDIS_MAX_CLIENTS',
+      'redis.settings.maxmemory | 805306368 | default',
+      'redis.users.admin | admin, password ADMIN, set | forge.yaml',
+      'redis.users.app | app_user, password derived | default',
+      'redis.users.monitor | monitor_user, password derived | default',
+      'redis.users.replication | replication_user, password derived | default',
+      'redis.users.further.b | b, password b | forge.yaml',
+      'hosts.a | ssh://ops@10.0.0.1, 10.0.0.1 | forge.yaml',
+    ]);
+  });
 });
