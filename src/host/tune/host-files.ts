@@ -2,8 +2,6 @@
 import { ForgeError } from '../../errors.js';
 import type { HostShell, ShellRun } from '../shell.js';
 
-const NOT_THERE = 44;
-const IS_LINK = 45;
 const TAKEN = 46;
 /** Longer than any file that is written here; one that is longer was not made for this. */
 const FILE_LENGTH_MAX = 256 * 1024;
@@ -40,18 +38,29 @@ export class HostFiles {
   }
 
   async read(path: string): Promise<Found> {
-    const script = `[ -L "$1" ] && { readlink -- "$1"; exit ${IS_LINK}; }; [ -e "$1" ] || exit ${NOT_THERE}; cat -- "$1"`;
-    const run = await this.#run(script, [this.root + path]);
-    if (run.code === NOT_THERE) return { kind: 'none' };
-    if (run.code === IS_LINK) return { kind: 'link', to: run.stdout.trim() };
-    this.#require(run, `${path} cannot be read`);
-    if (run.stdout.length > FILE_LENGTH_MAX) {
+    return (await this.readAll([path])).get(path) ?? { kind: 'none' };
+  }
+
+  /** Several files in one run: over SSH, each run is a connection. */
+  async readAll(paths: readonly string[]): Promise<Map<string, Found>> {
+    const script =
+      'for f; do if [ -L "$f" ]; then t=$(readlink -- "$f"); printf "link %s\\n%s\\n" "$(printf %s "$t" | wc -c)" "$t"; elif [ -e "$f" ]; then printf "file %s\\n" "$(wc -c <"$f")" && cat -- "$f" && echo || exit 1; else echo none; fi; done';
+    const run = await this.#run(
+      script,
+      paths.map((path) => this.root + path),
+    );
+    this.#require(run, `${paths.join(' or ')} cannot be read`);
+    const found = parseFound(Buffer.from(run.stdout), paths.length);
+    if (found === undefined) throw this.#failure(`${paths.join(' and ')} cannot be understood`, 'Look at them.');
+    const all = new Map(paths.map((path, index): [string, Found] => [path, found[index] ?? { kind: 'none' }]));
+    for (const [path, each] of all) {
+      if (each.kind !== 'file' || each.text.length <= FILE_LENGTH_MAX) continue;
       throw this.#failure(
         `${path} is longer than ${FILE_LENGTH_MAX} characters`,
         'Look at it: it was not made by forge.',
       );
     }
-    return { kind: 'file', text: run.stdout };
+    return all;
   }
 
   /** The new content or the old one, whenever somebody looks. */
@@ -92,12 +101,20 @@ export class HostFiles {
     this.#require(run, `${path} cannot be made`);
   }
 
-  /** A value of the running kernel; undefined when there is no such one. */
-  async live(path: string): Promise<string | undefined> {
-    const run = await this.#run(`[ -e "$1" ] || exit ${NOT_THERE}; cat -- "$1"`, [path]);
-    if (run.code === NOT_THERE) return undefined;
-    this.#require(run, `${path} cannot be read`);
-    return normalise(run.stdout);
+  /** Values of the running kernel by path; those that are not there are left out. */
+  async live(paths: readonly string[]): Promise<Map<string, string>> {
+    const run = await this.#run(
+      'for f; do if [ -e "$f" ]; then printf "= %s\\n" "$(cat -- "$f")"; else echo -; fi; done',
+      paths,
+    );
+    this.#require(run, 'the values of the kernel cannot be read');
+    const lines = run.stdout.split('\n');
+    return new Map(
+      paths.flatMap((path, index) => {
+        const line = lines[index] ?? '-';
+        return line.startsWith('=') ? [[path, normalise(line.slice(2))] as const] : [];
+      }),
+    );
   }
 
   /** Sets a value of the running kernel, and looks whether the kernel took it. */
@@ -161,4 +178,28 @@ export class HostFiles {
 /** `always [madvise] never` is `madvise`; blanks between numbers are one. */
 function normalise(text: string): string {
   return (/\[([^\]]+)\]/.exec(text)?.[1] ?? text).trim().replace(/\s+/g, ' ');
+}
+
+/** `none`, or `file BYTES` and `link BYTES` with so many bytes after it; undefined for what is none of it. */
+export function parseFound(output: Buffer, count: number): Found[] | undefined {
+  const found: Found[] = [];
+  let at = 0;
+  while (found.length < count) {
+    const end = output.indexOf('\n', at);
+    if (end < 0) return undefined;
+    const [, kind, size] = /^(none|file|link)(?: +([0-9]+))?$/.exec(output.toString('utf8', at, end).trimEnd()) ?? [];
+    if (kind === undefined || (kind !== 'none' && size === undefined)) return undefined;
+    at = end + 1;
+    if (kind === 'none') {
+      found.push({ kind });
+      continue;
+    }
+    const text = output.toString('utf8', at, at + Number(size));
+    // A line end follows, so that the last one is told from one that was cut off.
+    at += Number(size);
+    if (output[at] !== 0x0a) return undefined;
+    at += 1;
+    found.push(kind === 'file' ? { kind, text } : { kind: 'link', to: text });
+  }
+  return found;
 }

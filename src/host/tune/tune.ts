@@ -6,7 +6,7 @@ import { type HostToCheck, lookAt } from '../look.js';
 import { NEEDS_DEFAULT } from '../needs.js';
 import { type HostShell, openShell } from '../shell.js';
 import { PATHS, type TuneChange } from './change.js';
-import { HostFiles } from './host-files.js';
+import { type Found, HostFiles } from './host-files.js';
 import { DOCKER_FILES_SOFT, dockerFilesHard, HUGE_PAGES_MODE, planTune, type TunePlan } from './plan.js';
 import { formatState, parseState, stateAfter, type TuneState } from './state.js';
 import { planUndo, type UndoPlan } from './undo.js';
@@ -33,9 +33,11 @@ export interface Tuning<Plan> {
 const words = (change: { readonly kind: string; readonly path: string; readonly name?: string }) =>
   change.name ?? change.path;
 
-async function readState(files: HostFiles): Promise<TuneState | undefined> {
-  const found = await files.read(PATHS.state);
-  return found.kind === 'file' ? parseState(found.text, files.shell.target.name) : undefined;
+/** Files that may be written. */
+const READ = [PATHS.sysctl, PATHS.unit, PATHS.dockerLimits, PATHS.unitLink] as const;
+
+function stateOf(found: Found | undefined, files: HostFiles): TuneState | undefined {
+  return found?.kind === 'file' ? parseState(found.text, files.shell.target.name) : undefined;
 }
 
 /** An image's kernel is not here: what is known is what every kernel begins with. */
@@ -59,14 +61,15 @@ async function open(
 /** Looks at the host and plans. Changes nothing. @throws ForgeError what looking and reading throw */
 export async function prepareTune(host: HostToCheck, options: TuneOptions = {}): Promise<Tuning<TunePlan>> {
   const { shell, files, facts } = await open(host, options);
-  const state = await readState(files);
+  const found = await files.readAll([PATHS.state, ...READ]);
+  const state = stateOf(found.get(PATHS.state), files);
   const present = new Map<string, string>();
   const foreignLinks = new Set<string>();
-  for (const path of [PATHS.sysctl, PATHS.unit, PATHS.dockerLimits, PATHS.unitLink]) {
-    const found = await files.read(path);
-    if (found.kind === 'file') present.set(path, found.text);
-    if (found.kind === 'link') present.set(path, found.to);
-    if (found.kind === 'link' && path !== PATHS.unitLink) foreignLinks.add(path);
+  for (const path of READ) {
+    const each = found.get(path);
+    if (each?.kind === 'file') present.set(path, each.text);
+    if (each?.kind === 'link') present.set(path, each.to);
+    if (each?.kind === 'link' && path !== PATHS.unitLink) foreignLinks.add(path);
   }
   const limits = { soft: Math.min(DOCKER_FILES_SOFT, dockerFilesHard(facts)), hard: dockerFilesHard(facts) };
   const plan = planTune({
@@ -173,21 +176,23 @@ export async function applyTune(tuning: Tuning<TunePlan>, command: string): Prom
 /** Looks what would be restored; undefined where nothing was tuned. */
 export async function prepareUndo(host: HostToCheck, options: TuneOptions = {}): Promise<Tuning<UndoPlan> | undefined> {
   const { shell, files, facts } = await open(host, options);
-  const state = await readState(files);
+  const found = await files.readAll([PATHS.state, ...READ]);
+  const state = stateOf(found.get(PATHS.state), files);
   if (state === undefined) return undefined;
   const image = files.root !== '';
   const present = new Map<string, string>();
   const links = new Map<string, string>();
-  for (const { path } of [...state.files, ...state.links]) {
-    const found = await files.read(path);
-    if (found.kind === 'file') present.set(path, found.text);
-    if (found.kind === 'link') links.set(path, found.to);
+  for (const [path, each] of found) {
+    if (each.kind === 'file') present.set(path, each.text);
+    if (each.kind === 'link') links.set(path, each.to);
   }
-  const live = new Map<string, string>();
-  for (const { name, path } of image ? [] : state.live) {
-    const value = await files.live(path);
-    if (value !== undefined) live.set(name, value);
-  }
+  const values = image ? new Map<string, string>() : await files.live(state.live.map(({ path }) => path));
+  const live = new Map(
+    state.live.flatMap(({ name, path }) => {
+      const value = values.get(path);
+      return value === undefined ? [] : [[name, value] as const];
+    }),
+  );
   return {
     plan: planUndo({ host: shell.target.name, state, live, files: present, links, image }),
     files,

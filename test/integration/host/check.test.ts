@@ -30,9 +30,15 @@ describe('this machine', () => {
   it('tells it within a second, and writes nothing', async () => {
     const folder = await mkdtemp(path.join(os.tmpdir(), 'forge-host-'));
     try {
-      const begun = performance.now();
+      const looks: number[] = [];
+      for (let look = 0; look < 5; look++) {
+        const begun = performance.now();
+        await lookAt(openShell(THIS_MACHINE), { folders: [folder] });
+        looks.push(performance.now() - begun);
+      }
+      // The quickest: other tests run on the same processors.
+      expect(Math.min(...looks)).toBeLessThan(1_000);
       const facts = await lookAt(openShell(THIS_MACHINE), { folders: [folder] });
-      expect(performance.now() - begun).toBeLessThan(1_000 * (process.env['CI'] ? 3 : 1));
       expect(await readdir(folder)).toEqual([]);
       expect(facts.disks[0]).toMatchObject({ folder, found: folder, answers: true });
       expect(facts.disks[0]?.freeBytes).toBeGreaterThan(0);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { needsOf } from '../../../src/host/needs.js';
 import { changeLines, PATHS } from '../../../src/host/tune/change.js';
+import { parseFound } from '../../../src/host/tune/host-files.js';
 import { dockerFilesHard, planTune, type TuneInput } from '../../../src/host/tune/plan.js';
 import { readPorts, writePorts } from '../../../src/host/tune/ports.js';
 import { formatState, parseState, stateAfter, type TuneState } from '../../../src/host/tune/state.js';
@@ -281,6 +282,22 @@ describe('undoing', () => {
 
   it('of an image touches no running kernel', () => {
     expect(planUndo(now({ image: true })).steps.some(({ kind }) => kind === 'live')).toBe(false);
+  });
+});
+
+describe('files of a host', () => {
+  it('are told apart by their lengths, whatever they hold', () => {
+    const text = 'file 3\nnone\nfile   7\nü\nlink\nlink 2\n..\n';
+    expect(parseFound(Buffer.from(`none\n${text.replace('file 3\nnone', 'file 4\nnone')}`), 4)).toEqual([
+      { kind: 'none' },
+      { kind: 'file', text: 'none' },
+      { kind: 'file', text: 'ü\nlink' },
+      { kind: 'link', to: '..' },
+    ]);
+  });
+
+  it.each(['', 'none', 'file\n', 'file 9\nshort\n', 'other 1\nx\n'])('are not made up: %j', (text) => {
+    expect(parseFound(Buffer.from(text), 1)).toBeUndefined();
   });
 });
 
