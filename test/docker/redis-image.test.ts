@@ -128,5 +128,5 @@ describe.skipIf(!hasDocker())('templates/redis.Dockerfile', () => {
       const said = docker.run(['run', '--rm', ...SAFE, image, '--version']);
       expect(await said.catch((error: Error) => error.message)).toMatch(/version|exporter/i);
     }
-  });
+  }, 240_000);
 });

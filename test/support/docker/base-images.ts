@@ -1,7 +1,7 @@
 /**
  * Base images without a registry: programs of a Debian root, the libraries they need, and a shell with a few tools.
- * `installed` has what is installed on this machine (Debian stable: Redis 7.0 and the monitoring programs), `newer`
- * Redis 8 and Valkey 9 from Debian sid, which other tests fetch as well. Each is tens of megabytes, imported in seconds.
+ * `installed` has the Redis of this machine (Debian stable: 7.0), `newer` Redis 8 and Valkey 9 from Debian sid, which other
+ * tests fetch as well; the others have one program of monitoring each. Each is tens of megabytes, imported in seconds.
  */
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -16,7 +16,7 @@ import type { DockerClient } from './client.js';
 const run = promisify(execFile);
 const LIST_MS = 30_000;
 
-export type BaseName = 'installed' | 'newer' | 'monitoring';
+export type BaseName = 'installed' | 'newer' | 'prometheus' | 'alertmanager' | 'redis-exporter' | 'node-exporter';
 
 const TOOLS =
   'sh cat chmod chown cp date dd df echo env grep head id ln ls mkdir mv rm sed sleep stat sync tail test touch true';
@@ -34,13 +34,16 @@ interface Base {
 const BASES: Record<BaseName, Base> = {
   installed: { root: () => '/', programs: servers('redis') },
   newer: { root: () => newerServers().root, programs: [...servers('redis'), ...servers('valkey')] },
-  monitoring: {
-    root: () => '/',
-    programs: ['prometheus', 'prometheus-alertmanager', 'prometheus-redis-exporter', 'prometheus-node-exporter'].map(
-      (name) => `usr/bin/${name}`,
-    ),
-  },
+  prometheus: installed('prometheus'),
+  alertmanager: installed('prometheus-alertmanager'),
+  'redis-exporter': installed('prometheus-redis-exporter'),
+  'node-exporter': installed('prometheus-node-exporter'),
 };
+
+/** A program of this machine alone. */
+function installed(program: string): Base {
+  return { root: () => '/', programs: [`usr/bin/${program}`] };
+}
 
 function servers(name: string): string[] {
   return ['server', 'cli', 'benchmark', 'check-aof', 'check-rdb'].map((part) => `usr/bin/${name}-${part}`);

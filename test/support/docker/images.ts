@@ -52,7 +52,7 @@ export async function monitoringImage(
   kind: keyof typeof MONITORING_PROGRAMS,
   tag = `forge-test/${kind}`,
 ): Promise<string> {
-  const settings = { BASE: await baseImage(docker, 'monitoring'), PROGRAM: MONITORING_PROGRAMS[kind] };
+  const settings = { BASE: await baseImage(docker, kind), PROGRAM: MONITORING_PROGRAMS[kind] };
   return await buildAlone(docker, 'monitoring.Dockerfile', settings, tag);
 }
 
