@@ -57,7 +57,7 @@ import { explainTakenPort } from './port.js';
 import { hasSupervisor, isOurs, isUp, phaseOf, programOf, stateOf } from './state.js';
 
 /** How long the supervisor inside may take to start the program and write its first record, milliseconds. */
-const SUPERVISOR_START_MS = 10_000;
+const SUPERVISOR_START_MS = 20_000;
 const POLL_MS = 50;
 /** A supervisor that has nothing to do any more ends at once, seconds. */
 const REST_GRACE_S = 2;
@@ -80,8 +80,11 @@ export class DockerRuntime implements Runtime {
     await this.engine.version();
     const there = await this.#find(spec.name);
     if (there.own !== undefined && isUp(there.own)) {
-      const phase = phaseOf(there.own, await this.#record(there.own, spec));
-      if (phase !== 'failed' && phase !== 'exited') return await this.inspect(spec);
+      const record = await this.#record(there.own, spec);
+      const phase = phaseOf(there.own, record);
+      if (phase !== 'failed' && phase !== 'exited') {
+        return stateOf(there.own, record, await this.#program(there.own));
+      }
       await this.engine.run(stopContainer(spec.name, REST_GRACE_S));
     }
     const made: string[] = [];
@@ -100,8 +103,7 @@ export class DockerRuntime implements Runtime {
       await this.#takeBack(spec.name, made);
       throw await explainTakenPort(this.engine, error);
     }
-    await this.#waitForRecord(spec, plan);
-    const state = await this.inspect(spec);
+    const state = await this.#waitForRecord(spec, plan);
     if (state.phase === 'failed' && state.lastExit === NO_PROGRAM && state.restarts === 0) {
       await this.engine.run(removeContainer(spec.name));
       await this.#removeVolumes(made);
@@ -283,17 +285,19 @@ export class DockerRuntime implements Runtime {
     await this.engine.run(removeContainer(files));
   }
 
-  async #waitForRecord(spec: InstanceSpec, plan: ContainerPlan): Promise<void> {
-    if (plan.settings.supervisor === 'engine') return;
+  /** @throws ForgeError `timeout` when the supervisor has not written anything after a while, or has ended */
+  async #waitForRecord(spec: InstanceSpec, plan: ContainerPlan): Promise<InstanceState> {
+    if (plan.settings.supervisor === 'engine') return await this.inspect(spec);
     const begun = await waitFor(
       async () => {
         const container = await this.#inspectOwn(spec.name);
         if (container === undefined || !isUp(container)) return 'ended' as const;
-        return (await this.#record(container, spec)) === undefined ? undefined : ('started' as const);
+        const record = await this.#record(container, spec);
+        return record === undefined ? undefined : stateOf(container, record, await this.#program(container));
       },
       { timeoutMs: SUPERVISOR_START_MS, intervalMs: POLL_MS },
     );
-    if (begun === 'started') return;
+    if (begun !== undefined && begun !== 'ended') return begun;
     const { name } = this.engine.endpoint;
     const said = await this.outputTail(spec, 4);
     throw new ForgeError('timeout', [`${spec.name} was not started on ${name}.`, ...said].join('\n'), {

@@ -55,19 +55,11 @@ describe('a docker command', () => {
   });
 
   it('is read by a shell as it was meant, whatever its words hold', () => {
-    fc.assert(
-      fc.property(
-        fc.array(
-          fc.string({ unit: 'binary' }).map((word) => word.replaceAll('\0', '')),
-          { minLength: 1 },
-        ),
-        (words) => {
-          const { stdout } = spawnSync('/bin/sh', ['-c', `printf '%s\\0' ${words.map(quoteWord).join(' ')}`]);
-          expect(stdout).toEqual(Buffer.from(words.map((word) => `${word}\0`).join('')));
-        },
-      ),
-      { numRuns: 40 },
-    );
+    const word = fc.string({ unit: 'binary' }).map((text) => text.replaceAll('\0', ''));
+    const words = ['', "'", "''a'", '$HOME', '`id`', 'a b', '\n', '-n', ...fc.sample(word, 300)];
+    // One shell for all: printf ends each with a NUL.
+    const { stdout } = spawnSync('/bin/sh', ['-c', `printf '%s\\0' ${words.map(quoteWord).join(' ')}`]);
+    expect(stdout).toEqual(Buffer.from(words.map((each) => `${each}\0`).join('')));
   });
 
   it('creates containers that may do nothing more than they need', () => {
