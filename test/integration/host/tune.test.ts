@@ -206,7 +206,10 @@ describe('an image', () => {
     const unit = path.join(folder, PATHS.unit);
     const docker = path.join(folder, 'etc/systemd/system/docker.service');
     await writeFile(docker, '[Unit]\nDescription=docker\n[Service]\nExecStart=/bin/true\n');
-    if (!process.env['CI'] && spawnSync('systemd-analyze', ['--version']).status !== 0) return;
+    // Where there is no systemd, the files are at least what the manual has.
+    expect(await readFile(unit, 'utf8')).toMatch(/^Type=oneshot$/m);
+    expect(await readFile(path.join(folder, PATHS.dockerLimits), 'utf8')).toMatch(/^LimitNOFILE=\d+:\d+$/m);
+    if (spawnSync('systemd-analyze', ['--version']).error !== undefined) return;
     for (const file of [unit, docker]) {
       const environment = { ...process.env, SYSTEMD_UNIT_PATH: `${path.dirname(docker)}:` };
       expect(
