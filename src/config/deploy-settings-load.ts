@@ -103,9 +103,7 @@ export async function nodeCertificateFolder(
   directory: string,
   node: { readonly host: string; readonly port: number },
 ): Promise<string | undefined> {
-  // A colon of an IPv6 address is none of a folder.
-  const host = node.host.replaceAll(':', '-');
-  for (const name of [`${host}-${node.port}`, host]) {
+  for (const name of [`${node.host}-${node.port}`, node.host]) {
     const folder = path.join(directory, 'nodes', name);
     const found = await Promise.all(['server.crt', 'server.key'].map((file) => isReadable(path.join(folder, file))));
     if (found.every(Boolean)) return folder;
