@@ -24,6 +24,8 @@ import {
   filesVolume,
   nextName,
   previousName,
+  UNTOLD_MODE,
+  untold,
 } from './container.js';
 import type { LiveChange } from './effect.js';
 import type { DeployAction } from './plan.js';
@@ -48,6 +50,8 @@ export interface CarryOutOptions {
   /** Told before each command that changes something. */
   readonly onCommand?: (command: DockerCommand) => void;
   readonly signal?: AbortSignal;
+  /** Undoes what failed: without the signal, as after Ctrl-C the one before has to come back, too. */
+  readonly undoEngine?: DockerEngine;
   /** Bounds for tests. */
   readonly serveMs?: number;
 }
@@ -68,7 +72,7 @@ export function commandsOf(
     case 'start':
       return [...filesCommands(action), startContainer(name)];
     case 'live':
-      return [...filesCommands(action), ...liveCommands(action, options.login)];
+      return liveSequence(action, liveCommands(action, options.login));
     case 'replace':
       return [
         ...createCommands(desired, { ...choice, name: nextName(name) }),
@@ -111,6 +115,24 @@ function removeFiles(name: string, paths: readonly string[]): DockerCommand {
   return changes(['exec', '--user', '0:0', name, 'rm', '-f', '--', ...paths]);
 }
 
+/** Files that are told of are marked as long as they were not. */
+function liveSequence(action: DeployAction, told: readonly DockerCommand[]): DockerCommand[] {
+  if (told.length === 0) return filesCommands(action);
+  return [untoldCommand(action), ...told, toldCommand(action)];
+}
+
+function untoldCommand({ desired, observed }: DeployAction): DockerCommand {
+  const same = (path: string, content: string | Uint8Array) =>
+    observed?.files?.get(path)?.content.equals(Buffer.from(content)) === true &&
+    observed.files.get(path)?.mode !== UNTOLD_MODE;
+  const changed = desired.files.filter(({ path, content }) => content === undefined || !same(path, content));
+  return filesCommand(desired.options.name, desired.filesTarget, untold(changed));
+}
+
+function toldCommand({ desired }: DeployAction): DockerCommand {
+  return filesCommand(desired.options.name, desired.filesTarget, desired.files);
+}
+
 function liveCommands({ desired, live }: DeployAction, login: RedisLogin | undefined): DockerCommand[] {
   return live.map((change) => liveCommand(desired.options.name, change, login));
 }
@@ -149,7 +171,11 @@ async function create(engine: DockerEngine, action: DeployAction, options: Carry
     await serving(engine, action, options);
   } catch (error) {
     // Its data, if there was any, stays; a container that does not come up would be in the way of the next run.
-    await undo(engine, [removeContainer(name), removeVolume(filesVolume(name, action.revision))], error);
+    await undo(
+      options.undoEngine ?? engine,
+      [removeContainer(name), removeVolume(filesVolume(name, action.revision))],
+      error,
+    );
     throw error;
   }
 }
@@ -157,9 +183,9 @@ async function create(engine: DockerEngine, action: DeployAction, options: Carry
 async function takeLive(engine: DockerEngine, action: DeployAction, options: CarryOutOptions): Promise<void> {
   const { desired, observed, live } = action;
   const { name } = desired.options;
-  await runAll(engine, filesCommands(action), options);
-  if (live.length === 0) return;
-  for (const change of live) {
+  if (live.length === 0) return await runAll(engine, filesCommands(action), options);
+  await runAll(engine, [untoldCommand(action)], options);
+  for (const [index, change] of live.entries()) {
     const command = liveCommand(name, change, options.login);
     options.onCommand?.(command);
     const fault = await engine.run(command).then(
@@ -167,14 +193,21 @@ async function takeLive(engine: DockerEngine, action: DeployAction, options: Car
       (error: unknown) => (error instanceof ForgeError ? error.message : Promise.reject(error)),
     );
     if (fault === undefined) continue;
-    const before = [...(observed?.files ?? [])].map(([path, file]) => ({ path, ...file }));
+    const files = [...(observed?.files ?? [])].map(([path, file]) => ({ path, ...file }));
+    // What was told already holds until the next deployment tells it what is in its files.
+    const before = index === 0 ? files : untold(files);
     const error = new ForgeError('refused', `${name} does not take ${change.shown}: ${fault}`, {
       host: desired.host,
       next: 'Its files are as they were before. Correct the setting and deploy again.',
     });
-    await undo(engine, before.length === 0 ? [] : [filesCommand(name, desired.filesTarget, before)], error);
+    await undo(
+      options.undoEngine ?? engine,
+      before.length === 0 ? [] : [filesCommand(name, desired.filesTarget, before)],
+      error,
+    );
     throw error;
   }
+  await runAll(engine, [toldCommand(action)], options);
 }
 
 async function replace(engine: DockerEngine, action: DeployAction, options: CarryOutOptions): Promise<void> {
@@ -182,10 +215,11 @@ async function replace(engine: DockerEngine, action: DeployAction, options: Carr
   const { name } = desired.options;
   const [previous, next] = [previousName(name), nextName(name)];
   const made = { revision, makeNetwork: options.makeNetwork, name: next };
+  const { undoEngine = engine } = options;
   try {
     await runAll(engine, createCommands(desired, made), options);
   } catch (error) {
-    await undo(engine, [removeContainer(next), removeVolume(filesVolume(name, revision))], error);
+    await undo(undoEngine, [removeContainer(next), removeVolume(filesVolume(name, revision))], error);
     throw error;
   }
   const wasRunning = observed?.status === 'running';
@@ -194,8 +228,8 @@ async function replace(engine: DockerEngine, action: DeployAction, options: Carr
     await runAll(engine, [renameContainer(next, name), startContainer(name)], options);
     await serving(engine, action, options);
   } catch (error) {
-    await backToPrevious(engine, name, { wasRunning, graceS: desired.options.stopTimeoutS }, error);
-    await undo(engine, [removeVolume(filesVolume(name, revision))], error);
+    await backToPrevious(undoEngine, name, { wasRunning, graceS: desired.options.stopTimeoutS }, error);
+    await undo(undoEngine, [removeVolume(filesVolume(name, revision))], error);
     throw withNext(
       error,
       wasRunning ? 'The container before it runs again, as it was.' : 'The container before it is back.',
@@ -203,7 +237,7 @@ async function replace(engine: DockerEngine, action: DeployAction, options: Carr
   }
   await runAll(engine, [removeContainer(previous)], options);
   const old = observed === undefined || observed.revision === revision ? [] : [filesVolume(name, observed.revision)];
-  await undo(engine, old.map(removeVolume), undefined);
+  await undo(undoEngine, old.map(removeVolume), undefined);
 }
 
 /** Whatever is there of the three names, the container before is the one that runs at the end. */
@@ -220,20 +254,6 @@ async function backToPrevious(
       ? [removeContainer(next)]
       : [stopContainer(name, graceS), removeContainer(name), removeContainer(next), renameContainer(previous, name)];
   await undo(engine, [...commands, ...(wasRunning ? [startContainer(name)] : [])], error);
-}
-
-/** What a run that was ended between two commands has left: pure. */
-export function recoveryCommands(
-  name: string,
-  statuses: { readonly name?: string; readonly previous?: string; readonly next?: string },
-): DockerCommand[] {
-  const commands: DockerCommand[] = [];
-  // It was never started.
-  if (statuses.next !== undefined) commands.push(removeContainer(nextName(name)));
-  if (statuses.previous === undefined) return commands;
-  // Whether the new one serves is not known: the one before is what is known to have served.
-  if (statuses.name !== undefined) commands.push(removeContainer(name));
-  return [...commands, renameContainer(previousName(name), name), startContainer(name)];
 }
 
 async function runAll(

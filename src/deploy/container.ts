@@ -123,6 +123,17 @@ export function createCommands(
   ];
 }
 
+/**
+ * The mode of a file that is there while the server is still being told of it. A run that is ended in between leaves it,
+ * and so the next one knows that the server may not have taken it.
+ */
+export const UNTOLD_MODE = 0o440;
+
+/** The same files, marked as not yet told. */
+export function untold(files: readonly ArchiveEntry[]): ArchiveEntry[] {
+  return files.map((file) => (file.content === undefined ? file : { ...file, mode: UNTOLD_MODE }));
+}
+
 export function filesCommand(name: string, target: string, files: readonly ArchiveEntry[]): DockerCommand {
   return copyInto(name, target, archiveInput(files, STABLE_TIME));
 }

@@ -2,13 +2,16 @@
 import { setMaxListeners } from 'node:events';
 import type { DeployHost } from '../config/deploy-settings.js';
 import { type DockerCommand, renderCommand } from '../docker/command.js';
+import { listContainers } from '../docker/commands/container.js';
 import { createNetwork } from '../docker/commands/network.js';
 import { type DockerEndpoint, LOCAL_ENDPOINT, parseEndpoint } from '../docker/endpoint.js';
 import { DockerEngine } from '../docker/engine.js';
-import { LABELS } from '../docker/labels.js';
+import { LABELS, labelFilter } from '../docker/labels.js';
 import { ForgeError } from '../errors.js';
-import { carryOut, commandsOf, recoveryCommands } from './carry-out.js';
-import { type DesiredContainer, nextName, previousName } from './container.js';
+import { carryOut, commandsOf } from './carry-out.js';
+import type { DesiredContainer } from './container.js';
+import { isLeftBehindNow, lockName, type TakenLock, takeLock } from './deploy-lock.js';
+import { leftoverCommands } from './leftovers.js';
 import { type ObservedHost, observeHost } from './observed.js';
 import { type DeployAction, type DeployPlan, type EffectOf, planDeploy } from './plan.js';
 import type { RedisLogin } from './redis-cli.js';
@@ -29,6 +32,17 @@ export interface DeploymentOptions {
   readonly signal?: AbortSignal;
   /** Hosts that are looked at though nothing of `desired` is on them. */
   readonly also?: readonly string[];
+  /** Another engine, for tests. */
+  readonly engineFor?: (endpoint: DockerEndpoint, signal?: AbortSignal) => DockerEngine;
+}
+
+/** What a run that was ended has left of one instance. */
+export interface Leftover {
+  readonly host: string;
+  readonly desired: DesiredContainer;
+  /** An image that the host has. */
+  readonly image: string;
+  readonly commands: readonly DockerCommand[];
 }
 
 /** A command as people see it: whole, with its host. */
@@ -51,6 +65,7 @@ export class Deployment {
   #seen: ReadonlyMap<string, ObservedHost> = new Map();
   /** Networks that another action is making at this moment, by host. */
   readonly #networks = new Map<string, Promise<void>>();
+  readonly #undoEngines = new Map<string, DockerEngine>();
 
   constructor(options: DeploymentOptions) {
     this.#options = options;
@@ -61,7 +76,11 @@ export class Deployment {
     if (options.signal !== undefined)
       setMaxListeners(HOSTS_AT_ONCE * CONTAINERS_AT_ONCE * COMMANDS_AT_ONCE, options.signal);
     this.#engines = new Map(
-      hosts.map((host) => [host.name, new DockerEngine(endpointOf(host), { signal: options.signal })]),
+      hosts.map((host) => {
+        const endpoint = endpointOf(host);
+        const made = options.engineFor?.(endpoint, options.signal);
+        return [host.name, made ?? new DockerEngine(endpoint, { signal: options.signal })];
+      }),
     );
   }
 
@@ -103,30 +122,44 @@ export class Deployment {
   }
 
   /** What runs that were ended halfway have left, and how that is put right. */
-  leftovers(): readonly { readonly host: string; readonly commands: readonly DockerCommand[] }[] {
-    return this.desired.flatMap(({ host, options: { name } }) => {
-      const containers = this.#seen.get(host)?.containers ?? [];
-      const statusOf = (wanted: string) => containers.find((each) => each.name === wanted)?.status;
-      const statuses = {
-        name: statusOf(name),
-        previous: statusOf(previousName(name)),
-        next: statusOf(nextName(name)),
-      };
-      const commands = recoveryCommands(name, statuses);
-      return commands.length === 0 ? [] : [{ host, commands }];
+  leftovers(): readonly Leftover[] {
+    return this.desired.flatMap((desired): Leftover[] => {
+      const seen = this.#seen.get(desired.host);
+      if (seen === undefined) return [];
+      const { name, image: wanted } = desired.options;
+      const mine = seen.containers.filter((each) => each.instance === desired.instance);
+      const image = seen.images.has(wanted) ? wanted : mine[0]?.imageId;
+      const commands = leftoverCommands(desired, seen);
+      const lock = lockName(name);
+      const stale = seen.locks.has(lock) && isLeftBehindNow(seen.locks.get(lock));
+      // Without any image nobody can have the lock, and nothing can be deployed.
+      if (image === undefined || (commands.length === 0 && !stale)) return [];
+      return [{ host: desired.host, desired, image, commands }];
     });
   }
 
-  /** Puts it right, and looks again. */
-  async recover(
-    leftovers: ReturnType<Deployment['leftovers']>,
-    observer: Pick<DeployObserver, 'command'> = {},
-  ): Promise<void> {
-    for (const { host, commands } of leftovers) {
-      for (const command of commands) {
-        observer.command?.(this.#shown(host, command));
-        await this.engine(host).run(command);
+  /**
+   * Puts it right, and looks again.
+   * @throws ForgeError `locked` when it is no leftover: another deployment is at work
+   */
+  async recover(leftovers: readonly Leftover[], observer: Pick<DeployObserver, 'command'> = {}): Promise<void> {
+    const locks: TakenLock[] = [];
+    try {
+      for (const { host, desired, image } of leftovers) {
+        locks.push(await takeLock(this.engine(host), desired, image, this.#unaborted(host)));
       }
+      // Whoever had a lock until now may have finished.
+      await this.look();
+      const locked = new Set(leftovers.map(({ desired }) => desired));
+      for (const { host, desired, commands } of this.leftovers()) {
+        if (!locked.has(desired)) continue;
+        for (const command of commands) {
+          observer.command?.(this.#shown(host, command));
+          await this.engine(host).run(command);
+        }
+      }
+    } finally {
+      for (const { release } of locks) await release();
     }
     await this.look();
   }
@@ -180,12 +213,43 @@ export class Deployment {
     const { login, signal } = this.#options;
     const { host } = action.desired;
     signal?.throwIfAborted();
-    await carryOut(this.engine(host), action, {
-      ...(login === undefined ? {} : { login }),
-      makeNetwork: await this.#makesNetwork(action),
-      onCommand: (command) => observer.command?.(this.#shown(host, command)),
-      ...(signal === undefined ? {} : { signal }),
+    const engine = this.engine(host);
+    const undoEngine = this.#unaborted(host);
+    const lock = await takeLock(engine, action.desired, action.desired.options.image, undoEngine);
+    try {
+      await this.#requireAsPlanned(action, lock);
+      await carryOut(engine, action, {
+        ...(login === undefined ? {} : { login }),
+        makeNetwork: await this.#makesNetwork(action),
+        onCommand: (command) => observer.command?.(this.#shown(host, command)),
+        undoEngine,
+        ...(signal === undefined ? {} : { signal }),
+      });
+    } finally {
+      await lock.release();
+    }
+  }
+
+  /** @throws ForgeError `locked` when another deployment was quicker since this one looked */
+  async #requireAsPlanned({ desired, observed }: DeployAction, lock: TakenLock): Promise<void> {
+    const filters = [labelFilter(LABELS.cluster, this.cluster), labelFilter(LABELS.instance, desired.instance)];
+    const there = (await this.engine(desired.host).run(listContainers(...filters))).split('\n').filter(Boolean);
+    const expected = new Set([lock.id, ...(observed === undefined ? [] : [observed.id])]);
+    if (there.length === expected.size && there.every((id) => expected.has(id))) return;
+    throw new ForgeError('locked', `${desired.options.name} was deployed by somebody else since it was looked at.`, {
+      host: desired.host,
+      next: 'Run the same command again: it looks anew.',
     });
+  }
+
+  /** What is undone and given back is done after a signal, too. */
+  #unaborted(host: string): DockerEngine {
+    const known = this.#undoEngines.get(host);
+    if (known !== undefined) return known;
+    const { endpoint } = this.engine(host);
+    const engine = this.#options.engineFor?.(endpoint) ?? new DockerEngine(endpoint);
+    this.#undoEngines.set(host, engine);
+    return engine;
   }
 
   #lacksNetwork({ desired }: DeployAction): boolean {

@@ -5,6 +5,8 @@ export interface FileChange {
   /** Undefined: it is not there. */
   readonly before?: string;
   readonly after?: string;
+  /** It is there, and a run was ended before whoever runs in the container was told all of it: it is to be told again. */
+  readonly again?: true;
 }
 
 /** What is told to whoever runs in the container, after its files are there. */

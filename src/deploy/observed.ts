@@ -11,6 +11,7 @@ import { type ContainerAnswer, containerAnswers, imageAnswers, networkAnswers } 
 import { LABELS, labelFilter } from '../docker/labels.js';
 import { ForgeError } from '../errors.js';
 import { DEPLOY_LABELS, type DesiredContainer, nextName, previousName } from './container.js';
+import { HOLDER_LABEL, LOCK_ROLE, type LockHolder, parseHolder } from './deploy-lock.js';
 
 export interface ObservedFile {
   readonly content: Buffer;
@@ -61,6 +62,8 @@ export interface ObservedHost {
   /** Of the images that are wanted: their ids; not in it when the host does not have one. */
   readonly images: ReadonlyMap<string, string>;
   readonly networks: ReadonlySet<string>;
+  /** Deployments that are at work, or were ended while they were: by the name of the container. */
+  readonly locks: ReadonlyMap<string, LockHolder | undefined>;
   /** Volumes of the cluster, whoever has them. */
   readonly volumes: readonly ObservedVolume[];
 }
@@ -97,7 +100,8 @@ export async function observeHost(
     engine.run(listLabelledVolumes(labelFilter(LABELS.cluster, cluster), LABELS.instance, LABELS.content)),
   ]);
   const targets = new Map(desired.map(({ options, filesTarget }) => [options.name, filesTarget]));
-  const observed = ours.map(observedOf);
+  const isLock = ({ Config }: ContainerAnswer) => Config.Labels[LABELS.role] === LOCK_ROLE;
+  const observed = ours.filter((each) => !isLock(each)).map(observedOf);
   const containers: ObservedContainer[] = [];
   for (let index = 0; index < observed.length; index += FILES_AT_ONCE) {
     const some = observed.slice(index, index + FILES_AT_ONCE);
@@ -108,6 +112,9 @@ export async function observeHost(
     foreign: new Map(foreign),
     images: new Map(images.flatMap((each) => (each === undefined ? [] : [each]))),
     networks: new Set(networks.flat()),
+    locks: new Map(
+      ours.filter(isLock).map((each) => [nameOf(each), parseHolder(each.Config.Labels[HOLDER_LABEL])] as const),
+    ),
     volumes: lines(volumes).map(readVolume),
   };
 }

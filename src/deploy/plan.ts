@@ -1,6 +1,13 @@
 /** What has to be done so that containers are as they are to be. Pure. */
 
-import { type ContainerRole, type DesiredContainer, nextName, previousName, wantedOf } from './container.js';
+import {
+  type ContainerRole,
+  type DesiredContainer,
+  nextName,
+  previousName,
+  UNTOLD_MODE,
+  wantedOf,
+} from './container.js';
 import type { FileChange, FileEffect, LiveChange } from './effect.js';
 import type { ObservedContainer, ObservedFile, ObservedHost } from './observed.js';
 import { optionDifferences } from './reasons.js';
@@ -125,7 +132,7 @@ function optionReasons(desired: DesiredContainer, observed: ObservedContainer, i
   return [];
 }
 
-/** Files whose content is another. @returns in the order of their paths */
+/** Files whose content is another, or of which the server may not know yet. @returns in the order of their paths */
 export function fileChanges(
   { files }: Pick<DesiredContainer, 'files'>,
   observed: ReadonlyMap<string, ObservedFile>,
@@ -135,10 +142,19 @@ export function fileChanges(
   );
   const paths = [...new Set([...wanted.keys(), ...observed.keys()])].sort();
   return paths.flatMap((path): FileChange[] => {
-    const before = observed.get(path)?.content.toString('utf8');
+    const file = observed.get(path);
+    const before = file?.content.toString('utf8');
     const after = wanted.get(path);
-    if (before === after) return [];
-    return [{ path, ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) }];
+    const again = file?.mode === UNTOLD_MODE;
+    if (before === after && !again) return [];
+    return [
+      {
+        path,
+        ...(before === undefined ? {} : { before }),
+        ...(after === undefined ? {} : { after }),
+        ...(again ? { again } : {}),
+      },
+    ];
   });
 }
 

@@ -62,13 +62,17 @@ export function tlsPathOf(setting: string): string {
   return `${REDIS_FILES_TARGET}/${REDIS_FILES.tls}${TLS_FILE_OF[setting] ?? ''}`;
 }
 
-function configEffect({ before, after }: FileChange, version: ServerVersion) {
+function configEffect({ before, after, again }: FileChange, version: ServerVersion) {
   const live: LiveChange[] = [];
   const reasons: string[] = [];
   const [old, now] = [directivesOf(before ?? ''), directivesOf(after ?? '')];
   for (const name of new Set([...old.keys(), ...now.keys()])) {
     const [was, is] = [old.get(name), now.get(name)];
-    if (was !== undefined && is !== undefined && was.join('\n') === is.join('\n')) continue;
+    if (was !== undefined && is !== undefined && was.join('\n') === is.join('\n')) {
+      // Whether it was told is not known; telling it twice does no harm.
+      if (again === true && isLive(name, version)) live.push(configSet(name, is, false));
+      continue;
+    }
     if (is === undefined) reasons.push(`${name} is no longer set`);
     else if (!isLive(name, version))
       reasons.push(`${name} ${shown(was)} → ${shown(is)}, which is taken at a start only`);

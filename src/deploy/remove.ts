@@ -145,6 +145,14 @@ export function removalCommands({ containers, volumes }: HostRemoval): DockerCom
   return [...containers.flatMap((each) => containerCommands(each)), ...volumes.map(({ name }) => removeVolume(name))];
 }
 
+/** The same as people see them, of all hosts. */
+export function shownCommands(deployment: Deployment, plans: readonly HostRemoval[]): ShownCommand[] {
+  return plans.flatMap((plan) => {
+    const { endpoint } = deployment.engine(plan.host);
+    return removalCommands(plan).map((command) => ({ host: plan.host, line: renderCommand(command, endpoint) }));
+  });
+}
+
 function containerCommands({ name, status }: ObservedContainer): DockerCommand[] {
   const stops = status === 'running' || status === 'restarting';
   return [...(stops ? [stopContainer(name, STOP_TIMEOUT_S)] : []), removeContainer(name)];

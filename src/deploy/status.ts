@@ -2,7 +2,6 @@
 import { formatAddress } from '../cluster/address.js';
 import type { DeployNode } from '../config/deploy-settings.js';
 import { ForgeError } from '../errors.js';
-import { LOCK_ROLE } from './deploy-lock.js';
 import type { Deployment } from './deployment.js';
 import type { ObservedContainer, ObservedHost } from './observed.js';
 import type { DeployAction, DeployActionKind, DeployObstacle } from './plan.js';
@@ -134,7 +133,7 @@ function isAbout({ kind, name }: DeployObstacle, { desired: { options } }: Deplo
 function extraStatuses(deployment: Deployment, host: string, seen: ObservedHost): ContainerStatus[] {
   const names = new Set(deployment.desired.filter((each) => each.host === host).map(({ options }) => options.name));
   return seen.containers.flatMap((observed): ContainerStatus[] => {
-    if (names.has(observed.name) || observed.role === LOCK_ROLE) return [];
+    if (names.has(observed.name)) return [];
     const wanted = wantedOfExtra(observed, names);
     return [
       {

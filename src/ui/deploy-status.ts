@@ -1,13 +1,40 @@
 /** What runs on the Docker hosts, as a table. */
-import type { ContainerStatus, DeployStatus } from '../deploy/status.js';
 import type { Colors } from './colors.js';
 import { renderTable } from './table.js';
+
+type Wanted = 'unchanged' | 'create' | 'start' | 'live' | 'replace' | 'extra' | 'left' | 'other';
+
+interface ContainerStatus {
+  readonly node: string | null;
+  readonly host: string;
+  readonly container: string;
+  readonly role: string;
+  readonly image: string | null;
+  readonly version: string | null;
+  readonly phase: string;
+  readonly startedAt: string | null;
+  readonly restarts: number;
+  readonly health: string | null;
+  readonly memoryBytes: number | null;
+  readonly memoryLimitBytes: number | null;
+  readonly ports: readonly string[];
+  readonly wanted: Wanted;
+  readonly differences: readonly string[];
+  readonly fault: string | null;
+}
+
+/** What is shown of a deployment's status. */
+export interface ShownStatus {
+  readonly containers: readonly ContainerStatus[];
+  readonly hosts: readonly { readonly host: string; readonly message: string }[];
+  readonly kept: readonly { readonly host: string; readonly volume: string; readonly content: string }[];
+}
 
 const MEBIBYTE = 1024 * 1024;
 const SECOND_MS = 1_000;
 
 /** Lines for people; what is not in order is below the table. @param now milliseconds */
-export function deployStatusLines(status: DeployStatus, colors: Colors, now: number): string[] {
+export function deployStatusLines(status: ShownStatus, colors: Colors, now: number): string[] {
   const right = (title: string) => ({ title, align: 'right' as const });
   const heads = ['NODE', 'HOST', 'CONTAINER', 'IMAGE', 'VERSION', 'STATE', right('RESTARTS'), right('MEMORY'), 'PORTS'];
   const rows = status.containers.map((each) => [

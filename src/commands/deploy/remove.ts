@@ -15,9 +15,8 @@ import {
   type HostRemoval,
   keptFolders,
   planRemoval,
-  removalCommands,
+  shownCommands,
 } from '../../deploy/remove.js';
-import { renderCommand } from '../../docker/command.js';
 import { ForgeError } from '../../errors.js';
 import { renderTable } from '../../ui/table.js';
 
@@ -85,8 +84,7 @@ Exit codes: 0 removed, 2 no such node, host or name, 4 a host does not answer, 5
     const loaded = await readSettings(flags);
     const settings = await loadDeploySettings(loaded);
     const { cluster } = settings;
-    const nodes =
-      choice.nodes.length > 0 ? chooseDeployNodes(settings, { ...choice, hosts: [] }, () => false) : [];
+    const nodes = choice.nodes.length > 0 ? chooseDeployNodes(settings, { ...choice, hosts: [] }, () => false) : [];
     const unknown = choice.hosts.filter((host) => !settings.hosts.some(({ name }) => name === host));
     if (unknown.length > 0) {
       throw new ForgeError('usage', `There is no host ${unknown.join(', ')}.`, {
@@ -134,12 +132,7 @@ Exit codes: 0 removed, 2 no such node, host or name, 4 a host does not answer, 5
     }
     if (verdict.kind === 'refused') for (const reason of verdict.reasons) this.output.warning(`overridden: ${reason}`);
     if (flags['dry-run']) {
-      const commands = plans.flatMap((plan) =>
-        removalCommands(plan).map((command) => ({
-          host: plan.host,
-          line: renderCommand(command, deployment.engine(plan.host).endpoint),
-        })),
-      );
+      const commands = shownCommands(deployment, plans);
       for (const { line } of commands) this.output.data(line);
       this.output.message('Dry run: nothing was changed.');
       return { cluster, status: 'planned', hosts, commands };

@@ -1,8 +1,9 @@
 /** One node through its whole life on a real engine: made, left alone, changed while it runs, replaced, and what fails. */
 import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type CarryOutOptions, carryOut, recoveryCommands } from '../../../src/deploy/carry-out.js';
+import { type CarryOutOptions, carryOut } from '../../../src/deploy/carry-out.js';
 import { type DesiredContainer, nextName, previousName } from '../../../src/deploy/container.js';
+import { recoveryCommands } from '../../../src/deploy/leftovers.js';
 import { observeHost } from '../../../src/deploy/observed.js';
 import { type DeployAction, planDeploy } from '../../../src/deploy/plan.js';
 import { type NodeFile, redisContainer } from '../../../src/deploy/redis-container.js';

@@ -1,0 +1,225 @@
+/** Deployments that are ended at any moment, and two at once: on a real engine. */
+import { createHash } from 'node:crypto';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { DesiredContainer } from '../../../src/deploy/container.js';
+import { Deployment } from '../../../src/deploy/deployment.js';
+import { redisContainer } from '../../../src/deploy/redis-container.js';
+import { redisEffect } from '../../../src/deploy/redis-files.js';
+import type { DockerCommand } from '../../../src/docker/command.js';
+import type { DockerEndpoint } from '../../../src/docker/endpoint.js';
+import { DockerEngine, type DockerOutput } from '../../../src/docker/engine.js';
+import { parseServerVersion } from '../../../src/redis-config/version.js';
+import { deploySettings } from '../../support/deploy-settings.js';
+import { dockerForTests, hasDocker, type TestDocker } from '../../support/docker/engine.js';
+import { redisImage } from '../../support/docker/images.js';
+import { freePort } from '../../support/ports.js';
+
+const CLUSTER = `k${process.pid}`;
+const PASSWORD = 'secret';
+const VERSION = parseServerVersion('7.0');
+const login = { username: 'admin', password: PASSWORD };
+/** More changing commands than any deployment of one node has. */
+const COMMANDS_MAX = 30;
+
+/** As if the process were killed before, or right after, its n-th changing command: nothing comes back, nothing is undone. */
+class MortalEngine extends DockerEngine {
+  static left = Number.POSITIVE_INFINITY;
+  static after = false;
+  static died: () => void = () => {};
+
+  override async execute(command: DockerCommand): Promise<DockerOutput> {
+    if (MortalEngine.left <= 0) return await new Promise(() => {});
+    if (command.effect === 'reads') return await super.execute(command);
+    MortalEngine.left -= 1;
+    const dies = MortalEngine.left === 0;
+    if (!dies || MortalEngine.after) {
+      const output = await super.execute(command);
+      if (!dies) return output;
+    }
+    MortalEngine.died();
+    return await new Promise(() => {});
+  }
+}
+
+describe.skipIf(!hasDocker())('a deployment that is ended at any moment', () => {
+  let docker: TestDocker;
+  let image: string;
+  let port: number;
+  let name: string;
+
+  beforeAll(async () => {
+    docker = (await dockerForTests()) as TestDocker;
+    image = await redisImage(docker, 'redis-7');
+    port = await freePort();
+    name = `${CLUSTER}-redis-${port}`;
+  });
+  const cleanUp = async () => {
+    const ids = await docker.run(['ps', '-aq', '--filter', `label=io.redisforge.cluster=${CLUSTER}`]);
+    for (const id of ids.split('\n').filter(Boolean)) await docker.run(['rm', '-f', id]);
+    const volumes = await docker.run(['volume', 'ls', '-q', '--filter', `label=io.redisforge.cluster=${CLUSTER}`]);
+    for (const volume of volumes.split('\n').filter(Boolean)) await docker.run(['volume', 'rm', volume]);
+  };
+  afterEach(cleanUp);
+  afterAll(async () => docker.stop());
+
+  const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+
+  function desired({ extra = '', users = '' } = {}): DesiredContainer {
+    const settings = deploySettings({ cluster: CLUSTER, image, ports: [port] });
+    const conf = `port ${port}\ndir /data\nappendonly yes\naclfile /etc/redisforge/users.acl\nunixsocket /data/redis.sock\nunixsocketperm 700\n${extra}`;
+    const acl = `user default off\nuser admin on #${sha256(PASSWORD)} ~* &* +@all\n${users}`;
+    return redisContainer(settings, settings.nodes[0] as (typeof settings.nodes)[0], [
+      { path: 'redis.conf', content: conf },
+      { path: 'users.acl', content: acl },
+    ]);
+  }
+
+  function deployment(wanted: DesiredContainer, mortal = false): Deployment {
+    return new Deployment({
+      cluster: CLUSTER,
+      hosts: [{ name: 'here', docker: docker.host, address: '127.0.0.1' }],
+      desired: [wanted],
+      login,
+      effectOf: (_, changes) => redisEffect(changes, VERSION),
+      ...(mortal ? { engineFor: (endpoint: DockerEndpoint) => new MortalEngine(endpoint) } : {}),
+    });
+  }
+
+  /** What `forge deploy redis` does. @returns what it was about to do */
+  async function deploy(wanted: DesiredContainer, mortal = false): Promise<string> {
+    const one = deployment(wanted, mortal);
+    await one.look();
+    const leftovers = one.leftovers();
+    if (leftovers.length > 0) await one.recover(leftovers);
+    const { actions, obstacles } = one.plan();
+    expect(obstacles).toEqual([]);
+    await one.carryOut(actions.filter(({ kind }) => kind !== 'unchanged'));
+    return actions[0]?.kind ?? 'none';
+  }
+
+  /** @returns whether it was killed: it ends by itself when it has fewer commands */
+  async function killed(wanted: DesiredContainer, commands: number, after: boolean): Promise<boolean> {
+    const died = new Promise<boolean>((resolve) => {
+      MortalEngine.left = commands;
+      MortalEngine.after = after;
+      MortalEngine.died = () => resolve(true);
+    });
+    const ended = deploy(wanted, true).then(() => false);
+    return await Promise.race([died, ended]);
+  }
+
+  /** A lock of this very process would count as alive: whoever was killed is gone. */
+  async function bury(): Promise<void> {
+    const lock = `${name}-lock`;
+    if ((await docker.run(['ps', '-aq', '--filter', `name=^${lock}$`])) === '') return;
+    const holder = JSON.parse(
+      await docker.run(['inspect', '-f', '{{index .Config.Labels "io.redisforge.holder"}}', lock]),
+    ) as object;
+    const label = JSON.stringify({ ...holder, pid: 2 ** 22 + 1 });
+    const labels = [
+      `io.redisforge.cluster=${CLUSTER}`,
+      'io.redisforge.role=lock',
+      `io.redisforge.instance=redis-${port}`,
+    ];
+    await docker.run(['rm', '-f', lock]);
+    await docker.run([
+      'create',
+      ...['--name', lock, '--entrypoint', '/never', '--label', `io.redisforge.holder=${label}`],
+      ...labels.flatMap((each) => ['--label', each]),
+      image,
+    ]);
+  }
+
+  const redis = (...words: string[]) =>
+    docker.run([
+      'exec',
+      '-e',
+      `REDISCLI_AUTH=${PASSWORD}`,
+      name,
+      'redis-cli',
+      '-s',
+      '/data/redis.sock',
+      '--user',
+      'admin',
+      '--no-auth-warning',
+      ...words,
+    ]);
+
+  async function expectOnlyIt(): Promise<void> {
+    const label = `label=io.redisforge.cluster=${CLUSTER}`;
+    const containers = await docker.run(['ps', '-a', '--filter', label, '--format', '{{.Names}} {{.State}}']);
+    expect(containers).toBe(`${name} running`);
+    const volumes = (await docker.run(['volume', 'ls', '-q', '--filter', label])).split('\n').sort();
+    expect(volumes).toEqual([expect.stringMatching(`^${name}-config-\\d+$`), `${name}-data`]);
+  }
+
+  async function sweep(before: DesiredContainer | undefined, wanted: DesiredContainer, check: () => Promise<void>) {
+    let moments = 0;
+    for (const after of [false, true]) {
+      for (let commands = 1; commands <= COMMANDS_MAX; commands += 1) {
+        if (before === undefined) await cleanUp();
+        else await deploy(before);
+        if (!(await killed(wanted, commands, after))) break;
+        moments += 1;
+        await bury();
+        await deploy(wanted).catch((error: unknown) => {
+          throw new Error(`killed ${after ? 'after' : 'before'} command ${commands}: ${String(error)}`);
+        });
+        await expectOnlyIt();
+        await check();
+        expect(await deploy(wanted)).toBe('unchanged');
+        // Back to what it was before: also right after having been killed, whatever was done by then.
+        if (before !== undefined) {
+          await killed(before, Math.max(1, commands - 1), after);
+          await bury();
+          await deploy(before);
+          await expectOnlyIt();
+        }
+      }
+    }
+    return moments;
+  }
+
+  it('is finished by the next when a node was being made', { timeout: 600_000 }, async () => {
+    const moments = await sweep(undefined, desired(), async () => {
+      expect(await redis('PING')).toBe('PONG');
+    });
+    expect(moments).toBeGreaterThan(14);
+  });
+
+  it('is finished by the next when a node was being replaced', { timeout: 600_000 }, async () => {
+    const moments = await sweep(desired(), desired({ extra: 'io-threads 2\n' }), async () => {
+      expect(await redis('CONFIG', 'GET', 'io-threads')).toBe('io-threads\n2');
+    });
+    expect(moments).toBeGreaterThan(20);
+  });
+
+  it('is finished by the next when a node was taking settings and users while it runs', {
+    timeout: 600_000,
+  }, async () => {
+    const wanted = desired({ extra: 'maxmemory 64mb\nmaxclients 500\n', users: 'user app on nopass +ping\n' });
+    const before = desired({ extra: 'maxmemory 32mb\nmaxclients 600\n' });
+    const moments = await sweep(before, wanted, async () => {
+      expect(await redis('CONFIG', 'GET', 'maxmemory')).toBe(`maxmemory\n${64 * 1024 * 1024}`);
+      expect(await redis('CONFIG', 'GET', 'maxclients')).toBe('maxclients\n500');
+      expect(await redis('ACL', 'LIST')).toContain('user app on nopass');
+    });
+    expect(moments).toBeGreaterThan(6);
+  });
+
+  it('keeps a second one out, and says who is at work', async () => {
+    await deploy(desired());
+    const wanted = desired({ extra: 'io-threads 2\n' });
+    const [one, two] = [deployment(wanted), deployment(wanted)];
+    await Promise.all([one.look(), two.look()]);
+    const results = await Promise.allSettled([one, two].map((each) => each.carryOut(each.plan().actions)));
+    expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    const [failed] = results.filter((result) => result.status === 'rejected');
+    expect(failed?.reason).toMatchObject({
+      kind: 'locked',
+      message: expect.stringMatching(new RegExp(`process ${process.pid}|by somebody else`)),
+    });
+    await expectOnlyIt();
+    expect(await deploy(wanted)).toBe('unchanged');
+  });
+});
