@@ -20,6 +20,9 @@ const VERSION = parseServerVersion('7.0');
 const login = { username: 'admin', password: PASSWORD };
 /** More changing commands than any deployment of one node has. */
 const COMMANDS_MAX = 30;
+/** FORGE_TORTURE=full ends it at every command, before and after. */
+const FULL = process.env['FORGE_TORTURE'] === 'full';
+const STRIDE = 3;
 
 /** As if the process were killed before, or right after, its n-th changing command: nothing comes back, nothing is undone. */
 class MortalEngine extends DockerEngine {
@@ -155,8 +158,9 @@ describe.skipIf(!hasDocker())('a deployment that is ended at any moment', () => 
 
   async function sweep(before: DesiredContainer | undefined, wanted: DesiredContainer, check: () => Promise<void>) {
     let moments = 0;
-    for (const after of [false, true]) {
-      for (let commands = 1; commands <= COMMANDS_MAX; commands += 1) {
+    // Before a command is after the one before it, but for the answer that is lost: the short way looks at one of them.
+    for (const after of FULL ? [false, true] : [true]) {
+      for (let commands = 1; commands <= COMMANDS_MAX; commands += FULL ? 1 : STRIDE) {
         if (before === undefined) await cleanUp();
         else await deploy(before);
         if (!(await killed(wanted, commands, after))) break;
@@ -169,7 +173,7 @@ describe.skipIf(!hasDocker())('a deployment that is ended at any moment', () => 
         await check();
         expect(await deploy(wanted)).toBe('unchanged');
         // Back to what it was before: also right after having been killed, whatever was done by then.
-        if (before !== undefined && !after) {
+        if (before !== undefined && !(FULL && after)) {
           await killed(before, Math.max(1, commands - 1), after);
           await bury();
           await deploy(before);
@@ -184,14 +188,14 @@ describe.skipIf(!hasDocker())('a deployment that is ended at any moment', () => 
     const moments = await sweep(undefined, desired(), async () => {
       expect(await redis('PING')).toBe('PONG');
     });
-    expect(moments).toBeGreaterThan(14);
+    expect(moments).toBeGreaterThan(FULL ? 14 : 2);
   });
 
   it('is finished by the next when a node was being replaced', { timeout: 600_000 }, async () => {
     const moments = await sweep(desired(), desired({ extra: 'io-threads 2\n' }), async () => {
       expect(await redis('CONFIG', 'GET', 'io-threads')).toBe('io-threads\n2');
     });
-    expect(moments).toBeGreaterThan(20);
+    expect(moments).toBeGreaterThan(FULL ? 20 : 3);
   });
 
   it('is finished by the next when a node was taking settings and users while it runs', {
@@ -204,7 +208,7 @@ describe.skipIf(!hasDocker())('a deployment that is ended at any moment', () => 
       expect(await redis('CONFIG', 'GET', 'maxclients')).toBe('maxclients\n500');
       expect(await redis('ACL', 'LIST')).toContain('user app on nopass');
     });
-    expect(moments).toBeGreaterThan(6);
+    expect(moments).toBeGreaterThan(FULL ? 6 : 0);
   });
 
   it('keeps a second one out, and says who is at work', async () => {
