@@ -34,7 +34,8 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
   beforeAll(async () => {
     docker = (await dockerForTests()) as TestDocker;
     engine = new DockerEngine(parseEndpoint(docker.host, 'here'));
-    image = await redisImage(docker, 'redis-7');
+    // A tag of its own: other tests build the same image at the same time, and a newer one would be a difference.
+    image = await redisImage(docker, 'redis-7', { tag: `forge-test/redis:${CLUSTER}` });
     port = await freePort();
     name = `${CLUSTER}-redis-${port}`;
   });

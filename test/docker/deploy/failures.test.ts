@@ -52,7 +52,8 @@ describe.skipIf(!hasDocker())('a deployment that is ended at any moment', () => 
 
   beforeAll(async () => {
     docker = (await dockerForTests()) as TestDocker;
-    image = await redisImage(docker, 'redis-7');
+    // A tag of its own: other tests build the same image at the same time, and a newer one would be a difference.
+    image = await redisImage(docker, 'redis-7', { tag: `forge-test/redis:${CLUSTER}` });
     port = await freePort();
     name = `${CLUSTER}-redis-${port}`;
   });

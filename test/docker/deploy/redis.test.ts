@@ -28,7 +28,10 @@ describe.skipIf(!hasDocker())('forge deploy redis', () => {
     // The nodes use the host's own network.
     const first = await freePortBlock(NODES);
     ports = Array.from({ length: NODES }, (_, index) => first + index);
-    images = { seven: await redisImage(docker, 'redis-7'), eight: await redisImage(docker, 'redis-8') };
+    images = {
+      seven: await redisImage(docker, 'redis-7', { tag: `forge-test/redis:${CLUSTER}-7` }),
+      eight: await redisImage(docker, 'redis-8', { tag: `forge-test/redis:${CLUSTER}-8` }),
+    };
   });
   afterAll(async () => {
     for (const port of ports) await docker.try(['rm', '-f', `${CLUSTER}-redis-${port}`]);

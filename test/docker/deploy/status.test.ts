@@ -20,7 +20,8 @@ describe.skipIf(!hasDocker())('forge deploy status, logs, remove', () => {
   beforeAll(async () => {
     docker = (await dockerForTests()) as TestDocker;
     folder = await mkdtemp(path.join(os.tmpdir(), 'forge-deploy-'));
-    image = await redisImage(docker, 'redis-7');
+    // A tag of its own: other tests build the same image at the same time, and a newer one would be a difference.
+    image = await redisImage(docker, 'redis-7', { tag: `forge-test/redis:${CLUSTER}` });
     ports = await freePorts(3);
     await write(ports);
   });

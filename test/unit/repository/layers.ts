@@ -1,6 +1,17 @@
 import type { Layer } from '../../support/import-graph.js';
 
-const SERVICES = ['cluster', 'operations', 'local', 'smoke', 'proxy/control', 'host', 'doctor', 'monitoring', 'certs', 'deploy'];
+const SERVICES = [
+  'cluster',
+  'operations',
+  'local',
+  'smoke',
+  'proxy/control',
+  'host',
+  'doctor',
+  'monitoring',
+  'certs',
+  'deploy',
+];
 /** The terminal and the command line belong to commands; services return data and report through what they are given. */
 const NO_TERMINAL = /^(?!@oclif|listr2)/;
 
