@@ -34,3 +34,12 @@ export function publicCommands(): CommandEntry[] {
   const { commands } = JSON.parse(readText('oclif.manifest.json')) as { commands: Record<string, CommandEntry> };
   return Object.values(commands).filter((command) => command.hidden !== true);
 }
+
+/** Pages whose examples in YAML are of forge.yaml; those of all others are of the proxy. */
+export const FORGE_FILE_PAGES: readonly string[] = [
+  'deploy-proxy.md',
+  'forge-yaml.md',
+  'monitoring.md',
+  'rebalance.md',
+  'redis-settings.md',
+];

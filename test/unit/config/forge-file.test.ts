@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parseForgeFile } from '../../../src/config/forge-file.js';
 import { KNOWN_VARIABLES } from '../../../src/config/resolve.js';
 import { ConfigError } from '../../../src/proxy/config/problems.js';
-import { readText } from '../../support/repository.js';
+import { FORGE_FILE_PAGES, readText } from '../../support/repository.js';
 
 const GOOD = `
 cluster: orders
@@ -135,7 +135,8 @@ describe('forge.yaml', () => {
 describe('docs/forge-yaml.md', () => {
   const page = readText('docs/forge-yaml.md');
 
-  it.each(['docs/forge-yaml.md', 'docs/rebalance.md'])('and other pages have examples that are right: %s', (file) => {
+  it.each(FORGE_FILE_PAGES)('and other pages have examples that are right: %s', (name) => {
+    const file = `docs/${name}`;
     const examples = [...readText(file).matchAll(/^```yaml\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);
     expect(examples.length).toBeGreaterThan(0);
     for (const text of examples) expect(parseForgeFile(text, file).clusters).not.toEqual([]);

@@ -5,7 +5,7 @@ import { parse, stringify } from 'yaml';
 import { parseConfig } from '../../../src/proxy/config/load.js';
 import { checkFaults } from '../../../src/proxy/server/faults.js';
 import { checkUsers } from '../../../src/proxy/server/users.js';
-import { ROOT, readText } from '../../support/repository.js';
+import { FORGE_FILE_PAGES, ROOT, readText } from '../../support/repository.js';
 import { allSettings } from '../../support/settings.js';
 
 type Tree = Record<string, unknown>;
@@ -17,7 +17,7 @@ interface Example {
 }
 
 /** forge.yaml has a schema of its own; the examples on these pages are tried where that is tested. */
-const OTHER_FILES = new Set(['forge-yaml.md', 'rebalance.md']);
+const OTHER_FILES = new Set(FORGE_FILE_PAGES);
 
 /** Every block of YAML on the pages, without the indentation of the list that it may stand in. */
 const examples: Example[] = readdirSync(path.join(ROOT, 'docs'))
