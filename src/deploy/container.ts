@@ -2,7 +2,7 @@
 import type { ArchiveEntry } from '../docker/archive.js';
 import { archiveInput } from '../docker/archive.js';
 import type { DockerCommand } from '../docker/command.js';
-import { type CreateOptions, createContainer } from '../docker/commands/container.js';
+import { type CreateOptions, createContainer, fillerContainer, removeContainer } from '../docker/commands/container.js';
 import { copyInto } from '../docker/commands/copy.js';
 import { createNetwork } from '../docker/commands/network.js';
 import { createVolume } from '../docker/commands/volume.js';
@@ -116,10 +116,29 @@ export function createCommands(
     ...data.flatMap(({ volume: kept }) =>
       kept === undefined ? [] : [createVolume(kept, { ...own, [LABELS.content]: 'data' })],
     ),
+    ...(name === options.name ? ownData(desired, own) : []),
     createContainer({ ...options, name, mounts, labels: labelsOf(desired, revision) }),
     filesCommand(name, filesTarget, files),
-    // A new volume, and a folder of the host, belong to root.
-    ...data.map(({ target }) => copyInto(name, target, archiveInput([ownFolder()], STABLE_TIME))),
+  ];
+}
+
+/**
+ * A new volume, and a folder of the host, belong to root. Their owner is changed from a container that is never started,
+ * since only one whose root file system may be written takes a folder that is a mount itself. It has the name of one that
+ * is being made: so a run that is ended in between is put right by the next.
+ */
+function ownData({ options, data }: DesiredContainer, labels: Readonly<Record<string, string>>): DockerCommand[] {
+  if (data.length === 0) return [];
+  const name = nextName(options.name);
+  const targets = new Set(data.map(({ target }) => target));
+  const mounts = options.mounts.filter(({ target }) => targets.has(target));
+  const folders = [...targets].map(
+    (target): ArchiveEntry => ({ path: target.replace(/^\//, ''), mode: 0o700, ...CONTAINER_USER }),
+  );
+  return [
+    fillerContainer({ name, image: options.image, mounts, labels, pull: options.pull }),
+    copyInto(name, '/', archiveInput(folders, STABLE_TIME)),
+    removeContainer(name),
   ];
 }
 
@@ -140,5 +159,3 @@ export function filesCommand(name: string, target: string, files: readonly Archi
 
 /** The same archive for the same files, whenever it is made. */
 const STABLE_TIME = new Date(0);
-
-const ownFolder = (): ArchiveEntry => ({ path: '.', mode: 0o700, ...CONTAINER_USER });

@@ -8,11 +8,20 @@ export interface DeployChanges {
   memoryBytes?: number;
   ports?: readonly number[];
   version?: string;
+  /** A folder of the host for the data, instead of a volume. */
+  directory?: string;
 }
 
 /** One node after the other on this host's engine, with host networking. */
 export function deploySettings(changes: DeployChanges = {}): DeploySettings {
-  const { cluster = 'orders', image = 'redisforge/redis:7.0', memoryBytes, ports = [7901], version = '7.0' } = changes;
+  const {
+    cluster = 'orders',
+    image = 'redisforge/redis:7.0',
+    memoryBytes,
+    ports = [7901],
+    version = '7.0',
+    directory,
+  } = changes;
   const exporter = { enabled: false, image: 'exporter', port: 9121 };
   return {
     cluster,
@@ -34,7 +43,7 @@ export function deploySettings(changes: DeployChanges = {}): DeploySettings {
       baseImage: 'debian:trixie-slim',
       network: { kind: 'host' },
       limits: memoryBytes === undefined ? {} : { memoryBytes },
-      data: { kind: 'volume' },
+      data: directory === undefined ? { kind: 'volume' } : { kind: 'directory', path: directory },
       nofile: 10_240,
       preferredEndpoint: 'ip',
       users: [],

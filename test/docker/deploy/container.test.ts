@@ -1,5 +1,8 @@
 /** One node through its whole life on a real engine: made, left alone, changed while it runs, replaced, and what fails. */
 import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type CarryOutOptions, carryOut } from '../../../src/deploy/carry-out.js';
 import { type DesiredContainer, nextName, previousName } from '../../../src/deploy/container.js';
@@ -54,7 +57,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     `port ${port}\ndir /data\ncluster-enabled yes\nappendonly yes\naclfile /etc/redisforge/users.acl\nunixsocket /data/redis.sock\nunixsocketperm 700\n${extra}`;
   const acl = (password = PASSWORD) => `user default off\nuser admin on #${sha256(password)} ~* &* +@all\n`;
   function desired(
-    changes: { conf?: string; acl?: string; memoryBytes?: number; image?: string } = {},
+    changes: { conf?: string; acl?: string; memoryBytes?: number; image?: string; directory?: string } = {},
   ): DesiredContainer {
     const files: NodeFile[] = [
       { path: 'redis.conf', content: changes.conf ?? conf() },
@@ -182,6 +185,20 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     expect(recoveryCommands(name, { name: 'running', next: 'created' }).map(({ args }) => args.join(' '))).toEqual([
       `rm --force ${nextName(name)}`,
     ]);
+  });
+
+  it('has its data in a folder of the host, which is then its own', async () => {
+    const directory = await mkdtemp(path.join(os.tmpdir(), 'forge-data-'));
+    try {
+      expect((await deploy(desired({ directory }))).kind).toBe('create');
+      const folder = path.join(directory, `redis-${port}`);
+      expect(await stat(folder)).toMatchObject({ uid: 10_001, gid: 10_001 });
+      expect(await readdir(folder)).toContain('appendonlydir');
+      expect((await plan(desired({ directory }))).kind).toBe('unchanged');
+    } finally {
+      await cleanUp();
+      await rm(directory, { recursive: true });
+    }
   });
 
   it('never touches a container of somebody else', async () => {

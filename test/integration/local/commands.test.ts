@@ -33,7 +33,6 @@ describe('without a cluster', () => {
   });
 
   it.each([
-    [['--runtime', 'docker'], /not supported yet/],
     [['--masters', '2'], /at least 3 masters/],
     [['--base-port', '70000'], /--base-port 70000: that is no port/],
     [['--base-port', '60000'], /bus port/],

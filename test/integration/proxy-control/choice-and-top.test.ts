@@ -181,7 +181,8 @@ describe('forge proxy top and hotkeys', () => {
     expect(get?.p50Ms).toBeGreaterThan(0);
     expect(get?.p99Ms).toBeGreaterThanOrEqual(get?.p50Ms ?? 0);
     // "list" is a number by then: every push is an error.
-    expect(push?.errorsPerSecond).toBeCloseTo(push?.perSecond ?? -1, 5);
+    // One may be counted, and its answer be on its way.
+    expect((push?.errorsPerSecond ?? 0) / (push?.perSecond ?? 1)).toBeCloseTo(1, 1);
     expect(get?.errorsPerSecond).toBe(0);
     const [upstream] = report.upstreams;
     expect(upstream).toMatchObject({ type: 'sharded', lastError: '' });
