@@ -5,7 +5,7 @@ const inCi = Boolean(process.env.CI);
 export default defineConfig({
   test: {
     // The smallest machine has two cores, and most of the time the integration tests wait for real servers.
-    maxWorkers: 3,
+    maxWorkers: 4,
     pool: 'forks',
     teardownTimeout: 30_000,
     reporters: inCi
