@@ -3,6 +3,7 @@ import { Flags } from '@oclif/core';
 import { ChangeCommand } from '../../change-command.js';
 import { formatAddress } from '../../cluster/address.js';
 import { readSettings } from '../../config/cluster-flags.js';
+import { deployChoiceFlags } from '../../config/deploy-choice.js';
 import { loadDeploySettings, ownAddresses } from '../../config/deploy-settings-load.js';
 import type { Settings } from '../../config/resolve.js';
 import type { ShownCommand } from '../../deploy/deployment.js';
@@ -50,19 +51,7 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
   ];
 
   static override flags = {
-    host: Flags.string({
-      description: 'A host of forge.yaml, by its name. May be repeated.',
-      helpValue: 'NAME',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
-    node: Flags.string({
-      description: 'A node of forge.yaml. May be repeated.',
-      helpValue: 'HOST:PORT',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
-    all: Flags.boolean({ description: 'Every node of forge.yaml.', default: false, exclusive: ['host', 'node'] }),
+    ...deployChoiceFlags,
     version: Flags.string({
       description: 'Version of the server instead of redis.version: 7.0, 8.0, valkey-9.1.',
       helpValue: 'VERSION',
