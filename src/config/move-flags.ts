@@ -6,7 +6,7 @@ const KIB = 1024;
 const UNITS: Record<string, number> = { '': 1, b: 1, kb: KIB, mb: KIB ** 2, gb: KIB ** 3 };
 const KEYS_PER_SECOND_MAX = 100_000_000;
 
-/** `--method --rate --keys-per-second --big-key-bytes`. */
+/** `--method --rate --keys-per-second --pace --big-key-bytes`. */
 export const moveFlags = {
   method: Flags.option({
     options: ['auto', 'migrate', 'atomic'] as const,
@@ -23,6 +23,12 @@ export const moveFlags = {
     max: KEYS_PER_SECOND_MAX,
     helpValue: 'N',
   }),
+  pace: Flags.option({
+    options: ['auto', 'fast', 'gentle'] as const,
+    description:
+      'How much of the masters’ time MIGRATE takes: gentle is little at a time, fast is all; auto: gentle where clients are.',
+    default: 'auto' as const,
+  })(),
   'big-key-bytes': Flags.string({
     description: 'Keys of this size are warned of, and move alone, for example 16mb.',
     helpValue: 'SIZE',
@@ -33,11 +39,13 @@ export interface MoveFlagValues {
   readonly method: 'auto' | 'migrate' | 'atomic';
   readonly rate?: string;
   readonly 'keys-per-second'?: number;
+  readonly pace: 'auto' | 'fast' | 'gentle';
   readonly 'big-key-bytes'?: string;
 }
 
 export interface MoveSettings {
   readonly method: MoveFlagValues['method'];
+  readonly pace: MoveFlagValues['pace'];
   readonly bytesPerSecond?: number;
   readonly keysPerSecond?: number;
   readonly bigKeyBytes?: number;
@@ -45,10 +53,11 @@ export interface MoveSettings {
 
 /** @throws ForgeError `usage` for a size that is none */
 export function readMove(flags: MoveFlagValues): MoveSettings {
-  const { method, rate } = flags;
+  const { method, rate, pace } = flags;
   const bigKey = flags['big-key-bytes'];
   return {
     method,
+    pace,
     ...(rate === undefined ? {} : { bytesPerSecond: parseSize(rate, '--rate') }),
     ...(flags['keys-per-second'] === undefined ? {} : { keysPerSecond: flags['keys-per-second'] }),
     ...(bigKey === undefined ? {} : { bigKeyBytes: parseSize(bigKey, '--big-key-bytes') }),

@@ -5,6 +5,13 @@ import { Permits } from './permits.js';
 export const MOVE_METHODS = ['auto', 'migrate', 'atomic'] as const;
 export type MoveMethod = (typeof MOVE_METHODS)[number];
 
+export type MovePace = 'fast' | 'gentle';
+export const PACE_CHOICES = ['auto', 'fast', 'gentle'] as const;
+export type PaceChoice = (typeof PACE_CHOICES)[number];
+
+/** A source that serves so many commands a second has clients to be careful of. */
+const BUSY_OPS_PER_SECOND = 500;
+
 export interface MoveLimits {
   /** Undefined for no limit. */
   readonly bytesPerSecond?: number;
@@ -13,6 +20,8 @@ export interface MoveLimits {
 
 export interface MoveControlOptions extends MoveLimits {
   readonly method?: MoveMethod;
+  /** `auto` when not told: gentle where the source has clients. */
+  readonly pace?: PaceChoice;
   /** Keys of this size are warned of, and move alone; 8 MiB when not told. */
   readonly bigKeyBytes?: number;
   /** Monotonic milliseconds; tests give their own. */
@@ -38,6 +47,9 @@ export type TargetPart = keyof typeof TARGET_PARTS;
 export class MoveControl {
   readonly method: MoveMethod;
   readonly bigKeyBytes: number;
+  readonly #pace: PaceChoice;
+  /** Of each source, at the first look: later ones would count what the moves themselves ask of it. */
+  readonly #paces = new Map<string, MovePace>();
   #limits: MoveLimits;
   #paused = false;
   /** Of each target. */
@@ -50,6 +62,7 @@ export class MoveControl {
   constructor(options: MoveControlOptions = {}) {
     this.method = options.method ?? 'auto';
     this.bigKeyBytes = options.bigKeyBytes ?? BIG_KEY_BYTES;
+    this.#pace = options.pace ?? 'auto';
     this.#limits = { bytesPerSecond: options.bytesPerSecond, keysPerSecond: options.keysPerSecond };
     this.#now = options.now ?? (() => performance.now());
     this.#sleep = options.sleep ?? wait;
@@ -85,6 +98,17 @@ export class MoveControl {
       if (!this.#paused && debtMs <= 0) return;
       await this.#sleep(this.#paused ? PAUSE_LOOK_MS : Math.min(PIECE_MAX_MS, debtMs), signal);
     }
+  }
+
+  /**
+   * How much of its time a source gives to the moves of this operation.
+   * @param opsPerSecond that it serves now
+   */
+  paceOf(sourceId: string, opsPerSecond: number): MovePace {
+    if (this.#pace !== 'auto') return this.#pace;
+    const pace = this.#paces.get(sourceId) ?? (opsPerSecond >= BUSY_OPS_PER_SECOND ? 'gentle' : 'fast');
+    this.#paces.set(sourceId, pace);
+    return pace;
   }
 
   /**

@@ -7,12 +7,11 @@ import type { StepContext } from '../step.js';
 import { CannotMoveAtomically } from './atomic/unavailable.js';
 import { followFailover } from './follow-failover.js';
 import { closeAlone, unanswered } from './migrate/left-alone.js';
+import { PACES } from './migrate/pace.js';
 import { chooseMover, type MoveReport, type MoverName, type SlotMove } from './mover.js';
 import { moverNamed } from './movers.js';
 
 const RANGES_SHOWN_MAX = 4;
-/** A source that serves so many commands has clients to be careful of. */
-const BUSY_OPS_PER_SECOND = 500;
 
 /**
  * @returns one report per way that was taken; none when the slots are where they are to be
@@ -44,12 +43,11 @@ export async function moveSlots(context: StepContext, asked: SlotMove): Promise<
       moveAtomically(context, name, move),
     );
   // A source waits for its target most of the time; but on one machine the more move at once, the longer clients wait.
-  const busy = from.opsPerSecond >= BUSY_OPS_PER_SECOND;
-  if (busy) await context.giveWay();
-  const part = busy ? 'half' : 'quarter';
-  return context.move.into(move.target.id, part, async () => {
+  const pace = context.move.paceOf(move.source.id, from.opsPerSecond);
+  if (pace === 'gentle') await context.giveWay();
+  return context.move.into(move.target.id, PACES[pace].part, async () => {
     context.signal.throwIfAborted();
-    return [await byMigrate(context, move, whyNot(from, to, method))];
+    return [await byMigrate(context, { ...move, pace }, whyNot(from, to, method))];
   });
 }
 

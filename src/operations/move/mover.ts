@@ -4,12 +4,14 @@ import type { SlotSet } from '../../cluster/slots.js';
 import type { Capabilities } from '../../cluster/snapshot/capabilities.js';
 import { ForgeError } from '../../errors.js';
 import type { NodeRef, StepContext } from '../step.js';
-import type { MoveMethod } from './control.js';
+import type { MoveMethod, MovePace } from './control.js';
 
 export interface SlotMove {
   readonly source: NodeRef;
   readonly target: NodeRef;
   readonly slots: SlotSet;
+  /** How much of the masters' time is taken; of MIGRATE only, the servers' own jobs have their own pace. */
+  readonly pace?: MovePace;
 }
 
 export type MoverName = 'migrate' | 'valkey-atomic' | 'redis-atomic';

@@ -27,7 +27,7 @@ export async function sendHome(
   const moved = { keys: 0, bytes: 0 };
   try {
     await transferKeys(pair, slots, {
-      size: new BatchSize(),
+      size: new BatchSize(pair.pace.batch),
       bigKeyBytes: BIG_KEY_BYTES,
       sending: () => undefined,
       moved: (batch) => {

@@ -7,6 +7,7 @@ import { parseAudit } from '../../../src/operations/audit.js';
 import { listOperations, unfinishedOperations } from '../../../src/operations/journal/journal.js';
 import { formatPlan, type Plan, parsePlan } from '../../../src/operations/plan.js';
 import { rollbackOperation, runPlan } from '../../../src/operations/run.js';
+import { compiledPrograms } from '../../support/operations/compiled.js';
 import { joinPlan, openSession, temporaryHome } from '../../support/operations/join.js';
 import type { KilledRun } from '../../support/operations/killed.js';
 import { poll, type RedisCluster, type RedisServer, startCluster, startRedis } from '../../support/redis.js';
@@ -14,7 +15,7 @@ import { failureOf, tablesOf } from '../cluster/formed.js';
 import { FULL } from '../torture/kills.js';
 
 const PASSWORD = 'operations secret';
-const CHILD = path.resolve(import.meta.dirname, '../../support/operations/killed.ts');
+const PROGRAM = 'test/support/operations/killed.js';
 const CHILD_MS = 30_000;
 
 let cluster: RedisCluster;
@@ -69,7 +70,7 @@ async function makeStrange(): Promise<void> {
 /** Runs it in a process of its own, which kills itself. */
 async function killed(run: Pick<KilledRun, 'line' | 'moment' | 'rollback'>): Promise<NodeJS.Signals | null> {
   const all: KilledRun = { seeds: cluster.addresses, also: stranger.address, home: home.home, ...run };
-  const child = spawn(process.execPath, ['--import', 'tsx', CHILD, JSON.stringify(all)], {
+  const child = spawn(process.execPath, [path.join(await compiledPrograms(), PROGRAM), JSON.stringify(all)], {
     env: { ...process.env, REDIS_REQUIREPASS: PASSWORD },
     stdio: ['ignore', 'ignore', 'pipe'],
     timeout: CHILD_MS,

@@ -1,4 +1,5 @@
 /** Which keys go together: batches by bytes and by count that adapt to the time that they take. Pure. */
+import type { BatchBounds } from './pace.js';
 
 export interface SizedKey {
   readonly key: Buffer;
@@ -13,15 +14,6 @@ export interface Batch {
   readonly big: boolean;
 }
 
-/** A master does nothing else while a batch is on its way: its clients wait for so long. */
-export const BATCH_TARGET_MS = 2;
-const KEYS_FIRST = 64;
-/** So few small keys are half a millisecond of work: where they take longer, it is the way, or the machine, not they. */
-const KEYS_MIN = KEYS_FIRST;
-const KEYS_MAX = 1_000;
-const BYTES_FIRST = 64 * 1024;
-const BYTES_MIN = BYTES_FIRST;
-const BYTES_MAX = 16 * 1024 * 1024;
 const GROW = 1.5;
 const SHRINK = 0.5;
 
@@ -29,8 +21,15 @@ const clamp = (value: number, min: number, max: number) => Math.round(Math.min(m
 
 /** Learns how much fits into the time that a batch may take. */
 export class BatchSize {
-  #keys = KEYS_FIRST;
-  #bytes = BYTES_FIRST;
+  readonly #bounds: BatchBounds;
+  #keys: number;
+  #bytes: number;
+
+  constructor(bounds: BatchBounds) {
+    this.#bounds = bounds;
+    this.#keys = bounds.keysMin;
+    this.#bytes = bounds.bytesMin;
+  }
 
   get keysMax(): number {
     return this.#keys;
@@ -43,14 +42,15 @@ export class BatchSize {
   /** Told how long a batch took. One that was far from full says nothing about larger ones. */
   took(batch: Batch, elapsedMs: number): void {
     if (batch.big) return;
+    const { targetMs, keysMin, keysMax, bytesMin, bytesMax } = this.#bounds;
     const full = { keys: batch.keys.length >= this.#keys * SHRINK, bytes: batch.bytes >= this.#bytes * SHRINK };
-    if (elapsedMs > BATCH_TARGET_MS * 2) {
+    if (elapsedMs > targetMs * 2) {
       // What is too long was too long by its keys or by its bytes: both are taken down to what it was, and less.
-      this.#keys = clamp(Math.min(this.#keys, batch.keys.length) * SHRINK, KEYS_MIN, KEYS_MAX);
-      this.#bytes = clamp(Math.min(this.#bytes, batch.bytes) * SHRINK, BYTES_MIN, BYTES_MAX);
-    } else if (elapsedMs < BATCH_TARGET_MS) {
-      if (full.keys) this.#keys = clamp(this.#keys * GROW + 1, KEYS_MIN, KEYS_MAX);
-      if (full.bytes) this.#bytes = clamp(this.#bytes * GROW, BYTES_MIN, BYTES_MAX);
+      this.#keys = clamp(Math.min(this.#keys, batch.keys.length) * SHRINK, keysMin, keysMax);
+      this.#bytes = clamp(Math.min(this.#bytes, batch.bytes) * SHRINK, bytesMin, bytesMax);
+    } else if (elapsedMs < targetMs) {
+      if (full.keys) this.#keys = clamp(this.#keys * GROW + 1, keysMin, keysMax);
+      if (full.bytes) this.#bytes = clamp(this.#bytes * GROW, bytesMin, bytesMax);
     }
   }
 }

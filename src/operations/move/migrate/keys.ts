@@ -2,14 +2,11 @@
 import type { Command, NodeConnection } from '../../../cluster/node-connection.js';
 import { replyErrorOf } from '../../../cluster/node-failure.js';
 import type { SizedKey } from './batches.js';
+import type { Pace } from './pace.js';
 
-/** Keys of one slot that are read at once. */
-export const KEYS_READ_MAX = 250;
 /** Slots whose keys are counted in one write: the node's clients have their turn in between. */
 const COUNTED_AT_ONCE = 512;
-/** Keys that are read in one write, by how many the slots before had: some milliseconds, for which clients wait. */
-const KEYS_READ_AT_ONCE = 400;
-const SLOTS_READ_FIRST = 2;
+const SLOTS_READ_FIRST = 1;
 const SLOTS_READ_MAX = 16;
 /** Changes nothing, and looks at keys of one slot only; one that cannot be measured has no size. */
 const READ_SCRIPT = `local keys = redis.call('CLUSTER', 'GETKEYSINSLOT', ARGV[1], ARGV[2])
@@ -21,46 +18,50 @@ end
 return {keys, sizes}`;
 const ASKING: Command = ['ASKING'];
 
-/** Up to 250 keys of each slot; empty for a slot without keys. */
-export function listKeys(connection: NodeConnection, slots: readonly number[]): Promise<Buffer[][]> {
+/** Up to so many keys of each slot; empty for a slot without keys. */
+export function listKeys(connection: NodeConnection, slots: readonly number[], most: number): Promise<Buffer[][]> {
   return requireAll(
     connection,
-    slots.map((slot) => ['CLUSTER', 'GETKEYSINSLOT', slot, KEYS_READ_MAX]),
+    slots.map((slot) => ['CLUSTER', 'GETKEYSINSLOT', slot, most]),
     { binary: true },
   );
 }
 
 /**
- * Like `listKeys`, with the sizes in bytes; 0 for a key that has expired meanwhile, or where MEMORY is not allowed. One
+ * Some keys of each slot, with the sizes in bytes; 0 for a key that has expired meanwhile, or where MEMORY is not allowed. One
  * command per slot where the node has EVAL_RO (Redis 7) and allows it, else one per key.
  */
 export async function readKeys(
   connection: NodeConnection,
   slots: readonly number[],
-  { importing = false }: { importing?: boolean } = {},
+  { importing = false, pace }: { readonly importing?: boolean; readonly pace: Pace },
 ): Promise<SizedKey[][]> {
   const lists: SizedKey[][] = [];
   let found = 0;
   while (lists.length < slots.length) {
     const done = lists.length;
-    const atOnce = done === 0 ? SLOTS_READ_FIRST : Math.floor((KEYS_READ_AT_ONCE * done) / Math.max(1, found));
+    const atOnce = done === 0 ? SLOTS_READ_FIRST : Math.floor((pace.keysReadAtOnce * done) / Math.max(1, found));
     const some = slots.slice(done, done + Math.min(SLOTS_READ_MAX, Math.max(1, atOnce)));
-    const scripts = some.map((slot): Command => ['EVAL_RO', READ_SCRIPT, 0, slot, KEYS_READ_MAX]);
+    const scripts = some.map((slot): Command => ['EVAL_RO', READ_SCRIPT, 0, slot, pace.keysReadOfSlot]);
     const outcomes = await askEach(connection, scripts, importing);
     for (const [index, outcome] of outcomes.entries()) {
       if (outcome.status === 'fulfilled') {
         const [keys, sizes] = outcome.value as [Buffer[], number[]];
         lists.push(keys.map((key, place) => ({ key, bytes: sizes[place] ?? 0 })));
       } else if (replyErrorOf(outcome.reason) === undefined) throw outcome.reason;
-      else lists.push(await readOneByOne(connection, some[index] as number, importing));
+      else lists.push(await readOneByOne(connection, some[index] as number, { importing, pace }));
       found += lists.at(-1)?.length ?? 0;
     }
   }
   return lists;
 }
 
-async function readOneByOne(connection: NodeConnection, slot: number, importing: boolean): Promise<SizedKey[]> {
-  const [keys = []] = await listKeys(connection, [slot]);
+async function readOneByOne(
+  connection: NodeConnection,
+  slot: number,
+  { importing, pace }: { readonly importing: boolean; readonly pace: Pace },
+): Promise<SizedKey[]> {
+  const [keys = []] = await listKeys(connection, [slot], pace.keysReadOfSlot);
   const sizes = await sizesOneByOne(connection, keys, importing);
   return keys.map((key, place) => ({ key, bytes: sizes[place] ?? 0 }));
 }

@@ -11,6 +11,7 @@ import { moveGroup } from './group.js';
 import { GROUP_SLOTS_MAX, groupLength, type SlotKeys } from './groups.js';
 import { countKeys } from './keys.js';
 import { tellNewSource } from './marks.js';
+import { GROUPS_MAX, PACES } from './pace.js';
 import { lookAtPair, Pair, type PairNodes } from './pair.js';
 import { MoveProgress } from './progress.js';
 import { requireRights } from './rights.js';
@@ -18,10 +19,8 @@ import { slotStates } from './slot-states.js';
 import { replicasOf, warnOfSplit } from './split-shard.js';
 import { requireNoStrays } from './strays.js';
 
-/** While the keys of one group move, the next one is opened, and the one before is closed. */
-const GROUPS_AT_ONCE = 2;
 /** What a run that was killed leaves open; after an interruption, more than that would take too long. */
-const IN_HAND_MAX = GROUPS_AT_ONCE * GROUP_SLOTS_MAX;
+const IN_HAND_MAX = GROUPS_MAX * GROUP_SLOTS_MAX;
 const MIB = 1024 * 1024;
 /** For a while after a failover, a node holds the former master for one, and what that began for another's. */
 const FOREIGN_MS = 5_000;
@@ -30,9 +29,9 @@ const BIG_KEYS_NAMED_MAX = 20;
 
 export const migrateMover: SlotMover = { name: 'migrate', move };
 
-async function move(context: StepContext, { source, target, slots }: SlotMove): Promise<MoveReport> {
+async function move(context: StepContext, { source, target, slots, pace = 'fast' }: SlotMove): Promise<MoveReport> {
   const started = performance.now();
-  const pair = new Pair(context, { source, target });
+  const pair = new Pair(context, { source, target }, PACES[pace]);
   try {
     let { from, to, states } = await statesOf(pair, slots);
     if (states.turned.length > 0 && !(await finishTurned(pair, states.turned))) {
@@ -98,13 +97,14 @@ async function finishTurned(pair: Pair, turned: readonly number[]): Promise<bool
 class Mover {
   readonly #pair: Pair;
   readonly #progress: MoveProgress;
-  readonly #size = new BatchSize();
+  readonly #size: BatchSize;
   /** Of groups that were neither finished nor settled: without the lock nothing may be changed. */
   readonly #abandoned: number[] = [];
   #bigKeys = 0;
 
   constructor(pair: Pair, progress: MoveProgress) {
     this.#pair = pair;
+    this.#size = new BatchSize(pair.pace.batch);
     this.#progress = progress;
   }
 
@@ -143,7 +143,7 @@ class Mover {
         }
       }
     };
-    await Promise.all(Array.from({ length: GROUPS_AT_ONCE }, lane));
+    await Promise.all(Array.from({ length: this.#pair.pace.groups }, lane));
     if (failures.length > 0) throw this.#told(failures);
   }
 

@@ -10,6 +10,7 @@ import type { NodeRef, StepContext } from '../../step.js';
 import { viewOf } from '../../steps/views.js';
 import { Permits } from '../permits.js';
 import { Leftovers } from './leftovers.js';
+import { PACES, type Pace } from './pace.js';
 import { goneIn } from './slot-states.js';
 
 /** MIGRATE answers when the target has answered: the connection waits longer than MIGRATE itself does. */
@@ -20,9 +21,6 @@ export const MIGRATE_TIMEOUT_MS = 1_500;
 export const MIGRATE_TIMEOUT_MAX_MS = 120_000;
 /** What takes longer goes over a connection of its own: a source that hangs is to be found out soon by all the rest. */
 const USUAL_TIMEOUT_MAX_MS = 5_000;
-
-/** The next batch waits at the source while one is on its way; clients have their turn in between. */
-export const BATCHES_IN_FLIGHT = 2;
 
 export interface PairNodes {
   readonly source: NodeRef;
@@ -50,7 +48,8 @@ export class Pair implements PairNodes {
   readonly context: StepContext;
   readonly source: NodeRef;
   readonly target: NodeRef;
-  readonly inFlight = new Permits(BATCHES_IN_FLIGHT);
+  readonly pace: Pace;
+  readonly inFlight: Permits;
   readonly leftovers: Leftovers;
   /** When the last batch was answered, in monotonic milliseconds. */
   answeredAt = 0;
@@ -58,8 +57,10 @@ export class Pair implements PairNodes {
   #reach: Promise<Reach> | undefined;
   #reversed: Pair | undefined;
 
-  constructor(context: StepContext, { source, target }: PairNodes) {
+  constructor(context: StepContext, { source, target }: PairNodes, pace: Pace = PACES.fast) {
     this.context = context;
+    this.pace = pace;
+    this.inFlight = new Permits(pace.batchesInFlight);
     this.source = source;
     this.target = target;
     this.leftovers = new Leftovers(context, { source, target });
@@ -109,7 +110,7 @@ export class Pair implements PairNodes {
   /** The same two with their parts exchanged; closed with this one. */
   reversed(): Pair {
     const { source, target } = this;
-    this.#reversed ??= new Pair(this.context, { source: target, target: source });
+    this.#reversed ??= new Pair(this.context, { source: target, target: source }, this.pace);
     return this.#reversed;
   }
 

@@ -40,7 +40,7 @@ export async function carryHome(pair: Pair, slots: readonly number[]): Promise<v
   };
   await mark('IMPORTING', target.id);
   await transferKeys(pair, slots, {
-    size: new BatchSize(),
+    size: new BatchSize(pair.pace.batch),
     bigKeyBytes: Number.POSITIVE_INFINITY,
     importing: true,
     moved: () => undefined,

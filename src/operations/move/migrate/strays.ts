@@ -17,7 +17,7 @@ export async function requireNoStrays({ context, source, target }: Pair, slots: 
   const counts = await countKeys(connection, slots);
   const strayed = slots.filter((_, index) => (counts[index] ?? 0) > 0);
   if (strayed.length === 0) return;
-  const keys = (await listKeys(connection, strayed.slice(0, NAMED_MAX))).flat();
+  const keys = (await listKeys(connection, strayed.slice(0, NAMED_MAX), NAMED_MAX)).flat();
   throw new ForgeError(
     'refused',
     `${target.address} holds keys of slots that ${source.address} serves: ${showKeys(keys)}.`,

@@ -4,18 +4,10 @@ import { type Batch, type BatchSize, cutBatches, type SizedKey } from './batches
 import { compareKey } from './compare.js';
 import { ConflictError, kindOfFailure, showKeys } from './failures.js';
 import { countKeys, readKeys } from './keys.js';
-import {
-  BATCHES_IN_FLIGHT,
-  MIGRATE_TIMEOUT_MAX_MS,
-  MIGRATE_TIMEOUT_MS,
-  type MigrateOptions,
-  type Pair,
-} from './pair.js';
+import { MIGRATE_TIMEOUT_MAX_MS, MIGRATE_TIMEOUT_MS, type MigrateOptions, type Pair } from './pair.js';
 
 /** A slow network, and a target that builds a large structure: 5 MB/s. */
 const BYTES_PER_MS_MIN = 5_000;
-/** Of one group; the pair bounds them all together. */
-const LANES = BATCHES_IN_FLIGHT;
 /** Reads of the same slots that find no key fewer: then something puts keys in, and no further turn would end it. */
 const IDLE_PASSES_MAX = 20;
 
@@ -38,7 +30,7 @@ export async function transferKeys(pair: Pair, slots: readonly number[], options
   let left = slots;
   let idle = 0;
   while (left.length > 0) {
-    const lists = await readKeys(await pair.worker(), left, options);
+    const lists = await readKeys(await pair.worker(), left, { importing: options.importing, pace: pair.pace });
     const batches = cutAll(left, lists, options);
     idle = (await sendAll(pair, batches, options)) ? 0 : idle + 1;
     const counts = await countKeys(await pair.worker(), left);
@@ -76,7 +68,8 @@ async function sendAll(pair: Pair, batches: readonly Batch[], options: TransferO
       }
     }
   };
-  await Promise.all(Array.from({ length: LANES }, lane));
+  // Of one group; the pair bounds those of all its groups together.
+  await Promise.all(Array.from({ length: pair.pace.batchesInFlight }, lane));
   if (failure !== undefined) throw failure.error;
   return moved;
 }

@@ -2,12 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { Cluster } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MoveControl } from '../../../../src/operations/move/control.js';
+import { PACES } from '../../../../src/operations/move/migrate/pace.js';
 import { makeAuthority } from '../../../support/certificates.js';
 import { temporaryHome } from '../../../support/operations/join.js';
 import { freePort } from '../../../support/ports.js';
 import { poll, type RedisServer, startCluster, startRedis } from '../../../support/redis.js';
 import { executableOf, FETCH_TIMEOUT_MS, SERVERS } from '../../../support/servers.js';
-import { expectKeys, expectOwned, fill, type Home, idOf, moveSlots } from './moving.js';
+import { expectKeys, expectOwned, fill, type Home, idOf, moveSlots, slotOf } from './moving.js';
 
 const KEYS = 5_000;
 const RANGES = [{ start: 0, end: 2_000 }];
@@ -95,6 +96,27 @@ async function expectIncrements(masters: readonly RedisServer[], counts: readonl
 }
 
 describe('slots with their keys', () => {
+  it('move a little at a time where clients come first', async () => {
+    const cluster = await startCluster({ masters: 2 });
+    cleanUp.push(cluster.stop);
+    // Of the first master: even ranges.
+    const slot = slotOf('{b}');
+    const ranges = [{ start: slot, end: slot }];
+    const [one, two] = cluster.masters as [RedisServer, RedisServer];
+    await one.call('EVAL', `for i = 1, ${KEYS} do redis.call('SET', '{b}' .. i, i) end`, 1, '{b}');
+    const migrations = async (from: RedisServer, to: RedisServer, pace: 'fast' | 'gentle') => {
+      await from.call('CONFIG', 'RESETSTAT');
+      const move = new MoveControl({ method: 'migrate', pace });
+      const result = await moveSlots({ seeds: cluster.addresses, home, from, to, ranges }, { move });
+      expect(result.status).toBe('done');
+      expect(await to.call('DBSIZE')).toBe(KEYS);
+      return Number(/cmdstat_migrate:calls=(\d+),/.exec(String(await from.call('INFO', 'commandstats')))?.[1]);
+    };
+    const gentle = await migrations(one, two, 'gentle');
+    expect(gentle).toBeGreaterThanOrEqual(KEYS / PACES.gentle.batch.keysMax);
+    expect(await migrations(two, one, 'fast')).toBeLessThan(gentle / 2);
+  });
+
   it('move over TLS, by IPv6, between nodes that ask for a password', async () => {
     const authority = await makeAuthority();
     cleanUp.push(authority.remove);

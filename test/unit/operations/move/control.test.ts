@@ -81,3 +81,19 @@ describe('the way between two nodes', () => {
     expect(() => chooseMover(old, none, 'auto', pair)).toThrow(/No way to move slots/);
   });
 });
+
+describe('the pace', () => {
+  it('is gentle for a source that has clients, by the first look at it', () => {
+    const control = new MoveControl();
+    expect(control.paceOf('quiet', 499)).toBe('fast');
+    expect(control.paceOf('busy', 500)).toBe('gentle');
+    // What the moves themselves ask of it does not count, nor that they slow clients down.
+    expect(control.paceOf('quiet', 9_000)).toBe('fast');
+    expect(control.paceOf('busy', 10)).toBe('gentle');
+  });
+
+  it('is what was asked for', () => {
+    expect(new MoveControl({ pace: 'fast' }).paceOf('busy', 9_000)).toBe('fast');
+    expect(new MoveControl({ pace: 'gentle' }).paceOf('quiet', 0)).toBe('gentle');
+  });
+});

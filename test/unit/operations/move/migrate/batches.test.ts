@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BATCH_TARGET_MS, BatchSize, cutBatches } from '../../../../../src/operations/move/migrate/batches.js';
+import { BatchSize, cutBatches } from '../../../../../src/operations/move/migrate/batches.js';
+import { PACES } from '../../../../../src/operations/move/migrate/pace.js';
 
 const keysArbitrary = fc.array(fc.integer({ min: 0, max: 5_000_000 }), { maxLength: 300 });
 const named = (sizes: readonly number[]) => sizes.map((bytes, i) => ({ key: Buffer.from(`k${i}`), bytes }));
@@ -30,7 +31,7 @@ describe('batches', () => {
   });
 
   it('become larger while they are quick, and at once smaller when one was slow', () => {
-    const size = new BatchSize();
+    const size = new BatchSize(PACES.fast.batch);
     const first = size.keysMax;
     const full = () => ({
       slot: 0,
@@ -41,16 +42,16 @@ describe('batches', () => {
     for (let i = 0; i < 100; i++) size.took(full(), 1);
     const most = { keys: size.keysMax, bytes: size.bytesMax };
     expect(most.keys).toBeGreaterThan(first);
-    size.took(full(), BATCH_TARGET_MS * 3);
+    size.took(full(), PACES.fast.batch.targetMs * 3);
     expect(size.keysMax).toBeLessThanOrEqual(most.keys / 2 + 1);
     expect(size.bytesMax).toBeLessThanOrEqual(most.bytes / 2 + 1);
-    for (let i = 0; i < 100; i++) size.took(full(), BATCH_TARGET_MS * 3);
+    for (let i = 0; i < 100; i++) size.took(full(), PACES.fast.batch.targetMs * 3);
     // Not below what they began with: latency is not cured by more, smaller batches.
     expect(size.keysMax).toBe(first);
   });
 
   it('learn nothing from small ones, nor from big keys', () => {
-    const size = new BatchSize();
+    const size = new BatchSize(PACES.fast.batch);
     const before = { keys: size.keysMax, bytes: size.bytesMax };
     for (let i = 0; i < 20; i++) size.took({ slot: 0, keys: [Buffer.alloc(1)], bytes: 10, big: false }, 0.1);
     size.took({ slot: 0, keys: [Buffer.alloc(1)], bytes: 1e9, big: true }, 10_000);
