@@ -1,9 +1,10 @@
 /** Redis nodes as forge.yaml wants them: which of them are meant, and what they are as containers. */
 import { formatAddress } from '../cluster/address.js';
+import { readUserPasswords } from '../config/deploy-secrets.js';
 import type { DeployNode, DeploySettings } from '../config/deploy-settings.js';
 import { ForgeError } from '../errors.js';
 import { Deployment } from './deployment.js';
-import { adminLogin, nodeFiles, readNodeSources } from './node-files.js';
+import { adminLogin, nodeFiles } from './node-files.js';
 import type { DeployAction } from './plan.js';
 import { askRedis, type RedisLogin, readAsked } from './redis-cli.js';
 import { nodeContainerName, redisContainer } from './redis-container.js';
@@ -84,11 +85,11 @@ export async function redisDeployment({
   signal,
   also,
 }: RedisDeploymentOptions): Promise<RedisDeployment> {
-  const sources = await readNodeSources(settings, environment);
+  const users = await readUserPasswords(settings, environment);
   const desired = await Promise.all(
-    nodes.map(async (node) => redisContainer(settings, node, await nodeFiles(settings, node, sources))),
+    nodes.map(async (node) => redisContainer(settings, node, await nodeFiles(settings, node, users))),
   );
-  const login = adminLogin(sources);
+  const login = adminLogin(users);
   const deployment = new Deployment({
     cluster: settings.cluster,
     hosts: settings.hosts,

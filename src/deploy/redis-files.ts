@@ -1,25 +1,34 @@
 /** Which changes of a node's files it takes while it runs, and how it is told. Pure. */
 import { isLive } from '../redis-config/settings.js';
 import type { ServerVersion } from '../redis-config/version.js';
+import { DEPLOYED_FILES } from '../runtime/deployed-redis.js';
+import { NODE_FILES } from '../runtime/redis-server.js';
 import type { FileChange, FileEffect, LiveChange } from './effect.js';
 
 /** The files of a node below `filesTarget`. */
 export const REDIS_FILES = {
-  config: 'redis.conf',
+  config: NODE_FILES.config,
   /** What it logs in with at its master; apart, as it holds a password in clear. */
-  auth: 'replication-auth.conf',
-  acl: 'users.acl',
-  tls: 'tls/',
+  auth: NODE_FILES.auth,
+  acl: NODE_FILES.acl,
 } as const;
 
 /** Settings that are read again from their files by CONFIG SET, though the name of the file is the same. */
-const TLS_SETTINGS = ['tls-cert-file', 'tls-key-file', 'tls-ca-cert-file'];
+const TLS_FILE_OF = {
+  'tls-cert-file': DEPLOYED_FILES.certificate,
+  'tls-key-file': DEPLOYED_FILES.key,
+  'tls-ca-cert-file': DEPLOYED_FILES.authority,
+} as const;
+type TlsSetting = keyof typeof TLS_FILE_OF;
+const TLS_SETTINGS = Object.keys(TLS_FILE_OF) as TlsSetting[];
+const TLS_FILES: ReadonlySet<string> = new Set(Object.values(TLS_FILE_OF));
+const isTlsSetting = (name: string): name is TlsSetting => Object.hasOwn(TLS_FILE_OF, name);
 
 /** How a running node takes these changes: by commands, or only by a start. */
 export function redisEffect(changes: readonly FileChange[], version: ServerVersion): FileEffect {
   const live: LiveChange[] = [];
   const reasons: string[] = [];
-  const tlsPaths = new Map<string, string>();
+  const tlsPaths = new Map<TlsSetting, string>();
   let tls = false;
   for (const change of changes) {
     if (change.path === REDIS_FILES.acl) {
@@ -27,7 +36,7 @@ export function redisEffect(changes: readonly FileChange[], version: ServerVersi
       else live.push({ to: 'redis', words: ['ACL', 'LOAD'], shown: 'ACL LOAD' });
     } else if (change.path === REDIS_FILES.auth) {
       for (const [name, values] of directivesOf(change.after ?? '')) live.push(configSet(name, values, true));
-    } else if (change.path.startsWith(REDIS_FILES.tls)) {
+    } else if (TLS_FILES.has(change.path)) {
       if (change.before === undefined || change.after === undefined) reasons.push(`${change.path} comes or goes`);
       tls = true;
     } else if (change.path === REDIS_FILES.config) {
@@ -35,7 +44,7 @@ export function redisEffect(changes: readonly FileChange[], version: ServerVersi
       live.push(...result.live);
       reasons.push(...result.reasons);
       for (const [name, values] of directivesOf(change.after ?? '')) {
-        if (TLS_SETTINGS.includes(name) && values.length === 1) tlsPaths.set(name, values[0] ?? '');
+        if (isTlsSetting(name) && values.length === 1) tlsPaths.set(name, values[0] ?? '');
       }
     } else {
       reasons.push(`${change.path} is another`);
@@ -49,17 +58,12 @@ export function redisEffect(changes: readonly FileChange[], version: ServerVersi
   return reasons.length > 0 ? { kind: 'replace', reasons } : { kind: 'live', changes: live };
 }
 
-/** Where the files of TLS lie inside a node's container. */
+/** Where its files lie inside a node's container. */
 export const REDIS_FILES_TARGET = '/etc/redisforge';
 
-const TLS_FILE_OF: Readonly<Record<string, string>> = {
-  'tls-cert-file': 'server.crt',
-  'tls-key-file': 'server.key',
-  'tls-ca-cert-file': 'ca.crt',
-};
-
-export function tlsPathOf(setting: string): string {
-  return `${REDIS_FILES_TARGET}/${REDIS_FILES.tls}${TLS_FILE_OF[setting] ?? ''}`;
+/** The file that a node is told by a setting of its certificate. */
+export function tlsPathOf(setting: TlsSetting): string {
+  return `${REDIS_FILES_TARGET}/${TLS_FILE_OF[setting]}`;
 }
 
 function configEffect({ before, after, again }: FileChange, version: ServerVersion) {

@@ -4,6 +4,7 @@ import { ChangeCommand } from '../../change-command.js';
 import { formatAddress } from '../../cluster/address.js';
 import { readSettings } from '../../config/cluster-flags.js';
 import { deployChoiceFlags } from '../../config/deploy-choice.js';
+import type { DeploySettings } from '../../config/deploy-settings.js';
 import { loadDeploySettings, ownAddresses } from '../../config/deploy-settings-load.js';
 import type { Settings } from '../../config/resolve.js';
 import type { ShownCommand } from '../../deploy/deployment.js';
@@ -12,6 +13,7 @@ import type { DeployAction, DeployObstacle } from '../../deploy/plan.js';
 import { chooseDeployNodes, type RedisDeployment, redisDeployment } from '../../deploy/redis-deployment.js';
 import { ForgeError } from '../../errors.js';
 import { planRestart, restartRequest } from '../../operations/planners/restart.js';
+import { proveDeployment } from '../../runtime/prove-deployment.js';
 import { type DeployRow, deployTable } from '../../ui/deploy-plan.js';
 
 interface DeployResult {
@@ -26,6 +28,7 @@ interface DeployResult {
 type Flagged = Awaited<ReturnType<DeployRedis['parseFlags']>>;
 
 interface Work {
+  readonly wanted: DeploySettings;
   readonly redis: RedisDeployment;
   readonly actions: readonly DeployAction[];
   /** Those of them that serve: they are replaced one after the other. */
@@ -92,6 +95,7 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
     const changed = rows.filter(({ action }) => action !== 'unchanged');
     const ended = () => Math.round(performance.now() - started);
     this.output.data(deployTable(rows, this.output.colors));
+    if (changed.length > 0) await proveDeployment(work.wanted, settings.environment, this.signal);
     if (flags['dry-run']) {
       const commands = [...work.builds, ...actions.flatMap((action) => work.redis.deployment.commands(action))];
       for (const { line } of commands) this.output.data(line);
@@ -153,7 +157,7 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
         reasons,
       };
     });
-    return { redis, actions, rolling, rows, builds };
+    return { wanted, redis, actions, rolling, rows, builds };
   }
 
   async #carryOut({ redis, actions, rolling }: Work, flags: Flagged['flags']): Promise<void> {
