@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { RedisServer } from '../../support/redis.js';
-import { breakSlots, type CommandLine, deaths, FULL, storm, sweep } from './kills.js';
+import { breakSlots, type CommandLine, deaths, FULL, progress, storm, sweep } from './kills.js';
 import { useLoadedCluster } from './loaded-cluster.js';
 
 /** Some thirty processes, one after the other, on a machine that does other things as well. */
@@ -76,10 +76,12 @@ describe.runIf(FULL)('a command that is killed at any one moment', () => {
     const { operator, traffic, sound } = loaded();
     let count = 0;
     for (const { death } of deaths()) {
+      const name = `fix ${JSON.stringify(death)}`;
+      progress(name, count + 1);
       await breakSlots(first(), second(), traffic.names);
       const died = await operator.killed(...fix(), death);
       await operator.succeed(...fix());
-      await sound(`fix ${JSON.stringify(death)}`);
+      await sound(name);
       if (died) count++;
       else if ('line' in death) break;
     }

@@ -40,6 +40,11 @@ export async function storm(
   }
 }
 
+/** Says which death comes next, when all of them take their time. */
+export function progress(name: string, count: number): void {
+  if (FULL) process.stderr.write(`${new Date().toISOString()} death ${count}: ${name}\n`);
+}
+
 /** Every line of the journal in every way, then every so many changes of a node, and moments after them; endless. */
 export function* deaths(): Generator<{ death: Death; kind: 'line' | 'mutation' }, never> {
   for (let number = 1; ; number++) {
@@ -66,6 +71,7 @@ export async function sweep(
       const [command, argv] = line;
       const name = `${command} ${JSON.stringify(death)}`;
       if (!outlived[kind].has(command)) {
+        progress(name, turn + 1);
         if (await operator.killed(command, argv, death)) turn++;
         else outlived[kind].add(command);
       }

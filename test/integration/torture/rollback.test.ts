@@ -4,7 +4,7 @@ import { listOperations } from '../../../src/operations/journal/journal.js';
 import type { Death } from '../../support/operations/killed-command.js';
 import type { RedisServer } from '../../support/redis.js';
 import { tablesOf } from '../cluster/formed.js';
-import { type CommandLine, deaths, FULL } from './kills.js';
+import { type CommandLine, deaths, FULL, progress } from './kills.js';
 import { useLoadedCluster } from './loaded-cluster.js';
 
 const RUN_MS = 240_000;
@@ -64,11 +64,13 @@ describe.runIf(FULL)('a rollback that is killed at any one moment', { timeout: H
     const { operator } = loaded();
     let count = 0;
     for (const { death, kind } of deaths()) {
+      const name = `rollback ${JSON.stringify(death)}`;
+      progress(name, count + 1);
       const { id, signature } = await begun(line(), { mutation: AMID + 7 * (count % 13) });
       const died = await operator.killed('rollback', [id], death);
       // One that died after its last line was done.
       if (died && (await unfinished()).length > 0) await operator.succeed('rollback', [id]);
-      await expectUndone(`rollback ${JSON.stringify(death)}`, signature);
+      await expectUndone(name, signature);
       if (died) count++;
       else if (kind === 'mutation') break;
     }

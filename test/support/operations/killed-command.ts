@@ -6,7 +6,6 @@ import { appendFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { InterruptibleCommand } from '../../../src/interruptible-command.js';
 import { operationPaths } from '../../../src/operations/home.js';
-import { ROOT } from '../repository.js';
 
 export type Death =
   /** At the Nth line of the journal that this process writes: before it, when half of it is there, or when it is on disk. */
@@ -24,6 +23,8 @@ export interface Victim {
 export interface KilledCommand {
   /** A file in src/commands, without its extension: `scale/add`. */
   readonly command: string;
+  /** The repository. */
+  readonly root: string;
   readonly argv: readonly string[];
   /** Not at all when not given. */
   readonly death?: Death;
@@ -66,13 +67,13 @@ function watchFor(death: Death): typeof InterruptibleCommand.watch {
   };
 }
 
-const { command, argv, death, victim } = JSON.parse(process.argv[2] ?? '') as KilledCommand;
+const { command, root, argv, death, victim } = JSON.parse(process.argv[2] ?? '') as KilledCommand;
 if (death !== undefined) InterruptibleCommand.watch = watchFor(death);
-const { default: chosen } = (await import(`../../../src/commands/${command}.ts`)) as {
+const { default: chosen } = (await import(`../../../src/commands/${command}.js`)) as {
   default: { run(argv: string[], root: string): Promise<unknown> };
 };
 try {
-  await chosen.run([...argv], ROOT);
+  await chosen.run([...argv], root);
   process.exit(0);
 } catch (error) {
   const { reportFailure } = await import('../../../src/ui/failure.js');

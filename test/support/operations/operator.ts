@@ -1,10 +1,12 @@
 /** An operator of a real cluster: runs commands of forge as processes of their own, which may be killed. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
+import { ROOT } from '../repository.js';
+import { compiledPrograms } from './compiled.js';
 import { temporaryHome } from './join.js';
 import type { Death, KilledCommand, Victim } from './killed-command.js';
 
-const CHILD = path.resolve(import.meta.dirname, 'killed-command.ts');
+const PROGRAM = 'test/support/operations/killed-command.js';
 const CHILD_MS = 120_000;
 
 export interface CommandResult {
@@ -32,15 +34,22 @@ export interface StartOptions {
 export class TestOperator {
   readonly #home: Awaited<ReturnType<typeof temporaryHome>>;
   readonly #environment: NodeJS.ProcessEnv;
+  readonly #program: string;
 
-  private constructor(home: Awaited<ReturnType<typeof temporaryHome>>, environment: NodeJS.ProcessEnv) {
+  private constructor(
+    home: Awaited<ReturnType<typeof temporaryHome>>,
+    environment: NodeJS.ProcessEnv,
+    program: string,
+  ) {
     this.#home = home;
     this.#environment = environment;
+    this.#program = program;
   }
 
   /** With journals of their own, and these variables: seeds, password. */
   static async create(environment: NodeJS.ProcessEnv): Promise<TestOperator> {
-    return new TestOperator(await temporaryHome(), environment);
+    const program = path.join(await compiledPrograms(), PROGRAM);
+    return new TestOperator(await temporaryHome(), environment, program);
   }
 
   get home(): string {
@@ -53,8 +62,8 @@ export class TestOperator {
 
   /** Starts `scale/add …`. `--yes` is added: nobody is there to be asked. */
   start(command: string, argv: readonly string[], { death, victim, wrapper = [] }: StartOptions = {}): RunningCommand {
-    const run: KilledCommand = { command, argv: [...argv, '--yes'], death, victim };
-    const words = [...wrapper, process.execPath, '--import', 'tsx', CHILD, JSON.stringify(run)];
+    const run: KilledCommand = { command, root: ROOT, argv: [...argv, '--yes'], death, victim };
+    const words = [...wrapper, process.execPath, this.#program, JSON.stringify(run)];
     const child = spawn(words[0] as string, words.slice(1), {
       env: { ...process.env, NO_COLOR: '1', ...this.#environment, FORGE_HOME: this.#home.home },
       stdio: ['ignore', 'pipe', 'pipe'],
