@@ -6,6 +6,7 @@ import { formatAddress } from '../cluster/address.js';
 import { ForgeError } from '../errors.js';
 import { CONFIG_BYTES_MAX, ConfigError } from '../proxy/config/problems.js';
 import { type CredentialSources, type Credentials, readCredentials } from './credentials.js';
+import { deployedAdmin, deployedTls } from './deployed-access.js';
 import { type Dotenv, parseDotenv } from './dotenv.js';
 import type { ForgeCluster, ForgeFile, SecretPlace } from './forge-file.js';
 import { chooseSeeds, type Seeds } from './seeds.js';
@@ -255,7 +256,7 @@ export function seedsOf(
 /** What name and password are chosen from. */
 export function credentialSources(flags: TargetFlags, settings: Settings): CredentialSources {
   const { cluster, named, environment } = settings;
-  const own = cluster?.credentials;
+  const own = cluster?.credentials ?? (cluster === undefined ? undefined : deployedAdmin(cluster));
   return {
     username: flags.username,
     passwordFile: flags['password-file'],
@@ -269,21 +270,28 @@ function withoutSeeds(environment: NodeJS.ProcessEnv, nodes: readonly string[] |
   return { ...environment, CLUSTER_SEED: undefined, CLUSTER_NODES: undefined };
 }
 
-/** The TLS settings of forge.yaml in the words of the environment. REDIS_TLS=no switches them off. */
+/**
+ * The TLS settings of forge.yaml in the words of the environment: what `tls` leaves open is as nodes are deployed.
+ * REDIS_TLS=no switches them off.
+ */
 export function tlsEnvironment(settings: Settings): NodeJS.ProcessEnv {
   const { cluster, named, environment } = settings;
   const folder = folderOf(settings);
+  const deployed = deployedTls(cluster, folder);
   const tls = cluster?.tls;
   const asked = environment['REDIS_TLS']?.trim();
   const off = asked !== undefined && asked !== '' && !/^(1|true|yes|on)$/i.test(asked);
-  if (tls === undefined || (off && !named)) return environment;
+  if ((tls === undefined && deployed === undefined) || (off && !named)) return environment;
   const inFolder = (name: string | undefined) => (name === undefined ? undefined : path.resolve(folder, name));
+  // A certificate and its key are of one place.
+  const elsewhere = tls?.certificate ?? tls?.key ?? environment['REDIS_TLS_CERT'] ?? environment['REDIS_TLS_KEY'];
+  const pair = elsewhere === undefined ? deployed : tls;
   const ours = Object.entries({
     REDIS_TLS: 'yes',
-    REDIS_TLS_CA: inFolder(tls.ca),
-    REDIS_TLS_CERT: inFolder(tls.certificate),
-    REDIS_TLS_KEY: inFolder(tls.key),
-    REDIS_TLS_SNI: tls.server_name,
+    REDIS_TLS_CA: inFolder(tls?.ca ?? deployed?.ca),
+    REDIS_TLS_CERT: inFolder(pair?.certificate),
+    REDIS_TLS_KEY: inFolder(pair?.key),
+    REDIS_TLS_SNI: tls?.server_name,
   }).filter(([, value]) => value !== undefined);
   return named ? { ...environment, ...Object.fromEntries(ours) } : { ...Object.fromEntries(ours), ...environment };
 }

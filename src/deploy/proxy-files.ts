@@ -6,6 +6,7 @@ import { isMap, isScalar, parseDocument, visit, type YAMLMap } from 'yaml';
 import type { UserWithPassword } from '../config/deploy-secrets.js';
 import type { DeployHost, DeploySettings } from '../config/deploy-settings.js';
 import { authorityFile } from '../config/deploy-settings-load.js';
+import { doorUser } from '../config/deployed-endpoint.js';
 import { ForgeError } from '../errors.js';
 import { PROXY_CONFIG_FILE, PROXY_FILES_TARGET, proxyAdminAddress } from './proxy-container.js';
 import type { NodeFile } from './redis-container.js';
@@ -40,10 +41,8 @@ async function writtenFiles(
 ): Promise<readonly NodeFile[]> {
   const { proxy, redis, nodes } = settings;
   const app = users.find(({ role }) => role === 'app') ?? users.find(({ role }) => role === 'admin');
-  const admin = users.find(({ role }) => role === 'admin');
-  if (app === undefined || admin === undefined) throw new Error('deploy: no user for the proxy');
-  // One that was made for the inside is known to nobody outside.
-  const door = 'derived' in app.password ? admin : app;
+  const door = doorUser(users);
+  if (app === undefined || door === undefined) throw new Error('deploy: no user for the proxy');
   const tls = redis.tls === undefined ? undefined : await tlsOf(redis.tls.directory);
   const inside = (file: string) => ({ filename: `${PROXY_FILES_TARGET}/${file}` });
   const certificate = { certificate_chain: inside('tls/server.crt'), private_key: inside('tls/server.key') };

@@ -36,6 +36,8 @@ export async function chooseTarget(
   environment: NodeJS.ProcessEnv = process.env,
 ): Promise<ChosenTarget> {
   const { cluster } = settings;
+  const deployed = given === undefined ? await deployedTarget(flags, settings) : undefined;
+  if (deployed !== undefined) return deployed;
   const endpoint = given ?? cluster?.proxy?.endpoint;
   if (endpoint !== undefined) {
     const words = given === undefined ? `the endpoint of ${cluster?.name} in forge.yaml` : undefined;
@@ -54,6 +56,35 @@ export async function chooseTarget(
     }
   }
   return localEndpoint(flags, settings, environment);
+}
+
+/**
+ * A proxy that forge.yaml deploys: where it is, and how an application gets in, need not be said twice.
+ * @returns undefined where it deploys none
+ */
+async function deployedTarget(flags: TargetFlags, settings: Settings): Promise<ChosenTarget | undefined> {
+  const { cluster } = settings;
+  if (cluster?.proxy === undefined) return undefined;
+  // Only for those who have one: what a deployment is to be takes more reading than all else here.
+  const { deployedProxies, endpointAccess } = await import('../config/deployed-endpoint.js');
+  const [proxy] = deployedProxies(settings);
+  if (proxy === undefined) return undefined;
+  const { endpoint = proxy.endpoint, admin = proxy.admin } = cluster.proxy;
+  const asked = flags.username !== undefined || flags['password-file'] !== undefined;
+  const access = await endpointAccess(settings);
+  const credentials =
+    asked || access === undefined
+      ? await readCredentials(credentialSources(flags, settings))
+      : { password: access.password };
+  const tls = flags.cacert === undefined ? { ...flags, cacert: access?.ca } : flags;
+  return {
+    ...{ host: endpoint.host, port: endpoint.port, admin, ...credentials },
+    ...(flags.tls === false ? {} : await tlsByFlags(tls)),
+    words:
+      cluster.proxy.endpoint === undefined
+        ? `the proxy of ${cluster.name} on ${proxy.host} (forge.yaml)`
+        : `the endpoint of ${cluster.name} in forge.yaml`,
+  };
 }
 
 async function localEndpoint(
