@@ -3,6 +3,7 @@ import { formatAddress } from '../cluster/address.js';
 import { readUserPasswords } from '../config/deploy-secrets.js';
 import type { DeployNode, DeploySettings } from '../config/deploy-settings.js';
 import { ForgeError } from '../errors.js';
+import type { DesiredContainer } from './container.js';
 import { Deployment } from './deployment.js';
 import { adminLogin, nodeFiles } from './node-files.js';
 import type { DeployAction } from './plan.js';
@@ -68,6 +69,17 @@ export function addressesOf({ host, port, announce }: DeployNode): string[] {
   return [formatAddress({ host, port }), ...others];
 }
 
+/** The node that a container is. Those of two hosts may have one name: nodes of one port do. */
+export function nodeOfContainer(
+  settings: Pick<DeploySettings, 'cluster'>,
+  nodes: readonly DeployNode[],
+  { host, options: { name } }: Pick<DesiredContainer, 'host'> & { readonly options: { readonly name: string } },
+): DeployNode {
+  const node = nodes.find((each) => each.dockerHost === host && nodeContainerName(settings, each) === name);
+  if (node === undefined) throw new Error(`deploy: no node ${name} on ${host}`);
+  return node;
+}
+
 export interface RedisDeploymentOptions {
   readonly settings: DeploySettings;
   readonly nodes: readonly DeployNode[];
@@ -102,11 +114,7 @@ export async function redisDeployment({
   return {
     deployment,
     login,
-    nodeOf: ({ desired: { options } }) => {
-      const node = nodes.find((each) => nodeContainerName(settings, each) === options.name);
-      if (node === undefined) throw new Error(`deploy: no node ${options.name}`);
-      return node;
-    },
+    nodeOf: ({ desired }) => nodeOfContainer(settings, nodes, desired),
     serves: async (action) => {
       if (action.observed?.status !== 'running') return false;
       const answer = await deployment

@@ -125,7 +125,7 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
     });
     const { deployment } = redis;
     await deployment.look();
-    const leftovers = deployment.leftovers();
+    const leftovers = await deployment.leftovers();
     if (leftovers.length > 0 && !flags['dry-run']) {
       this.output.message('An earlier deployment was ended halfway: what it left is put right first.');
       await deployment.recover(leftovers, { command: ({ line }) => this.output.message(`  ${line}`) });
@@ -164,7 +164,8 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
     const parallel = actions.filter((action) => action.kind !== 'unchanged' && !rolling.has(action));
     const words = { begun: '→', done: '✔', failed: '✖' };
     await redis.deployment.carryOut(parallel, {
-      action: ({ kind, desired }, state) => this.output.message(`${words[state]} ${desired.options.name}: ${kind}`),
+      action: ({ kind, desired }, state) =>
+        this.output.message(`${words[state]} ${desired.options.name} on ${desired.host}: ${kind}`),
     });
     if (rolling.size === 0) return;
     const nodes = [...rolling].map((action) => {
