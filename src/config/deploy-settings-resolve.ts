@@ -230,24 +230,29 @@ function monitoringOf(
   const exporter = (name: keyof typeof EXPORTERS): ExporterSettings => {
     const said = section[name];
     const { image, port } = EXPORTERS[name];
-    if (said === false || (said === undefined && !exporters)) return { enabled: false, image, port };
-    return { enabled: true, image: said?.image ?? image, port: said?.port ?? port };
+    if (said === false || (said === undefined && !exporters)) return { enabled: false, image, port, limits: {} };
+    return { enabled: true, image: said?.image ?? image, port: said?.port ?? port, limits: limitsOf(said ?? {}) };
   };
   const placed = (name: keyof typeof PLACED) => {
     const said = section[name];
     const where = said?.host ?? proxy.hosts[0];
     if (where === undefined) {
       problems.push({ path: ['monitoring', name, 'host'], message: 'on which Docker host?' });
-      return { host: '', ...PLACED[name] };
+      return { host: '', ...PLACED[name], limits: {} };
     }
     const { image, port } = PLACED[name];
-    return { host: hosts.at(where).name, image: said?.image ?? image, port: said?.port ?? port };
+    const limits = limitsOf(said ?? {});
+    return { host: hosts.at(where).name, image: said?.image ?? image, port: said?.port ?? port, limits };
   };
   const { prometheus, alertmanager, grafana } = section;
   const { discord, slack, mail, webhook } = alertmanager ?? {};
   return {
+    baseImage: section.base_image ?? BASE_IMAGE,
     redisExporter: exporter('redis_exporter'),
-    nodeExporter: exporter('node_exporter'),
+    nodeExporter: {
+      ...exporter('node_exporter'),
+      followsMounts: section.node_exporter === false || section.node_exporter?.mounts !== 'fixed',
+    },
     ...(prometheus === undefined
       ? {}
       : { prometheus: { ...placed('prometheus'), retentionDays: prometheus.retention_days ?? RETENTION_DAYS } }),

@@ -175,13 +175,20 @@ export const proxyFields = {
 };
 export const proxy = z.optional(z.strictObject(proxyFields));
 
-const exporter = z.strictObject({ image: z.optional(image), port: z.optional(port) });
-const placed = { host: z.optional(dockerName), image: z.optional(image), port: z.optional(port) };
+const program = {
+  image: z.optional(image),
+  port: z.optional(port),
+  memory: z.optional(memory),
+  cpus: z.optional(cpus),
+};
+const exporter = z.strictObject(program);
+const nodeExporter = z.strictObject({ ...program, mounts: z.optional(oneOf(['followed', 'fixed'])) });
+const placed = { host: z.optional(dockerName), ...program };
 const RETENTION_DAYS_MAX = 36_500;
 
 export const monitoringFields = {
   redis_exporter: z.optional(orOff(exporter, 'off, or image and port')),
-  node_exporter: z.optional(orOff(exporter, 'off, or image and port')),
+  node_exporter: z.optional(orOff(nodeExporter, 'off, or image and port')),
   prometheus: z.optional(z.strictObject({ ...placed, retention_days: z.optional(whole(1, RETENTION_DAYS_MAX)) })),
   alertmanager: z.optional(
     z.strictObject({
@@ -203,6 +210,7 @@ export const monitoringFields = {
     }),
   ),
   grafana: z.optional(z.strictObject({ ...placed, password: z.optional(secretPlace) })),
+  base_image: z.optional(image),
   scrape_interval: z.optional(duration(1_000, 3_600_000)),
   ...watchFields,
 };

@@ -122,6 +122,16 @@ export interface ExporterSettings {
   readonly enabled: boolean;
   readonly image: string;
   readonly port: number;
+  readonly limits: ContainerLimits;
+}
+
+/** A program of monitoring that runs once. */
+export interface PlacedSettings {
+  /** A name of `DeploySettings.hosts`. */
+  readonly host: string;
+  readonly port: number;
+  readonly image: string;
+  readonly limits: ContainerLimits;
 }
 
 /** Where alerts go. A place of a secret is never its text. */
@@ -141,22 +151,17 @@ export interface AlertReceivers {
 }
 
 export interface MonitoringDeploySettings {
+  /** What images are built from. */
+  readonly baseImage: string;
   readonly redisExporter: ExporterSettings;
-  readonly nodeExporter: ExporterSettings;
+  readonly nodeExporter: ExporterSettings & {
+    /** File systems that the host mounts later are seen as well: its mounts have to be shared ones, as systemd makes them. */
+    readonly followsMounts: boolean;
+  };
   /** Undefined: an own one, elsewhere, is given its files by `forge monitoring generate`. */
-  readonly prometheus?: {
-    readonly host: string;
-    readonly port: number;
-    readonly image: string;
-    readonly retentionDays: number;
-  };
-  readonly alertmanager?: { readonly host: string; readonly port: number; readonly image: string };
-  readonly grafana?: {
-    readonly host: string;
-    readonly port: number;
-    readonly image: string;
-    readonly password?: SecretPlace;
-  };
+  readonly prometheus?: PlacedSettings & { readonly retentionDays: number };
+  readonly alertmanager?: PlacedSettings;
+  readonly grafana?: PlacedSettings & { readonly password?: SecretPlace };
   readonly scrapeIntervalMs: number;
   readonly receivers: AlertReceivers;
 }

@@ -25,6 +25,8 @@ export function deployedCluster(settings: DeploySettings, cluster?: ForgeCluster
     const zone = zoneOf(address);
     return { address, ...(zone === undefined ? {} : { zone }) };
   });
+  const { hosts: proxyHosts, replicas, admin } = cluster?.proxy ?? {};
+  const elsewhere = admin !== undefined && proxyHosts === undefined && replicas === undefined;
   const proxies = proxy.hosts.map((name) => ({ host: addressOf(name), port: proxy.adminPort }));
   const { alertmanager, redisExporter, nodeExporter } = monitoring;
   const alertmanagers =
@@ -32,13 +34,14 @@ export function deployedCluster(settings: DeploySettings, cluster?: ForgeCluster
   return {
     ...said,
     ...{ name: settings.cluster, nodes, hosts },
-    proxies: cluster?.monitoring?.proxies ?? proxies,
+    // Where forge.yaml says nothing of a proxy there is none to miss.
+    proxies: cluster?.proxy === undefined || cluster.monitoring?.proxies || elsewhere ? said.proxies : proxies,
     ...(redisExporter.enabled ? { redisExporterPort: redisExporter.port } : {}),
     ...(nodeExporter.enabled ? { nodeExporterPort: nodeExporter.port } : {}),
     tls: redis.tls !== undefined,
     replicasPerMaster: settings.replicasPerMaster,
     scrapeIntervalMs: monitoring.scrapeIntervalMs,
-    alertmanagers:
-      cluster?.monitoring?.alertmanagers === undefined && alertmanagers.length > 0 ? alertmanagers : said.alertmanagers,
+    // One that nobody names and nobody deploys would be down for ever.
+    alertmanagers: cluster?.monitoring?.alertmanagers === undefined ? alertmanagers : said.alertmanagers,
   };
 }

@@ -1,4 +1,5 @@
 /** Who is told of alerts, by forge.yaml, and the files that hold what is secret of it. Pure. */
+import type { AlertReceivers } from '../config/deploy-settings.js';
 import type { ForgeCluster, SecretPlace } from '../config/forge-file.js';
 import type { Receivers } from './alertmanager.js';
 
@@ -16,6 +17,22 @@ export interface SecretFile {
  */
 export function receiversOf(cluster: ForgeCluster, folder: string): { receivers: Receivers; secrets: SecretFile[] } {
   const { discord, slack, mail, webhook } = cluster.monitoring?.alertmanager ?? {};
+  return receiversFrom(
+    {
+      ...(discord === undefined ? {} : { discord }),
+      ...(slack === undefined ? {} : { slack }),
+      ...(mail === undefined ? {} : { mail: { ...mail, smarthost: `${mail.smarthost.host}:${mail.smarthost.port}` } }),
+      ...(webhook === undefined ? {} : { webhook }),
+    },
+    folder,
+  );
+}
+
+/** The same of settings that are resolved already. @param folder as for `receiversOf` */
+export function receiversFrom(
+  { discord, slack, mail, webhook }: AlertReceivers,
+  folder: string,
+): { receivers: Receivers; secrets: SecretFile[] } {
   const secrets: SecretFile[] = [];
   const file = (name: string, place: SecretPlace): string => {
     secrets.push({ name, place });
@@ -35,7 +52,7 @@ export function receiversOf(cluster: ForgeCluster, folder: string): { receivers:
       ? {}
       : {
           mail: {
-            ...{ to: mail.to, from: mail.from, smarthost: `${mail.smarthost.host}:${mail.smarthost.port}` },
+            ...{ to: mail.to, from: mail.from, smarthost: mail.smarthost },
             ...(mail.username === undefined ? {} : { username: mail.username }),
             ...(mail.password === undefined ? {} : { passwordFile: file('mail-password', mail.password) }),
           },

@@ -10,7 +10,12 @@ export interface PublishedPort {
 }
 
 /** Exactly one of `volume` (a named one) and `directory` (absolute, of the engine's host). */
-export type ContainerMount = { target: string; readOnly?: boolean } & ({ volume: string } | { directory: string });
+export type ContainerMount = {
+  target: string;
+  readOnly?: boolean;
+  /** What the host mounts below the directory later is seen as well; the host's mount has to be a shared one. */
+  propagation?: 'rslave';
+} & ({ volume: string } | { directory: string });
 
 export interface HealthCheck {
   /** Program and arguments, run inside the container. Must hold no secret. */
@@ -32,7 +37,8 @@ export interface LogLimits {
 export interface CreateOptions {
   name: string;
   image: string;
-  entrypoint: string;
+  /** The image's own when not given. */
+  entrypoint?: string;
   args: readonly string[];
   env: Readonly<Record<string, string>>;
   workdir?: string;
@@ -86,7 +92,8 @@ export function createContainer(options: CreateOptions): DockerCommand {
     ...labelArguments(options.labels),
     ...Object.entries(options.env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
     ...(options.workdir === undefined ? [] : ['--workdir', options.workdir]),
-    ...['--entrypoint', options.entrypoint, options.image, ...options.args],
+    ...(options.entrypoint === undefined ? [] : ['--entrypoint', options.entrypoint]),
+    ...[options.image, ...options.args],
   ]);
 }
 
@@ -173,7 +180,11 @@ function publishValue({ hostIp, hostPort, containerPort }: PublishedPort): strin
 
 function mountValue(mount: ContainerMount): string {
   const source = 'volume' in mount ? mount.volume : mount.directory;
-  return `${source}:${mount.target}${mount.readOnly === true ? ':ro' : ''}`;
+  const words = [
+    ...(mount.readOnly === true ? ['ro'] : []),
+    ...(mount.propagation === undefined ? [] : [mount.propagation]),
+  ].join(',');
+  return `${source}:${mount.target}${words === '' ? '' : `:${words}`}`;
 }
 
 function healthArguments({ command, intervalMs, timeoutMs, startMs, retries }: HealthCheck): string[] {

@@ -29,20 +29,25 @@ interface Base {
   root: () => string;
   /** Paths below the root; those that are not there are left out, but for the first. */
   programs: readonly string[];
+  /** What a program reads when it starts. */
+  files?: readonly string[];
 }
 
 const BASES: Record<BaseName, Base> = {
   installed: { root: () => '/', programs: servers('redis') },
   newer: { root: () => newerServers().root, programs: [...servers('redis'), ...servers('valkey')] },
-  prometheus: installed('prometheus'),
-  alertmanager: installed('prometheus-alertmanager'),
+  prometheus: installed('prometheus', 'promtool'),
+  alertmanager: {
+    ...installed('prometheus-alertmanager', 'amtool'),
+    files: ['default', 'email'].map((name) => `usr/share/prometheus/alertmanager/${name}.tmpl`),
+  },
   'redis-exporter': installed('prometheus-redis-exporter'),
   'node-exporter': installed('prometheus-node-exporter'),
 };
 
-/** A program of this machine alone. */
-function installed(program: string): Base {
-  return { root: () => '/', programs: [`usr/bin/${program}`] };
+/** Programs of this machine alone, with the shell that asks them how they are. */
+function installed(...programs: string[]): Base {
+  return { root: () => '/', programs: [...programs, 'bash'].map((program) => `usr/bin/${program}`) };
 }
 
 function servers(name: string): string[] {
@@ -51,10 +56,11 @@ function servers(name: string): string[] {
 
 /** The base image's tag in this engine, imported first when it is not there. The tag tells the contents. */
 export async function baseImage(docker: DockerClient, name: BaseName): Promise<string> {
-  const { root: find, programs } = BASES[name];
+  const { root: find, programs, files: more = [] } = BASES[name];
   const root = find();
   const there = programs.filter((program, index) => index === 0 || existsSync(path.join(root, program)));
-  const files = await withLibraries(root, [...SHELL, ...there]);
+  const read = more.filter((file) => existsSync(path.join(root, file)));
+  const files = [...(await withLibraries(root, [...SHELL, ...there])), ...read];
   const image = `forge-test-base:${name}-${fingerprint(root, files)}`;
   if (!(await docker.try(['image', 'inspect', image]))) await importImage(docker, root, files, image);
   return image;

@@ -59,7 +59,7 @@ describe('what is watched of a deployment', () => {
 
   it('sends alerts to the Alertmanager that is deployed, unless others are named', () => {
     const own = 'alertmanager: { host: p1, port: 9999 }';
-    expect(deployed().alertmanagers).toEqual(['127.0.0.1:9093']);
+    expect(deployed().alertmanagers).toEqual([]);
     expect(deployed(`monitoring: { ${own} }\n`).alertmanagers).toEqual(['192.0.2.9:9999']);
     expect(deployed(`monitoring: { ${own}, alertmanagers: ["x:1"] }\n`).alertmanagers).toEqual(['x:1']);
   });
