@@ -17,7 +17,8 @@ export const EXECUTABLE = process.platform === 'win32' ? 'bin/forge-proxy.exe' :
 /** @type {Record<'cli' | 'proxy', Part>} */
 export const PARTS = {
   cli: {
-    inputs: ['src', 'package.json', 'tsconfig.json', 'scripts/build'],
+    // The lock file stands for the versions of Bun and of the packages that are bundled.
+    inputs: ['src', 'package.json', 'package-lock.json', 'tsconfig.json', 'scripts/build'],
     except: ['src/proxy/engine', 'src/proxy/server'],
     outputs: ['dist/main.js', 'oclif.manifest.json'],
   },

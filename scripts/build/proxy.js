@@ -1,13 +1,12 @@
 // @ts-check
 // Builds the proxy's executable: TypeScript and the Bun runtime in one file.
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { mkdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
-import { CACHE, ROOT, tool } from '../support/paths.js';
-import { runOrThrow } from '../support/run.js';
+import { CACHE, ROOT } from '../support/paths.js';
+import { bunBuild } from './bun.js';
 import { digest, EXECUTABLE, markBuilt, markStale } from './parts.js';
 
 const COMPILE_MS = 180_000;
-const INSTALL_BUN_MS = 300_000;
 /** So many times as often as else must code of the main thread run, until its configuration is read, to be compiled. */
 const START_JIT_POLICY = 10;
 
@@ -15,11 +14,9 @@ export async function buildProxy() {
   const madeFrom = digest('proxy');
   const work = path.join(CACHE, 'build');
   mkdirSync(work, { recursive: true });
-  await ensureBun();
   const target = path.join(ROOT, EXECUTABLE);
   const building = path.join(work, path.basename(EXECUTABLE));
   const compile = [
-    'build',
     '--compile',
     '--minify',
     // What both threads need is there once, which saves resident memory.
@@ -32,17 +29,9 @@ export async function buildProxy() {
     '--outfile',
     building,
   ];
-  // Bun leaves temporary files in its working directory when it is killed.
-  await runOrThrow(tool('bun'), compile, { cwd: work, timeoutMs: COMPILE_MS, capture: true });
+  await bunBuild(compile, { cwd: work, timeoutMs: COMPILE_MS });
   markStale('proxy');
   // A proxy that is running keeps its old file; the new one appears whole or not at all.
   renameSync(building, target);
   markBuilt('proxy', madeFrom);
-}
-
-/** npm may be set not to run install scripts; bun's own script puts its executable in place. */
-async function ensureBun() {
-  const bun = path.join(ROOT, 'node_modules', 'bun');
-  if (existsSync(path.join(bun, 'bin', 'bun.exe'))) return;
-  await runOrThrow(process.execPath, [path.join(bun, 'install.js')], { cwd: bun, timeoutMs: INSTALL_BUN_MS });
 }

@@ -8,7 +8,7 @@ import { accessSync, constants, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { packageFile } from '../package-root.js';
 import type { DockerEndpoint } from './endpoint.js';
 import { sshTarget } from './endpoint.js';
 
@@ -49,7 +49,7 @@ export function sshEnvironment(environment: Readonly<Record<string, string>>, so
   if (ssh === undefined) return { ...environment };
   return {
     ...environment,
-    PATH: `${fileURLToPath(new URL(`../../templates/${'ssh'}`, import.meta.url))}:${environment['PATH'] ?? ''}`,
+    PATH: `${packageFile('templates', 'ssh')}:${environment['PATH'] ?? ''}`,
     FORGE_SSH: ssh,
     FORGE_SSH_SOCKET: socket,
     FORGE_SSH_TIMEOUT: String(CONNECT_TIMEOUT_S),

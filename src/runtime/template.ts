@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { ForgeError } from '../errors.js';
+import { packageFile } from '../package-root.js';
 
-/** Absolute path of a file in the package's `templates` folder (the same from `src` and from `dist`). */
+/** Absolute path of a file in the package's `templates` folder. */
 export function templatePath(name: string): string {
-  return fileURLToPath(new URL(`../../templates/${name}`, import.meta.url));
+  return packageFile('templates', name);
 }
 
 /** The text of a template. @throws ForgeError `missing` when the installation is incomplete */

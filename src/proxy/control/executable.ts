@@ -1,7 +1,7 @@
 /** The proxy's executable, and how its words become ours. */
 import { accessSync, constants } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { type ErrorKind, ForgeError } from '../../errors.js';
+import { packageFile } from '../../package-root.js';
 
 /**
  * The executable: FORGE_PROXY_BIN, else `bin/forge-proxy` of this package.
@@ -10,8 +10,7 @@ import { type ErrorKind, ForgeError } from '../../errors.js';
 export function findProxyExecutable(environment: NodeJS.ProcessEnv = process.env): string {
   const given = environment['FORGE_PROXY_BIN'];
   const suffix = process.platform === 'win32' ? '.exe' : '';
-  // Three folders up from src/proxy/control as well as from dist/proxy/control.
-  const program = given || fileURLToPath(new URL(`../../../bin/forge-proxy${suffix}`, import.meta.url));
+  const program = given || packageFile('bin', `forge-proxy${suffix}`);
   try {
     accessSync(program, constants.X_OK);
     return program;

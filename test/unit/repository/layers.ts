@@ -18,6 +18,8 @@ const NO_TERMINAL = /^(?!@oclif|listr2)/;
 /** The directions of the design: commands → services → runtime, config and clients; the proxy stands alone. */
 export const LAYERS: Layer[] = [
   { name: 'errors', paths: ['src/errors.ts'], mayImport: [], packages: /^$/ },
+  // Where templates and the proxy's executable lie.
+  { name: 'package-root', paths: ['src/package-root.ts'], mayImport: [], packages: /^node:/ },
   { name: 'ui', paths: ['src/ui/'], mayImport: ['errors'], packages: /^(node:|listr2$)/ },
   { name: 'base', paths: ['src/base-command.ts', 'src/interruption.ts'], mayImport: ['errors', 'ui'] },
   {
@@ -39,7 +41,7 @@ export const LAYERS: Layer[] = [
   // Reading and writing addresses is part of what is configured.
   { name: 'address', paths: ['src/cluster/address.ts'], mayImport: ['errors'], packages: /^node:/ },
   // Rendering templates is part of every configuration that is made of one.
-  { name: 'template', paths: ['src/runtime/template.ts'], mayImport: ['errors'], packages: /^node:/ },
+  { name: 'template', paths: ['src/runtime/template.ts'], mayImport: ['errors', 'package-root'], packages: /^node:/ },
   // What redis.conf and ACL files may hold: pure, so node:crypto for hashes alone.
   {
     name: 'redis-config',
@@ -49,7 +51,12 @@ export const LAYERS: Layer[] = [
   },
   { name: 'config', paths: ['src/config/'], mayImport: ['errors', 'address', 'proxy/config', 'redis-config'] },
   // The docker command line as data, and what carries it out.
-  { name: 'docker', paths: ['src/docker/'], mayImport: ['errors'], packages: /^(node:|tar$|zod\/mini$)/ },
+  {
+    name: 'docker',
+    paths: ['src/docker/'],
+    mayImport: ['errors', 'package-root'],
+    packages: /^(node:|tar$|zod\/mini$)/,
+  },
   {
     name: 'runtime',
     paths: ['src/runtime/'],
@@ -62,6 +69,7 @@ export const LAYERS: Layer[] = [
     // Services may use each other; the check for circles keeps that in order.
     mayImport: [
       'errors',
+      'package-root',
       'config',
       'address',
       'proxy/config',
