@@ -79,10 +79,17 @@ export async function takeCertificatesOnProxy(
   await waitUntilTaken(`${address.host}:${address.port}`, { address, fingerprint, signal });
 }
 
-async function waitUntilTaken(label: string, { address, fingerprint, signal }: TakenOptions): Promise<void> {
+/**
+ * Waits until new connections get a certificate. Failures meanwhile are tried again: a server may be busy taking it.
+ * @throws ForgeError `verification` when they get another one for ten seconds; what the last handshake said without any
+ */
+export async function waitUntilTaken(label: string, { address, fingerprint, signal }: TakenOptions): Promise<void> {
   const end = performance.now() + TAKEN_MS;
   for (;;) {
-    const shown = await presentedFingerprint(address, signal);
+    const shown = await presentedFingerprint(address, signal).catch((error: unknown) => {
+      if (error instanceof ForgeError && performance.now() < end) return undefined;
+      throw error;
+    });
     if (shown === fingerprint) return;
     if (performance.now() > end) {
       throw new ForgeError('verification', `${label} still shows another certificate than the one that it was given.`, {

@@ -8,11 +8,21 @@ import { CLIENT_DEFAULT, certificateFlags, FAIL_DAYS, WARN_DAYS, WITHIN_DAYS } f
 import { readSettings, settingsFlags } from '../config/cluster-flags.js';
 import { requireKnownName } from '../config/resolve.js';
 import { EXIT_CODES, ForgeError } from '../errors.js';
-import { certificateTable, issueTable } from '../ui/certificates.js';
+import { certificateTable, installTable, issueTable, type ShownInstall } from '../ui/certificates.js';
 import { healthLines, verdictLine } from '../ui/cluster-health.js';
 import { toForgeError } from '../ui/failure.js';
 
 const MODES = ['renew', 'check', 'rotate-ca', 'switch-ca', 'retire-ca'] as const;
+const STAGES = { all: 'everything', trust: 'the CAs that are trusted', pair: 'certificates with their keys' };
+
+interface InstallResult {
+  readonly directory: string;
+  readonly status: 'unchanged' | 'planned' | 'done';
+  readonly nodes: readonly ShownInstall[];
+  /** With --dry-run: exactly what would be run, in its order. */
+  readonly commands?: readonly { readonly host: string; readonly line: string }[];
+  readonly elapsedMs: number;
+}
 
 export default class GenCerts extends ForgeCommand {
   static override summary = 'Make, renew and check certificates for nodes, clients and the proxy.';
@@ -21,12 +31,15 @@ export default class GenCerts extends ForgeCommand {
 What is there is never overwritten without --force. All files of a run are written, or none.
 
 --renew keeps the CA and the keys. --check changes nothing: exit code 0 when nothing fails, 9 otherwise (--strict: also for
-a warning). The CA is changed in three steps, between which files are distributed: --rotate-ca, --switch-ca, --retire-ca.`;
+a warning). --install gives what is in the folder to the nodes and proxies of forge.yaml, has them take it while they run, and
+looks whether they show it; who does not take it keeps what it had. The CA is changed in three steps, after each of which comes
+--install --all: --rotate-ca, --switch-ca, --retire-ca.`;
   static override examples = [
     '<%= config.bin %> <%= command.id %> certs',
     '<%= config.bin %> <%= command.id %> certs --host redis-1,10.0.0.1 --host redis-2,10.0.0.2 --client app',
     '<%= config.bin %> <%= command.id %> certs --renew --within 30',
     '<%= config.bin %> <%= command.id %> certs --check --warn-days 30 --nagios',
+    '<%= config.bin %> <%= command.id %> certs --install --all',
     '<%= config.bin %> <%= command.id %> certs --rotate-ca',
   ];
 
@@ -41,12 +54,13 @@ a warning). The CA is changed in three steps, between which files are distribute
     ...certificateFlags,
   };
 
-  async run(): Promise<GenerateResult | CertificateReport | object> {
+  async run(): Promise<GenerateResult | CertificateReport | InstallResult | object> {
     const { flags, args } = await this.parse(GenCerts);
     if (args.directory.trim() === '' || args.directory.includes('\0')) {
       throw new ForgeError('usage', 'The folder has no name.', { next: 'Give DIR, for example certs.' });
     }
     const directory = path.resolve(args.directory);
+    if (flags.install) return this.#install(directory, flags);
     if (!flags.check) return this.#make(directory, flags);
     if (!flags.nagios) return this.#check(directory, flags);
     try {
@@ -83,6 +97,72 @@ a warning). The CA is changed in three steps, between which files are distribute
     const bad = verdict === 'FAIL' || (flags.strict && verdict === 'WARN');
     process.exitCode = bad ? EXIT_CODES.verification : EXIT_CODES.done;
     return report;
+  }
+
+  async #install(directory: string, flags: Flags): Promise<InstallResult> {
+    const started = performance.now();
+    const [{ prepareInstall }, { carryOutInstall }, { recoverParties }, { loadDeploySettings }] = await Promise.all([
+      import('../deploy/certificates-prepare.js'),
+      import('../deploy/certificates-install.js'),
+      import('../deploy/certificates-parties.js'),
+      import('../config/deploy-settings-load.js'),
+    ]);
+    const settings = await readSettings(flags);
+    const wanted = await loadDeploySettings(settings);
+    requireSameFolder(directory, wanted.redis.tls?.directory);
+    const options = {
+      settings: wanted,
+      directory,
+      choice: { hosts: flags.host ?? [], nodes: flags.node ?? [], all: flags.all ?? false },
+      environment: settings.environment,
+      serverName: settings.cluster?.tls?.server_name,
+      signal: this.signal,
+    };
+    const prepared = await prepareInstall(options, async (parties) =>
+      flags['dry-run']
+        ? false
+        : recoverParties(parties, {
+            begun: () =>
+              this.output.message('An earlier deployment was ended halfway: what it left is put right first.'),
+            command: ({ line }) => this.output.message(`  ${line}`),
+          }),
+    );
+    const { rows, stages, absent, remarks, commands } = prepared;
+    this.output.data(`${installTable(rows, this.output.colors)}\n`);
+    for (const remark of remarks) this.output.warning(remark);
+    const result = (status: InstallResult['status'], more: Partial<InstallResult> = {}): InstallResult => ({
+      ...{ directory, status, nodes: rows, ...more },
+      elapsedMs: Math.round(performance.now() - started),
+    });
+    if (flags['dry-run']) {
+      for (const { line } of commands) this.output.data(line);
+      this.output.message('Dry run: nothing was changed.');
+      return result('planned', { commands });
+    }
+    if (stages.length > 0) {
+      const changed = rows.filter(({ action }) => action === 'install' || action === 'tell');
+      await this.confirm(`Give certificates to ${changed.length} of ${rows.length}?`);
+      const words = { begun: '→', done: '✔', failed: '✖' };
+      const unseen = await carryOutInstall(
+        prepared,
+        {
+          stage: (stage, index, count) => {
+            if (count > 1) this.output.message(`Step ${index + 1} of ${count}: ${STAGES[stage]}`);
+          },
+          party: (name, state) => this.output.message(`${words[state]} ${name}`),
+        },
+        this.signal,
+      );
+      for (const { node, what, host, port } of unseen) {
+        this.output.warning(
+          `${node}: the port of its ${what} (${host}:${port}) cannot be reached from here to look at it.`,
+        );
+      }
+    }
+    requireNobodyLeft(absent, stages.length > 0, directory);
+    if (stages.length === 0) this.output.message('Nothing is to be done.');
+    else this.output.data(`Taken in ${((performance.now() - started) / 1_000).toFixed(1)} s.`);
+    return result(stages.length === 0 ? 'unchanged' : 'done');
   }
 
   async #make(directory: string, flags: Flags): Promise<GenerateResult> {
@@ -177,3 +257,32 @@ const QUESTIONS = {
   switch: 'Do all nodes, proxies and clients trust ca-bundle.crt already? Whoever does not is cut off from now on.',
   retire: 'Do all nodes, proxies and clients have their new certificates? Whoever does not is cut off from now on.',
 };
+
+/** What a deployment would take from elsewhere would be undone by the next one. */
+function requireSameFolder(directory: string, deployed: string | undefined): void {
+  if (deployed === directory) return;
+  if (deployed === undefined) {
+    throw new ForgeError('configuration', 'Nothing of forge.yaml is deployed with TLS.', {
+      next: 'Say it in forge.yaml: redis.tls.directory; then forge deploy redis --all.',
+    });
+  }
+  throw new ForgeError(
+    'configuration',
+    `The nodes of forge.yaml have certificates of ${deployed}, not of ${directory}.`,
+    {
+      next: `forge gen-certs ${deployed} --install; or name the other folder in forge.yaml: redis.tls.directory.`,
+    },
+  );
+}
+
+/** @throws ForgeError for nodes that no container of ours runs: their certificates would expire unnoticed */
+function requireNobodyLeft(absent: readonly string[], changed: boolean, directory: string): void {
+  if (absent.length === 0) return;
+  throw new ForgeError(changed ? 'partial' : 'missing', `Not run by forge deploy redis: ${absent.join(', ')}.`, {
+    host: absent.join(', '),
+    next: [
+      'Make them: forge deploy redis.',
+      `What runs otherwise gets its files by hand: ${directory}/nodes/HOST/server.crt, server.key and ${directory}/ca-bundle.crt; then CONFIG SET tls-cert-file … tls-key-file … tls-ca-cert-file …, all in one command.`,
+    ],
+  });
+}

@@ -10,7 +10,7 @@ export const FAIL_DAYS = 7;
 export const CLIENT_DEFAULT = 'forge';
 
 /** What a run does; one at a time. */
-const MODES = ['renew', 'check', 'rotate-ca', 'switch-ca', 'retire-ca', 'force'];
+const MODES = ['renew', 'check', 'install', 'rotate-ca', 'switch-ca', 'retire-ca', 'force'];
 const others = (mode: string) => MODES.filter((each) => each !== mode);
 
 /**
@@ -19,7 +19,8 @@ const others = (mode: string) => MODES.filter((each) => each !== mode);
  */
 export const certificateFlags = {
   host: Flags.string({
-    description: 'A host that gets a certificate, with all its names and addresses; beside those of forge.yaml.',
+    description:
+      'A host that gets a certificate, with all its names and addresses; beside those of forge.yaml. With --install: a host of forge.yaml.',
     helpValue: 'NAME[,NAME…]',
     multiple: true,
   }),
@@ -104,6 +105,22 @@ export const certificateFlags = {
     description: 'One line for Nagios, and its exit codes.',
     dependsOn: ['check'],
     exclusive: ['json', 'strict'],
+  }),
+  install: Flags.boolean({
+    description: 'Give certificates and CAs to the containers of forge.yaml, which take them while they run.',
+    exclusive: others('install'),
+  }),
+  node: Flags.string({
+    description: 'With --install: a node of forge.yaml. May be repeated.',
+    helpValue: 'HOST:PORT',
+    multiple: true,
+    multipleNonGreedy: true,
+    dependsOn: ['install'],
+  }),
+  all: Flags.boolean({
+    description: 'With --install: every node and proxy of forge.yaml.',
+    dependsOn: ['install'],
+    exclusive: ['host', 'node'],
   }),
   'rotate-ca': Flags.boolean({
     description: 'Change the CA, step 1: make the next one; both are trusted, the present one signs.',

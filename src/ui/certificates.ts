@@ -47,6 +47,33 @@ export function issueTable(certificates: readonly ShownIssue[], colors: Colors):
   return renderTable(['', 'CERTIFICATE', 'KEY', 'EXPIRES', 'FOR, OR WHY'], rows);
 }
 
+export interface ShownInstall {
+  readonly node: string;
+  readonly host: string;
+  readonly action: 'unchanged' | 'install' | 'tell' | 'absent';
+  readonly reasons: readonly string[];
+}
+
+const INSTALL_WORDS: Readonly<Record<ShownInstall['action'], string>> = {
+  unchanged: 'unchanged',
+  install: 'install',
+  tell: 'tell again',
+  absent: 'by hand',
+};
+
+/** Who is given certificates, and what is new about them. */
+export function installTable(rows: readonly ShownInstall[], colors: Colors): string {
+  const painted = ({ action }: ShownInstall) =>
+    action === 'unchanged' ? colors.dim(INSTALL_WORDS[action]) : colors.bold(INSTALL_WORDS[action]);
+  return renderTable(
+    ['NODE', 'HOST', 'ACTION', 'WHY'],
+    rows.flatMap((row) => {
+      const [first = '', ...more] = row.reasons.map((reason) => printable(reason, TEXT_MAX));
+      return [[row.node, row.host, painted(row), first], ...more.map((reason) => ['', '', '', reason])];
+    }),
+  );
+}
+
 function shortList(names: readonly string[]): string {
   const shown = names.slice(0, NAMES_MAX).map((name) => printable(name, TEXT_MAX));
   return `${shown.join(', ')}${names.length > NAMES_MAX ? ` +${names.length - NAMES_MAX}` : ''}`;
