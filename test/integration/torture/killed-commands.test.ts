@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { RedisServer } from '../../support/redis.js';
-import { breakSlots, type CommandLine, deaths, FULL, progress, storm, sweep } from './kills.js';
+import { breakSlots, type CommandLine, deaths, expectDeaths, FULL, progress, storm, sweep } from './kills.js';
 import { useLoadedCluster } from './loaded-cluster.js';
 
 /** Some thirty processes, one after the other, on a machine that does other things as well. */
@@ -61,15 +61,15 @@ describe.runIf(FULL)('a command that is killed at any one moment', () => {
   it('is finished by the same command: adding and removing a master', { timeout: HOURS_MS }, async () => {
     const { cluster, spare, operator, add, sound } = loaded();
     const pair = [add, remove()] as const;
-    const deaths = await sweep(operator, pair, (name, line) =>
+    const count = await sweep(operator, pair, (name, line) =>
       sound(name, line === pair[0] ? [...cluster.nodes, spare] : cluster.nodes),
     );
-    expect(deaths).toBeGreaterThan(60);
+    expectDeaths(count, 60);
   });
 
   it('is finished by the same command: rebalancing', { timeout: HOURS_MS }, async () => {
     const { operator, sound } = loaded();
-    expect(await sweep(operator, [weigh(), even()], (name) => sound(name))).toBeGreaterThan(30);
+    expectDeaths(await sweep(operator, [weigh(), even()], (name) => sound(name)), 30);
   });
 
   it('is finished by the same command: repairing', { timeout: HOURS_MS }, async () => {
@@ -85,6 +85,6 @@ describe.runIf(FULL)('a command that is killed at any one moment', () => {
       if (died) count++;
       else if ('line' in death) break;
     }
-    expect(count).toBeGreaterThan(10);
+    expectDeaths(count, 10);
   });
 });

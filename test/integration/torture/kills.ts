@@ -10,6 +10,9 @@ import { idOf, slotOf } from '../operations/move/moving.js';
 /** All moments, one by one: hours of them. Without it, a selection that takes less than a minute. */
 export const FULL = process.env['FORGE_TORTURE'] === 'full';
 
+/** Where a sweep begins, when it goes on with one that was ended: the number of the line. */
+const FROM = Number(process.env['FORGE_TORTURE_FROM'] ?? 1);
+
 const MOMENTS = ['before', 'torn', 'after'] as const;
 const RUNS_MAX = 60;
 /** Runs after which the next ones live for a line longer; each group of slots is a line. */
@@ -45,9 +48,14 @@ export function progress(name: string, count: number): void {
   if (FULL) process.stderr.write(`${new Date().toISOString()} death ${count}: ${name}\n`);
 }
 
+/** A sweep has at least so many deaths, or the moments are not there any more. */
+export function expectDeaths(count: number, least: number): void {
+  expect(count, 'deaths').toBeGreaterThan(FROM > 1 ? 0 : least);
+}
+
 /** Every line of the journal in every way, then every so many changes of a node, and moments after them; endless. */
 export function* deaths(): Generator<{ death: Death; kind: 'line' | 'mutation' }, never> {
-  for (let number = 1; ; number++) {
+  for (let number = FROM; ; number++) {
     for (const moment of MOMENTS) yield { kind: 'line', death: { line: number, moment } };
     const mutation = 1 + (number - 1) * MUTATION_STEP;
     yield { kind: 'mutation', death: { mutation } };
