@@ -3,6 +3,7 @@ import { memoryBytes } from '../redis-config/values.js';
 import type { DeploySettings } from './deploy-settings.js';
 import { engineOf } from './deploy-settings-hosts.js';
 import type { DeployProblem } from './deploy-settings-variables.js';
+import { openFilesNeeded } from './open-files.js';
 
 /** Above this part of the container's memory, copies while a file is written and buffers have little room. */
 const MAXMEMORY_PART_MAX = 0.85;
@@ -120,10 +121,11 @@ function aboutSettings({ redis, proxy }: DeploySettings, problems: DeployProblem
       `redis.settings.io-threads: ${threads} threads, and the container has ${redis.limits.cpus} processors`,
     );
   }
-  const clients = Number(one('maxclients') ?? 0);
-  if (clients + 32 > redis.nofile) {
-    const message = `${clients} clients need more than the ${redis.nofile} open files of redis.nofile`;
-    problems.push({ path: ['redis', 'settings', 'maxclients'], message });
+  const needed = openFilesNeeded(redis.settings);
+  if (needed > redis.nofile) {
+    const said = one('maxclients');
+    const message = `${said ?? 'the 10000 of the template'} clients need more than the ${redis.nofile} open files of redis.nofile`;
+    problems.push({ path: ['redis', ...(said === undefined ? ['nofile'] : ['settings', 'maxclients'])], message });
   }
   const { tag } = /:(?<tag>(?:valkey-)?\d+\.\d+)[^/]*$/.exec(redis.image)?.groups ?? {};
   const { major, minor, product } = redis.version;

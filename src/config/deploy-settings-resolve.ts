@@ -19,12 +19,12 @@ import type { MonitoringSection, ProxySection, RedisSection } from './deploy-set
 import { resolveUsers } from './deploy-settings-users.js';
 import { type DeployProblem, type DeploySections, type Origins, overlaid } from './deploy-settings-variables.js';
 import type { ForgeCluster } from './forge-file.js';
+import { NOFILE } from './open-files.js';
 
 const DEFAULT_CLUSTER = 'redisforge';
 const BASE_IMAGE = 'debian:trixie-slim';
 const PROXY_PORTS = [6379, 6380, 6381] as const;
 const PROXY_ADMIN_PORT = 9901;
-const NOFILE = 65_536;
 /** As the bash suite had it: ten to fifteen seconds until a replica has taken over. */
 const NODE_TIMEOUT_MS = 5_000;
 /** Of the container's memory, where maxmemory is not said: the rest is for buffers and for copies while files are written. */

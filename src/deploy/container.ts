@@ -36,6 +36,17 @@ export interface DesiredContainer {
   readonly filesTarget: string;
   /** Asks, inside the container, whether it serves. */
   readonly probe: readonly string[];
+  /**
+   * How its program is started with its files while it can be reached by nobody: what proves them before the container
+   * that serves is stopped. Its folders are its own to write to, and are gone with it. Undefined: the start itself proves
+   * them.
+   */
+  readonly trial?: { readonly args: readonly string[]; readonly folders: readonly string[] };
+  /**
+   * The fewest open files that do, where the number in `options` is nobody's wish: an engine that cannot give so many is
+   * taken as it is.
+   */
+  readonly nofileLeast?: number;
 }
 
 /** Labels besides those of `docker/labels.ts`. */
@@ -57,6 +68,21 @@ export function previousName(name: string): string {
 /** The name of a container that is being made while the one before it still runs. */
 export function nextName(name: string): string {
   return `${name}-next`;
+}
+
+/** The name of a container that only tries the files of the next one. */
+export function trialName(name: string): string {
+  return `${name}-trial`;
+}
+
+/** What a program writes while it only starts, mebibytes. */
+const TRIAL_MB = 16;
+/** The role by which such a container is known. */
+export const TRIAL_ROLE = 'trial';
+
+/** All names that an instance may have containers by. */
+export function namesOf(name: string): string[] {
+  return [name, previousName(name), nextName(name), trialName(name)];
 }
 
 /** The volume of the files of one revision: so the container before it still has its own. */
@@ -94,6 +120,8 @@ export interface CreateChoice {
   readonly makeNetwork: boolean;
   /** Another name than its own, for the time being. */
   readonly name?: string;
+  /** Open files that the engine gives, where it gives fewer than are wanted. */
+  readonly nofile?: number;
 }
 
 /**
@@ -102,7 +130,7 @@ export interface CreateChoice {
  */
 export function createCommands(
   desired: DesiredContainer,
-  { revision, makeNetwork, name = desired.options.name }: CreateChoice,
+  { revision, makeNetwork, name = desired.options.name, nofile = desired.options.nofile }: CreateChoice,
 ): DockerCommand[] {
   const { options, network, data, files, filesTarget } = desired;
   const own = { [LABELS.cluster]: desired.cluster, [LABELS.instance]: desired.instance };
@@ -117,9 +145,39 @@ export function createCommands(
       kept === undefined ? [] : [createVolume(kept, { ...own, [LABELS.content]: 'data' })],
     ),
     ...(name === options.name ? ownData(desired, own) : []),
-    createContainer({ ...options, name, mounts, labels: labelsOf(desired, revision) }),
+    createContainer({ ...options, name, mounts, nofile, labels: labelsOf(desired, revision) }),
     filesCommand(name, filesTarget, files),
   ];
+}
+
+/**
+ * Starts the program with the files of a revision, which are there already: without a network, and without its data.
+ * Undefined where the role has no trial.
+ */
+export function trialCommand(
+  desired: DesiredContainer,
+  { revision, nofile = desired.options.nofile }: Pick<CreateChoice, 'revision' | 'nofile'>,
+): DockerCommand | undefined {
+  const { options, trial, filesTarget, cluster, instance } = desired;
+  if (trial === undefined) return undefined;
+  const { health: _health, aliases: _aliases, ...rest } = options;
+  const { args, ...command } = createContainer({
+    ...rest,
+    name: trialName(options.name),
+    args: trial.args,
+    network: 'none',
+    publish: [],
+    mounts: [{ volume: filesVolume(options.name, revision), target: filesTarget, readOnly: true }],
+    restart: 'no',
+    nofile,
+    labels: { [LABELS.cluster]: cluster, [LABELS.instance]: instance, [LABELS.role]: TRIAL_ROLE },
+  });
+  // A folder of the image keeps its rights, but not its owner, when it is mounted over.
+  const { uid, gid } = CONTAINER_USER;
+  const rights = `rw,noexec,nosuid,nodev,uid=${uid},gid=${gid},mode=700,size=${TRIAL_MB}m`;
+  const folders = trial.folders.flatMap((folder) => ['--tmpfs', `${folder}:${rights}`]);
+  // Made and started at once.
+  return { ...command, args: ['run', '--detach', ...folders, ...args.slice(1)] };
 }
 
 /**

@@ -3,12 +3,14 @@
  * name says that somebody is at work. The engine gives a name once only, so that operators on two machines see it, too.
  */
 import os from 'node:os';
+import type { DockerCommand } from '../docker/command.js';
 import { fillerContainer, inspectContainer, removeContainer } from '../docker/commands/container.js';
 import type { DockerEngine } from '../docker/engine.js';
 import { failureReason } from '../docker/failure.js';
 import { containerAnswers } from '../docker/inspect.js';
 import { LABELS } from '../docker/labels.js';
 import { ForgeError } from '../errors.js';
+import { startedAtMs } from '../runtime/process/identity.js';
 import type { DesiredContainer } from './container.js';
 
 /** The role by which such a container is known. */
@@ -65,27 +67,58 @@ export function parseHolder(text: string | undefined): LockHolder | undefined {
   }
 }
 
-/** Whether whoever took it is gone: its process, where that can be seen, or its time. Pure. */
+/** A process's start is known to about two seconds, and clocks are set. */
+const START_SLACK_MS = 5_000;
+
+/**
+ * Whether whoever took it is gone: its process, where that can be seen, or its time. Pure.
+ * @param startedAt when the process of its number was started, milliseconds since 1970: one that was started after the
+ *   lock was taken has only got the number. Undefined: there is none; `unknown`: there is one of somebody else's
+ */
 export function isLeftBehind(
   holder: LockHolder | undefined,
-  { machine, now, isAlive }: { machine: string; now: number; isAlive: (pid: number) => boolean },
+  { machine, now, startedAt }: { machine: string; now: number; startedAt: number | 'unknown' | undefined },
 ): boolean {
   if (holder === undefined) return false;
-  return now - holder.since > LOCK_MAX_MS || (holder.machine === machine && !isAlive(holder.pid));
+  if (now - holder.since > LOCK_MAX_MS) return true;
+  if (holder.machine !== machine || startedAt === 'unknown') return false;
+  return startedAt === undefined || startedAt > holder.since + START_SLACK_MS;
 }
 
 /** The same for a lock that was seen just now. */
-export function isLeftBehindNow(holder: LockHolder | undefined): boolean {
-  return isLeftBehind(holder, { machine: os.hostname(), now: Date.now(), isAlive });
+export async function isLeftBehindNow(holder: LockHolder | undefined): Promise<boolean> {
+  if (holder === undefined) return false;
+  const startedAt = (await startedAtMs(holder.pid)) ?? (isHidden(holder.pid) ? 'unknown' : undefined);
+  return isLeftBehind(holder, { machine: os.hostname(), now: Date.now(), startedAt });
 }
 
-function isAlive(pid: number): boolean {
+/** A process that is there, of which this user may see nothing (man 5 proc: hidepid). */
+function isHidden(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    return false;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
+}
+
+/** How the lock is taken and given back. Pure. */
+export function lockCommands(
+  { cluster, instance, options }: Pick<DesiredContainer, 'cluster' | 'instance' | 'options'>,
+  image: string,
+  holder: LockHolder,
+): { readonly take: DockerCommand; readonly give: DockerCommand } {
+  const name = lockName(options.name);
+  const labels = {
+    [LABELS.cluster]: cluster,
+    [LABELS.instance]: instance,
+    [LABELS.role]: LOCK_ROLE,
+    [HOLDER_LABEL]: JSON.stringify(holder),
+  };
+  return {
+    take: fillerContainer({ name, image, mounts: [], labels, pull: options.pull }),
+    give: removeContainer(name),
+  };
 }
 
 /**
@@ -96,28 +129,22 @@ function isAlive(pid: number): boolean {
  */
 export async function takeLock(
   engine: DockerEngine,
-  { cluster, instance, options }: Pick<DesiredContainer, 'cluster' | 'instance' | 'options'>,
+  desired: Pick<DesiredContainer, 'cluster' | 'instance' | 'options'>,
   image: string,
   releasing: DockerEngine = engine,
 ): Promise<TakenLock> {
-  const name = lockName(options.name);
-  const labels = {
-    [LABELS.cluster]: cluster,
-    [LABELS.instance]: instance,
-    [LABELS.role]: LOCK_ROLE,
-    [HOLDER_LABEL]: JSON.stringify(thisHolder()),
-  };
+  const name = lockName(desired.options.name);
+  const { take } = lockCommands(desired, image, thisHolder());
   for (let tries = 1; ; tries += 1) {
     try {
-      const filler = { name, image, mounts: [], labels, pull: options.pull };
-      const id = (await engine.run(fillerContainer(filler))).trim();
+      const id = (await engine.run(take)).trim();
       // By its number: another may have taken it since, after an hour.
       return { id, release: () => releasing.run(removeContainer(id)).then(NOTHING, NOTHING) };
     } catch (error) {
       if (failureReason(error) !== 'name-taken') throw error;
       const present = await lookAt(engine, name);
       if (present === undefined && tries < TRIES_MAX) continue;
-      if (present === undefined || !isLeftBehindNow(present.holder) || tries >= TRIES_MAX) {
+      if (present === undefined || !(await isLeftBehindNow(present.holder)) || tries >= TRIES_MAX) {
         throw taken(engine, name, present?.holder);
       }
       await engine.run(removeContainer(present.id));

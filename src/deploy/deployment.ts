@@ -6,15 +6,18 @@ import { listContainers } from '../docker/commands/container.js';
 import { createNetwork } from '../docker/commands/network.js';
 import { type DockerEndpoint, LOCAL_ENDPOINT, parseEndpoint } from '../docker/endpoint.js';
 import { DockerEngine } from '../docker/engine.js';
+import { failureReason } from '../docker/failure.js';
 import { LABELS, labelFilter } from '../docker/labels.js';
 import { ForgeError } from '../errors.js';
-import { carryOut, commandsOf } from './carry-out.js';
+import { commandsOf } from './action-commands.js';
+import { type CarryOutOptions, carryOut } from './carry-out.js';
 import type { DesiredContainer } from './container.js';
-import { isLeftBehindNow, lockName, type TakenLock, takeLock } from './deploy-lock.js';
+import { isLeftBehindNow, lockCommands, lockName, type TakenLock, takeLock, thisHolder } from './deploy-lock.js';
 import { leftoverCommands } from './leftovers.js';
 import { type ObservedHost, observeHost } from './observed.js';
 import { type DeployAction, type DeployPlan, type EffectOf, planDeploy } from './plan.js';
 import type { RedisLogin } from './redis-cli.js';
+import { fileLimit } from './trial.js';
 
 /** Hosts that are worked on at once: each is a process of `docker`, and over SSH a connection. */
 const HOSTS_AT_ONCE = 16;
@@ -56,6 +59,8 @@ export interface DeployObserver {
   action?(action: DeployAction, state: 'begun' | 'done' | 'failed'): void;
   /** Before each command that changes something. */
   command?(shown: ShownCommand): void;
+  /** It is done otherwise than it was meant. */
+  warning?(text: string): void;
 }
 
 export class Deployment {
@@ -122,20 +127,23 @@ export class Deployment {
   }
 
   /** What runs that were ended halfway have left, and how that is put right. */
-  leftovers(): readonly Leftover[] {
-    return this.desired.flatMap((desired): Leftover[] => {
-      const seen = this.#seen.get(desired.host);
-      if (seen === undefined) return [];
-      const { name, image: wanted } = desired.options;
-      const mine = seen.containers.filter((each) => each.instance === desired.instance);
-      const image = seen.images.has(wanted) ? wanted : mine[0]?.imageId;
-      const commands = leftoverCommands(desired, seen);
-      const lock = lockName(name);
-      const stale = seen.locks.has(lock) && isLeftBehindNow(seen.locks.get(lock));
-      // Without any image nobody can have the lock, and nothing can be deployed.
-      if (image === undefined || (commands.length === 0 && !stale)) return [];
-      return [{ host: desired.host, desired, image, commands }];
-    });
+  async leftovers(): Promise<readonly Leftover[]> {
+    const found = await Promise.all(this.desired.map((desired) => this.#leftover(desired)));
+    return found.filter((each) => each !== undefined);
+  }
+
+  async #leftover(desired: DesiredContainer): Promise<Leftover | undefined> {
+    const seen = this.#seen.get(desired.host);
+    if (seen === undefined) return undefined;
+    const { name, image: wanted } = desired.options;
+    const mine = seen.containers.filter((each) => each.instance === desired.instance);
+    const image = seen.images.has(wanted) ? wanted : mine[0]?.imageId;
+    const commands = leftoverCommands(desired, seen);
+    const lock = lockName(name);
+    const stale = seen.locks.has(lock) && (await isLeftBehindNow(seen.locks.get(lock)));
+    // Without any image nobody can have the lock, and nothing can be deployed.
+    if (image === undefined || (commands.length === 0 && !stale)) return undefined;
+    return { host: desired.host, desired, image, commands };
   }
 
   /**
@@ -151,7 +159,7 @@ export class Deployment {
       // Whoever had a lock until now may have finished.
       await this.look();
       const locked = new Set(leftovers.map(({ desired }) => desired));
-      for (const { host, desired, commands } of this.leftovers()) {
+      for (const { host, desired, commands } of await this.leftovers()) {
         if (!locked.has(desired)) continue;
         for (const command of commands) {
           observer.command?.(this.#shown(host, command));
@@ -176,13 +184,17 @@ export class Deployment {
     await this.#onHosts((_, engine) => engine.run(command));
   }
 
-  /** The exact commands of an action, as a person can run them. */
+  /**
+   * The exact commands of an action, as a person can run them, with the lock that it is done under. The label of the
+   * lock says who has it and when it was taken.
+   */
   commands(action: DeployAction): ShownCommand[] {
     const { login } = this.#options;
-    const { host } = action.desired;
-    return commandsOf(action, { login, makeNetwork: this.#lacksNetwork(action) }).map((command) =>
-      this.#shown(host, command),
-    );
+    const { host, options } = action.desired;
+    const commands = commandsOf(action, { login, makeNetwork: this.#lacksNetwork(action) });
+    if (commands.length === 0) return [];
+    const { take, give } = lockCommands(action.desired, options.image, thisHolder());
+    return [take, ...commands, give].map((command) => this.#shown(host, command));
   }
 
   /**
@@ -218,15 +230,38 @@ export class Deployment {
     const lock = await takeLock(engine, action.desired, action.desired.options.image, undoEngine);
     try {
       await this.#requireAsPlanned(action, lock);
-      await carryOut(engine, action, {
+      await this.#makeNetwork(action);
+      await this.#withFewerFiles(engine, action, observer, {
         ...(login === undefined ? {} : { login }),
-        makeNetwork: await this.#makesNetwork(action),
+        // It is there by now.
+        makeNetwork: false,
         onCommand: (command) => observer.command?.(this.#shown(host, command)),
         undoEngine,
         ...(signal === undefined ? {} : { signal }),
       });
     } finally {
       await lock.release();
+    }
+  }
+
+  /** An engine that may not open as many files as nobody has asked for gives what it has, if that does. */
+  async #withFewerFiles(
+    engine: DockerEngine,
+    action: DeployAction,
+    observer: DeployObserver,
+    options: CarryOutOptions,
+  ): Promise<void> {
+    try {
+      await carryOut(engine, action, options);
+    } catch (error) {
+      const { options: wanted, nofileLeast, host } = action.desired;
+      if (nofileLeast === undefined || failureReason(error) !== 'file-limit') throw error;
+      const nofile = await fileLimit(engine, wanted.image);
+      if (nofile === undefined || nofile < nofileLeast || nofile >= wanted.nofile) throw error;
+      observer.warning?.(
+        `${host}: its Docker engine may open ${nofile} files, not ${wanted.nofile}: ${wanted.name} gets so many. forge host tune raises it.`,
+      );
+      await carryOut(engine, action, { ...options, nofile });
     }
   }
 
@@ -258,21 +293,17 @@ export class Deployment {
   }
 
   /** Only the first of those who lack a network makes it; the others wait until it is there. */
-  async #makesNetwork(action: DeployAction): Promise<boolean> {
+  async #makeNetwork(action: DeployAction): Promise<void> {
     const { network, host } = action.desired;
-    if (network === undefined || !this.#lacksNetwork(action)) return false;
+    if (network === undefined || !this.#lacksNetwork(action)) return;
     const key = `${host} ${network.name}`;
-    const before = this.#networks.get(key);
-    if (before !== undefined) {
-      await before;
-      return false;
-    }
-    const making = this.engine(host)
-      .run(createNetwork({ ...network, labels: { [LABELS.cluster]: this.#options.cluster } }))
-      .then(() => undefined);
+    const making =
+      this.#networks.get(key) ??
+      this.engine(host)
+        .run(createNetwork({ ...network, labels: { [LABELS.cluster]: this.#options.cluster } }))
+        .then(() => undefined);
     this.#networks.set(key, making);
     await making;
-    return false;
   }
 
   #shown(host: string, command: DockerCommand): ShownCommand {

@@ -2,7 +2,7 @@
 import type { DockerCommand } from '../docker/command.js';
 import { removeContainer, renameContainer, startContainer } from '../docker/commands/container.js';
 import { removeVolume } from '../docker/commands/volume.js';
-import { type DesiredContainer, filesVolume, nextName, previousName } from './container.js';
+import { type DesiredContainer, filesVolume, nextName, previousName, trialName } from './container.js';
 import type { ObservedHost } from './observed.js';
 
 /** Containers, and files of revisions that no container is left of. */
@@ -26,7 +26,8 @@ export function leftoverCommands(
       volume.name.startsWith(`${name}-config-`) &&
       volume.name !== kept,
   );
-  return [...commands, ...orphans.map((volume) => removeVolume(volume.name))];
+  const trial = find(trialName(name)) === undefined ? [] : [removeContainer(trialName(name))];
+  return [...trial, ...commands, ...orphans.map((volume) => removeVolume(volume.name))];
 }
 
 /** @param statuses of those of its three names that are there */

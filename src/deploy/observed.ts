@@ -6,11 +6,10 @@ import { inspectImage } from '../docker/commands/image.js';
 import { inspectNetwork } from '../docker/commands/network.js';
 import { listLabelledVolumes } from '../docker/commands/volume.js';
 import type { DockerEngine } from '../docker/engine.js';
-import type { DockerReason } from '../docker/failure.js';
+import { type DockerReason, failureReason } from '../docker/failure.js';
 import { type ContainerAnswer, containerAnswers, imageAnswers, networkAnswers } from '../docker/inspect.js';
 import { LABELS, labelFilter } from '../docker/labels.js';
-import { ForgeError } from '../errors.js';
-import { DEPLOY_LABELS, type DesiredContainer, nextName, previousName } from './container.js';
+import { DEPLOY_LABELS, type DesiredContainer, namesOf } from './container.js';
 import { HOLDER_LABEL, LOCK_ROLE, type LockHolder, parseHolder } from './deploy-lock.js';
 
 export interface ObservedFile {
@@ -89,7 +88,7 @@ export async function observeHost(
 ): Promise<ObservedHost> {
   const all = lines(await engine.run(listAllContainers(LABELS.cluster))).map(readLine);
   const ids = all.flatMap(({ id, label }) => (label === cluster ? [id] : []));
-  const wanted = new Set(desired.flatMap(({ options: { name } }) => [name, previousName(name), nextName(name)]));
+  const wanted = new Set(desired.flatMap(({ options }) => namesOf(options.name)));
   const foreign = all.flatMap(({ name, image, label }) =>
     wanted.has(name) && label !== cluster ? [[name, image] as const] : [],
   );
@@ -186,7 +185,7 @@ const NOT_THERE: readonly unknown[] = ['no-container', 'no-image', 'no-network']
 
 async function orMissing<T>(answer: Promise<T>): Promise<T | undefined> {
   return await answer.catch((error: unknown) => {
-    if (error instanceof ForgeError && NOT_THERE.includes(error.details?.['reason'])) return undefined;
+    if (NOT_THERE.includes(failureReason(error))) return undefined;
     throw error;
   });
 }

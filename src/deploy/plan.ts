@@ -1,13 +1,6 @@
 /** What has to be done so that containers are as they are to be. Pure. */
 
-import {
-  type ContainerRole,
-  type DesiredContainer,
-  nextName,
-  previousName,
-  UNTOLD_MODE,
-  wantedOf,
-} from './container.js';
+import { type ContainerRole, type DesiredContainer, namesOf, UNTOLD_MODE, wantedOf } from './container.js';
 import type { FileChange, FileEffect, LiveChange } from './effect.js';
 import type { ObservedContainer, ObservedFile, ObservedHost } from './observed.js';
 import { optionDifferences } from './reasons.js';
@@ -75,7 +68,7 @@ export function planDeploy(
 function obstaclesOf(desired: DesiredContainer, host: ObservedHost, builds: ReadonlySet<string>): DeployObstacle[] {
   const { name, image, pull } = desired.options;
   const found: DeployObstacle[] = [];
-  for (const taken of [name, previousName(name), nextName(name)]) {
+  for (const taken of namesOf(name)) {
     const by = host.foreign.get(taken);
     if (by === undefined) continue;
     const message = `A container of the name ${taken} is there already (${by}), and is not one of this cluster's.`;

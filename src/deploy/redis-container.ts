@@ -1,9 +1,11 @@
 /** A Redis node as a container. Pure. */
 import type { DeployNode, DeploySettings } from '../config/deploy-settings.js';
+import { NOFILE, openFilesNeeded } from '../config/open-files.js';
 import type { ArchiveEntry } from '../docker/archive.js';
 import type { ContainerMount, PublishedPort } from '../docker/commands/container.js';
+import { scratchArguments } from '../runtime/scratch-start.js';
 import { CONTAINER_USER, type DesiredContainer } from './container.js';
-import { REDIS_PROBE } from './redis-cli.js';
+import { REDIS_PROBE, REDIS_SOCKET } from './redis-cli.js';
 import { REDIS_FILES, REDIS_FILES_TARGET } from './redis-files.js';
 
 export const REDIS_DATA_TARGET = '/data';
@@ -73,6 +75,11 @@ export function redisContainer(
     files: ownedByRoot(files),
     filesTarget: REDIS_FILES_TARGET,
     probe: REDIS_PROBE,
+    trial: {
+      args: scratchArguments(`${REDIS_FILES_TARGET}/${REDIS_FILES.config}`, REDIS_DATA_TARGET, REDIS_SOCKET),
+      folders: [REDIS_DATA_TARGET],
+    },
+    ...(redis.nofile === NOFILE ? { nofileLeast: openFilesNeeded(redis.settings) } : {}),
   };
 }
 

@@ -10,7 +10,7 @@ import type { DockerEngine } from '../docker/engine.js';
 import { failureReason } from '../docker/failure.js';
 import { LABELS, labelFilter } from '../docker/labels.js';
 import { ForgeError } from '../errors.js';
-import { nextName, previousName } from './container.js';
+import { namesOf } from './container.js';
 import type { Deployment, ShownCommand } from './deployment.js';
 import type { ObservedContainer, ObservedHost, ObservedVolume } from './observed.js';
 import { askRedis, type RedisLogin, readAsked } from './redis-cli.js';
@@ -86,7 +86,7 @@ export function planRemoval(
   return plans.filter(({ containers, volumes, kept }) => containers.length + volumes.length + kept.length > 0);
 }
 
-const isOf = (node: string, name: string) => [node, previousName(node), nextName(node)].includes(name);
+const isOf = (node: string, name: string) => namesOf(node).includes(name);
 
 /**
  * Asks every node that runs whether a cluster counts on those that are to go.

@@ -2,6 +2,7 @@
 import { formatAddress } from '../cluster/address.js';
 import type { DeployNode } from '../config/deploy-settings.js';
 import { ForgeError } from '../errors.js';
+import type { DesiredContainer } from './container.js';
 import type { Deployment } from './deployment.js';
 import type { ObservedContainer, ObservedHost } from './observed.js';
 import type { DeployAction, DeployActionKind, DeployObstacle } from './plan.js';
@@ -15,7 +16,7 @@ const NODES_AT_ONCE = 8;
  * - what `forge deploy` would do with it
  * - `extra`: forge.yaml does not name it
  * - `left`: a deployment that was ended halfway has left it
- * - `other`: what another command deploys; only how it runs is judged here
+ * - `other`: whether forge.yaml wants it could not be found out; only how it runs is judged here
  */
 export type Wanted = DeployActionKind | 'extra' | 'left' | 'other';
 
@@ -75,18 +76,43 @@ export interface StatusChoice {
   readonly extras: boolean;
 }
 
-/** @throws ForgeError when no host at all can be looked at */
-export async function deployStatus(redis: RedisDeployment, { extras }: StatusChoice): Promise<DeployStatus> {
+/** What another command than `forge deploy redis` deploys. */
+export interface StatusPart {
+  /** Of its containers. */
+  readonly roles: ReadonlySet<string>;
+  /** forge.yaml wants it; else it is judged only where there is some of it. */
+  readonly expected: boolean;
+  /** @throws ForgeError for what it needs and is not there, such as a secret */
+  deployment(): Promise<Deployment>;
+  /** Of the host, on which a container serves. */
+  portsOf(role: string): readonly number[];
+}
+
+/**
+ * @param redis looks at every host that is meant, though no node is on it
+ * @throws ForgeError when no host at all can be looked at
+ */
+export async function deployStatus(
+  redis: RedisDeployment,
+  { extras }: StatusChoice,
+  parts: readonly StatusPart[] = [],
+): Promise<DeployStatus> {
   const { deployment } = redis;
   const faults: HostFault[] = [];
   await deployment.look((host, { message, next }) => faults.push({ host, message, next }));
   const { actions, obstacles } = deployment.plan();
   const wanted = await inTurn(actions, async (action) => wantedStatus(redis, action, obstacles));
+  const others = await Promise.all(parts.map((part) => partStatus(part, deployment)));
+  const names = new Set([deployment.desired, ...others.map(({ desired }) => desired)].flat().map(keyOf));
+  const judged = new Set([...NODE_ROLES, ...others.flatMap(({ roles }) => roles)]);
   const found = deployment.hosts.flatMap((name): ContainerStatus[] => {
     const seen = deployment.seen(name);
-    return seen === undefined || !extras ? [] : extraStatuses(deployment, name, seen);
+    return seen === undefined || !extras ? [] : extraStatuses(names, judged, name, seen);
   });
-  const containers = [...wanted, ...found].sort((a, b) => (a.host === b.host ? 0 : a.host < b.host ? -1 : 1));
+  faults.push(...others.flatMap(({ fault }) => (fault === undefined ? [] : [fault])));
+  const containers = [...wanted, ...others.flatMap((each) => each.containers), ...found].sort((a, b) =>
+    a.host === b.host ? 0 : a.host < b.host ? -1 : 1,
+  );
   return {
     cluster: deployment.cluster,
     asWanted: faults.length === 0 && containers.every(isAsWanted),
@@ -95,6 +121,62 @@ export async function deployStatus(redis: RedisDeployment, { extras }: StatusCho
     kept: extras ? keptVolumes(deployment) : [],
   };
 }
+
+const keyOf = ({ host, options }: DesiredContainer) => `${host} ${options.name}`;
+
+interface JudgedPart {
+  readonly containers: readonly ContainerStatus[];
+  readonly desired: readonly DesiredContainer[];
+  /** Those that were judged. */
+  readonly roles: readonly string[];
+  readonly fault?: HostFault;
+}
+
+const NOT_JUDGED: JudgedPart = { containers: [], desired: [], roles: [] };
+
+async function partStatus(part: StatusPart, seenAlready: Deployment): Promise<JudgedPart> {
+  const reached = seenAlready.hosts.filter((host) => seenAlready.seen(host) !== undefined);
+  const some = reached.some((host) => seenAlready.seen(host)?.containers.some(({ role }) => part.roles.has(role)));
+  if (!part.expected && !some) return NOT_JUDGED;
+  try {
+    const deployment = await part.deployment();
+    if (deployment.hosts.length === 0) return { ...NOT_JUDGED, roles: [...part.roles] };
+    // Hosts that do not answer are told of already.
+    await deployment.look(() => {});
+    const { actions, obstacles } = deployment.plan();
+    const containers = actions.map((action): ContainerStatus => {
+      const { desired, observed } = action;
+      const published = observed?.published ?? [];
+      return {
+        node: null,
+        role: desired.role,
+        ...plannedStatus(action, obstacles),
+        ...containerFacts(observed, published.length > 0 ? published : part.portsOf(desired.role).map(String)),
+        version: null,
+        memoryBytes: null,
+        fault: observed === undefined ? ABSENT : containerFault(observed),
+      };
+    });
+    return { containers, desired: deployment.desired, roles: [...part.roles] };
+  } catch (error) {
+    if (!(error instanceof ForgeError)) throw error;
+    const { message, next } = error;
+    return { ...NOT_JUDGED, fault: { host: error.host ?? [...part.roles].join(', '), message, next } };
+  }
+}
+
+/** What is the same of all that forge.yaml wants. */
+function plannedStatus({ desired, kind, reasons }: DeployAction, obstacles: readonly DeployObstacle[]) {
+  const inTheWay = obstacles.filter((each) => each.host === desired.host && isAbout(each, desired));
+  return {
+    host: desired.host,
+    container: desired.options.name,
+    wanted: kind,
+    differences: [...inTheWay.map(({ message }) => message), ...reasons],
+  };
+}
+
+const ABSENT = 'there is no container';
 
 /** Pure. */
 export function isAsWanted({ wanted, fault }: Pick<ContainerStatus, 'wanted' | 'fault'>): boolean {
@@ -106,35 +188,38 @@ async function wantedStatus(
   action: DeployAction,
   obstacles: readonly DeployObstacle[],
 ): Promise<ContainerStatus> {
-  const { desired, observed, kind, reasons } = action;
+  const { desired, observed } = action;
   const node = redis.nodeOf(action);
   const { name } = desired.options;
   const facts =
     observed?.status === 'running' ? await nodeFacts(redis.deployment, desired.host, name, redis.login) : NO_FACTS;
-  const inTheWay = obstacles.filter((each) => each.host === desired.host && isAbout(each, action));
   return {
     node: formatAddress(node),
-    host: desired.host,
-    container: name,
     role: desired.role,
+    ...plannedStatus(action, obstacles),
     ...containerFacts(observed, portsOf(node, observed)),
     version: facts.version,
     memoryBytes: facts.memoryBytes,
-    wanted: kind,
-    differences: [...inTheWay.map(({ message }) => message), ...reasons],
-    fault: (observed === undefined ? 'there is no container' : containerFault(observed)) ?? facts.fault,
+    fault: (observed === undefined ? ABSENT : containerFault(observed)) ?? facts.fault,
   };
 }
 
-function isAbout({ kind, name }: DeployObstacle, { desired: { options } }: DeployAction): boolean {
+function isAbout({ kind, name }: DeployObstacle, { options }: DesiredContainer): boolean {
   return kind === 'no-image' ? name === options.image : name.startsWith(options.name);
 }
 
-function extraStatuses(deployment: Deployment, host: string, seen: ObservedHost): ContainerStatus[] {
-  const names = new Set(deployment.desired.filter((each) => each.host === host).map(({ options }) => options.name));
+function extraStatuses(
+  wantedKeys: ReadonlySet<string>,
+  judged: ReadonlySet<string>,
+  host: string,
+  seen: ObservedHost,
+): ContainerStatus[] {
+  const names = new Set(
+    [...wantedKeys].filter((key) => key.startsWith(`${host} `)).map((key) => key.slice(host.length + 1)),
+  );
   return seen.containers.flatMap((observed): ContainerStatus[] => {
     if (names.has(observed.name)) return [];
-    const wanted = wantedOfExtra(observed, names);
+    const wanted = wantedOfExtra(observed, names, judged);
     return [
       {
         node: null,
@@ -155,17 +240,24 @@ function extraStatuses(deployment: Deployment, host: string, seen: ObservedHost)
 const DIFFERENCE_OF: Readonly<Partial<Record<Wanted, readonly string[]>>> &
   Record<'extra' | 'left' | 'other', string[]> = {
   extra: ['forge.yaml does not name it'],
-  left: ['left by a deployment that was ended halfway; forge deploy redis puts it right'],
+  left: ['left by a deployment that was ended halfway; the same command again puts it right'],
   other: [],
 };
 
-/** What a container is that forge.yaml does not name among its nodes. Pure. */
+/** Without a role nobody else has use for it. */
+const NODE_ROLES: ReadonlySet<string> = new Set(['redis', '']);
+
+/**
+ * What a container is that forge.yaml does not name. Pure.
+ * @param judged roles of which all containers are known that forge.yaml wants
+ */
 export function wantedOfExtra(
   { name, role }: Pick<ObservedContainer, 'name' | 'role'>,
   wantedNames: ReadonlySet<string>,
+  judged: ReadonlySet<string> = NODE_ROLES,
 ): 'extra' | 'left' | 'other' {
-  if (wantedNames.has(name.replace(/-(?:previous|next)$/, ''))) return 'left';
-  return role === 'redis' || role === '' ? 'extra' : 'other';
+  if (wantedNames.has(name.replace(/-(?:previous|next|trial)$/, ''))) return 'left';
+  return judged.has(role) ? 'extra' : 'other';
 }
 
 function containerFacts(observed: ObservedContainer | undefined, ports: readonly string[]) {

@@ -19,21 +19,17 @@ const SOCKET = 'scratch.sock';
 
 /**
  * What comes after the server's program so that it reads a configuration and does nothing else: it listens on a Unix
- * socket in `directory` alone, belongs to no cluster, and keeps no data. The command line wins over the file.
+ * socket alone, belongs to no cluster, and keeps no data. The command line wins over the file.
+ * @param directory where it works
  */
-export function scratchArguments(config: string, directory: string): string[] {
+export function scratchArguments(
+  config: string,
+  directory: string,
+  socket = path.posix.join(directory, SOCKET),
+): string[] {
   return [
     config,
-    ...[
-      '--port',
-      '0',
-      '--tls-port',
-      '0',
-      '--unixsocket',
-      path.posix.join(directory, SOCKET),
-      '--unixsocketperm',
-      '700',
-    ],
+    ...['--port', '0', '--tls-port', '0', '--unixsocket', socket, '--unixsocketperm', '700'],
     ...['--cluster-enabled', 'no', '--appendonly', 'no', '--save', '', '--dir', directory, '--logfile', ''],
     ...['--daemonize', 'no', '--supervised', 'no'],
   ];

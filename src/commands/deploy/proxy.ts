@@ -55,7 +55,7 @@ hosts failed, 10 no Docker or no image, 11 no permission.`;
     const hosts = flags.host ?? wanted.proxy.hosts;
     const deployment = await proxyDeployment({ settings: wanted, hosts, environment, signal: this.signal });
     await deployment.look();
-    const leftovers = deployment.leftovers();
+    const leftovers = await deployment.leftovers();
     if (leftovers.length > 0 && !flags['dry-run']) {
       this.output.message('An earlier deployment was ended halfway: what it left is put right first.');
       await deployment.recover(leftovers, { command: ({ line }) => this.output.message(`  ${line}`) });

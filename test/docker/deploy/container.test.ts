@@ -1,12 +1,14 @@
 /** One node through its whole life on a real engine: made, left alone, changed while it runs, replaced, and what fails. */
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type CarryOutOptions, carryOut } from '../../../src/deploy/carry-out.js';
 import { type DesiredContainer, nextName, previousName } from '../../../src/deploy/container.js';
-import { recoveryCommands } from '../../../src/deploy/leftovers.js';
+import { leftoverCommands, recoveryCommands } from '../../../src/deploy/leftovers.js';
 import { observeHost } from '../../../src/deploy/observed.js';
 import { type DeployAction, planDeploy } from '../../../src/deploy/plan.js';
 import { type NodeFile, redisContainer } from '../../../src/deploy/redis-container.js';
@@ -15,6 +17,7 @@ import { parseEndpoint } from '../../../src/docker/endpoint.js';
 import { DockerEngine } from '../../../src/docker/engine.js';
 import { parseServerVersion } from '../../../src/redis-config/version.js';
 import { deploySettings } from '../../support/deploy-settings.js';
+import { type DeployedCluster, deployedCluster } from '../../support/docker/deployed.js';
 import { dockerForTests, hasDocker, type TestDocker } from '../../support/docker/engine.js';
 import { redisImage } from '../../support/docker/images.js';
 import { freePort } from '../../support/ports.js';
@@ -29,6 +32,7 @@ const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 describe.skipIf(!hasDocker())('a node as a container', () => {
   let docker: TestDocker;
+  let there: DeployedCluster;
   let engine: DockerEngine;
   let image: string;
   let port: number;
@@ -38,20 +42,15 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     docker = (await dockerForTests()) as TestDocker;
     engine = new DockerEngine(parseEndpoint(docker.host, 'here'));
     // A tag of its own: other tests build the same image at the same time, and a newer one would be a difference.
+    there = deployedCluster(docker, CLUSTER, PASSWORD);
     image = await redisImage(docker, 'redis-7', { tag: `forge-test/redis:${CLUSTER}` });
     port = await freePort();
     name = `${CLUSTER}-redis-${port}`;
   });
   afterAll(async () => docker.stop());
 
-  const cleanUp = async () => {
-    const ids = await docker.run(['ps', '-aq', '--filter', `label=io.redisforge.cluster=${CLUSTER}`]);
-    for (const id of ids.split('\n').filter(Boolean)) await docker.run(['rm', '-f', id]);
-    const volumes = await docker.run(['volume', 'ls', '-q', '--filter', `label=io.redisforge.cluster=${CLUSTER}`]);
-    for (const volume of volumes.split('\n').filter(Boolean)) await docker.run(['volume', 'rm', volume]);
-  };
-  beforeEach(cleanUp);
-  afterEach(cleanUp);
+  beforeEach(async () => there.cleanUp());
+  afterEach(async () => there.cleanUp());
 
   const conf = (extra = '') =>
     `port ${port}\ndir /data\ncluster-enabled yes\nappendonly yes\naclfile /etc/redisforge/users.acl\nunixsocket /data/redis.sock\nunixsocketperm 700\n${extra}`;
@@ -82,29 +81,8 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     return action;
   }
 
-  const redis = (...words: string[]) =>
-    docker.run([
-      'exec',
-      '-e',
-      `REDISCLI_AUTH=${PASSWORD}`,
-      name,
-      'redis-cli',
-      '-s',
-      '/data/redis.sock',
-      '--user',
-      'admin',
-      '--no-auth-warning',
-      ...words,
-    ]);
-  const containers = async () =>
-    (await docker.run(['ps', '-a', '--filter', `label=io.redisforge.cluster=${CLUSTER}`, '--format', '{{.Names}}']))
-      .split('\n')
-      .filter(Boolean);
-  const volumes = async () =>
-    (await docker.run(['volume', 'ls', '-q', '--filter', `label=io.redisforge.cluster=${CLUSTER}`]))
-      .split('\n')
-      .filter(Boolean)
-      .sort();
+  const redis = (...words: string[]) => there.redis(name, ...words);
+  const onlyIt = () => [`${name} running`];
 
   it('is made, and the second time nothing is to be done', async () => {
     expect((await deploy(desired())).kind).toBe('create');
@@ -139,25 +117,76 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     expect(action.reasons.join('\n')).toMatch(/io-threads unset → 2/);
     await poll('the value', 10_000, async () => (await redis('GET', 'key')) === 'value' || undefined);
     expect(await docker.run(['inspect', '-f', '{{.HostConfig.Memory}}', name])).toBe('134217728');
-    expect(await containers()).toEqual([name]);
-    expect(await volumes()).toEqual([`${name}-config-2`, `${name}-data`]);
+    expect(await there.containers()).toEqual(onlyIt());
+    expect(await there.volumes()).toEqual([`${name}-config-2`, `${name}-data`]);
     expect((await plan(changed)).kind).toBe('unchanged');
+  });
+
+  it('goes on when the new one would not take its files', async () => {
+    await deploy(desired());
+    const state = ['inspect', '-f', '{{.Id}} {{.State.StartedAt}}', name];
+    const before = await docker.run(state);
+    await expect(deploy(desired({ conf: conf('io-threads many\n') }))).rejects.toMatchObject({
+      kind: 'configuration',
+      message: expect.stringMatching(/argument must be an integer|io-threads/),
+      next: expect.arrayContaining([expect.stringMatching(/was not touched/)]),
+    });
+    // It was not even stopped.
+    expect(await docker.run(state)).toBe(before);
+    expect(await there.containers()).toEqual(onlyIt());
+    expect(await there.volumes()).toEqual([`${name}-config-1`, `${name}-data`]);
   });
 
   it('comes back as it was when the new one does not start', async () => {
     await deploy(desired());
     const before = await docker.run(['inspect', '-f', '{{.Id}}', name]);
-    const broken = desired({ conf: conf('io-threads many\n') });
-    await expect(deploy(broken)).rejects.toMatchObject({
-      kind: 'unreachable',
-      message: expect.stringMatching(/argument must be an integer|io-threads/),
-      next: expect.arrayContaining([expect.stringMatching(/runs again/)]),
-    });
+    // What no trial without a network can tell: somebody else has the port.
+    const taken = net.createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    try {
+      const elsewhere = desired({ conf: conf(`io-threads 2\nport ${(taken.address() as AddressInfo).port}\n`) });
+      await expect(deploy(elsewhere)).rejects.toMatchObject({
+        kind: 'unreachable',
+        message: expect.stringMatching(/Address already in use/),
+        next: expect.arrayContaining([expect.stringMatching(/runs again, as it was/)]),
+      });
+    } finally {
+      taken.close();
+    }
     expect(await docker.run(['inspect', '-f', '{{.Id}}', name])).toBe(before);
     expect(await redis('PING')).toBe('PONG');
-    expect(await containers()).toEqual([name]);
-    expect(await volumes()).toEqual([`${name}-config-1`, `${name}-data`]);
+    expect(await there.containers()).toEqual(onlyIt());
+    expect(await there.volumes()).toEqual([`${name}-config-1`, `${name}-data`]);
     expect((await plan(desired())).kind).toBe('unchanged');
+  });
+
+  it('says so when the one before does not come back', async () => {
+    await deploy(desired());
+    const taken = net.createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const undoEngine = new DockerEngine(parseEndpoint('unix:///nowhere/docker.sock', 'here'));
+    try {
+      const elsewhere = desired({ conf: conf(`io-threads 2\nport ${(taken.address() as AddressInfo).port}\n`) });
+      await expect(deploy(elsewhere, { undoEngine })).rejects.toMatchObject({
+        next: expect.arrayContaining([expect.stringMatching(/not known.*same command again/)]),
+      });
+    } finally {
+      taken.close();
+    }
+    const observed = await observeHost(engine, CLUSTER, [desired()]);
+    for (const command of leftoverCommands(desired(), observed)) await engine.run(command);
+    expect(await there.containers()).toEqual(onlyIt());
+    expect((await plan(desired())).kind).toBe('unchanged');
+  });
+
+  it('loses the files that it no longer needs', async () => {
+    const more = desired();
+    const files = [...more.files, { path: 'old.txt', content: 'x', mode: 0o640, uid: 0, gid: 10_001 }];
+    await deploy({ ...more, files });
+    const action = await plan(desired());
+    // What a role says of such a file: this one can do without.
+    await carryOut(engine, { ...action, kind: 'live', live: [] }, { login, makeNetwork: false });
+    expect(await plan(desired())).toMatchObject({ kind: 'unchanged' });
   });
 
   it('has its files back when it does not take a setting', async () => {
@@ -171,7 +200,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
 
   it('leaves nothing of a first start that fails', async () => {
     await expect(deploy(desired({ conf: 'nonsense yes\n' }))).rejects.toMatchObject({ kind: 'unreachable' });
-    expect(await containers()).toEqual([]);
+    expect(await there.containers()).toEqual([]);
   });
 
   it('is put right after a run that was ended while it was being replaced', async () => {
@@ -180,7 +209,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     await docker.run(['rename', name, previousName(name)]);
     const commands = recoveryCommands(name, { previous: 'exited' });
     for (const command of commands) await engine.run(command);
-    expect(await containers()).toEqual([name]);
+    expect(await there.containers()).toEqual(onlyIt());
     expect((await plan(desired())).kind).toBe('unchanged');
     expect(recoveryCommands(name, { name: 'running', next: 'created' }).map(({ args }) => args.join(' '))).toEqual([
       `rm --force ${nextName(name)}`,
@@ -196,7 +225,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
       expect(await readdir(folder)).toContain('appendonlydir');
       expect((await plan(desired({ directory }))).kind).toBe('unchanged');
     } finally {
-      await cleanUp();
+      await there.cleanUp();
       await rm(directory, { recursive: true });
     }
   });

@@ -10,6 +10,7 @@ import type { DockerEndpoint } from '../../../src/docker/endpoint.js';
 import { DockerEngine, type DockerOutput } from '../../../src/docker/engine.js';
 import { parseServerVersion } from '../../../src/redis-config/version.js';
 import { deploySettings } from '../../support/deploy-settings.js';
+import { type DeployedCluster, deployedCluster } from '../../support/docker/deployed.js';
 import { dockerForTests, hasDocker, type TestDocker } from '../../support/docker/engine.js';
 import { redisImage } from '../../support/docker/images.js';
 import { freePort } from '../../support/ports.js';
@@ -46,23 +47,20 @@ class MortalEngine extends DockerEngine {
 
 describe.skipIf(!hasDocker())('a deployment that is ended at any moment', () => {
   let docker: TestDocker;
+  let there: DeployedCluster;
   let image: string;
   let port: number;
   let name: string;
 
   beforeAll(async () => {
     docker = (await dockerForTests()) as TestDocker;
+    there = deployedCluster(docker, CLUSTER, PASSWORD);
     // A tag of its own: other tests build the same image at the same time, and a newer one would be a difference.
     image = await redisImage(docker, 'redis-7', { tag: `forge-test/redis:${CLUSTER}` });
     port = await freePort();
     name = `${CLUSTER}-redis-${port}`;
   });
-  const cleanUp = async () => {
-    const ids = await docker.run(['ps', '-aq', '--filter', `label=io.redisforge.cluster=${CLUSTER}`]);
-    for (const id of ids.split('\n').filter(Boolean)) await docker.run(['rm', '-f', id]);
-    const volumes = await docker.run(['volume', 'ls', '-q', '--filter', `label=io.redisforge.cluster=${CLUSTER}`]);
-    for (const volume of volumes.split('\n').filter(Boolean)) await docker.run(['volume', 'rm', volume]);
-  };
+  const cleanUp = async () => there.cleanUp();
   afterEach(cleanUp);
   afterAll(async () => docker.stop());
 
@@ -93,7 +91,7 @@ describe.skipIf(!hasDocker())('a deployment that is ended at any moment', () => 
   async function deploy(wanted: DesiredContainer, mortal = false): Promise<string> {
     const one = deployment(wanted, mortal);
     await one.look();
-    const leftovers = one.leftovers();
+    const leftovers = await one.leftovers();
     if (leftovers.length > 0) await one.recover(leftovers);
     const { actions, obstacles } = one.plan();
     expect(obstacles).toEqual([]);
@@ -134,27 +132,11 @@ describe.skipIf(!hasDocker())('a deployment that is ended at any moment', () => 
     ]);
   }
 
-  const redis = (...words: string[]) =>
-    docker.run([
-      'exec',
-      '-e',
-      `REDISCLI_AUTH=${PASSWORD}`,
-      name,
-      'redis-cli',
-      '-s',
-      '/data/redis.sock',
-      '--user',
-      'admin',
-      '--no-auth-warning',
-      ...words,
-    ]);
+  const redis = (...words: string[]) => there.redis(name, ...words);
 
   async function expectOnlyIt(): Promise<void> {
-    const label = `label=io.redisforge.cluster=${CLUSTER}`;
-    const containers = await docker.run(['ps', '-a', '--filter', label, '--format', '{{.Names}} {{.State}}']);
-    expect(containers).toBe(`${name} running`);
-    const volumes = (await docker.run(['volume', 'ls', '-q', '--filter', label])).split('\n').sort();
-    expect(volumes).toEqual([expect.stringMatching(`^${name}-config-\\d+$`), `${name}-data`]);
+    expect(await there.containers()).toEqual([`${name} running`]);
+    expect(await there.volumes()).toEqual([expect.stringMatching(`^${name}-config-\\d+$`), `${name}-data`]);
   }
 
   async function sweep(before: DesiredContainer | undefined, wanted: DesiredContainer, check: () => Promise<void>) {

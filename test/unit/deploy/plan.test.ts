@@ -1,12 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type DesiredContainer, UNTOLD_MODE, wantedOf } from '../../../src/deploy/container.js';
-import type { ObservedContainer, ObservedHost } from '../../../src/deploy/observed.js';
+import { type DesiredContainer, UNTOLD_MODE } from '../../../src/deploy/container.js';
+import type { ObservedHost } from '../../../src/deploy/observed.js';
 import { planDeploy } from '../../../src/deploy/plan.js';
 import { optionDifferences } from '../../../src/deploy/reasons.js';
 import { redisContainer } from '../../../src/deploy/redis-container.js';
 import { directivesOf, redisEffect } from '../../../src/deploy/redis-files.js';
 import { parseServerVersion } from '../../../src/redis-config/version.js';
+import { observedContainer, observedHost } from '../../support/deploy-observed.js';
 import { deploySettings } from '../../support/deploy-settings.js';
 
 const VERSION = parseServerVersion('7.0');
@@ -19,44 +20,6 @@ function wanted(conf = 'port 7901\n', changes: Parameters<typeof deploySettings>
     { path: 'redis.conf', content: conf },
     { path: 'users.acl', content: 'user default off\n' },
   ]);
-}
-
-function made(desired: DesiredContainer, changes: Partial<ObservedContainer> = {}): ObservedContainer {
-  const files = desired.files.flatMap(({ path, content, mode, uid, gid }) =>
-    content === undefined ? [] : [[path, { content: Buffer.from(content), mode, uid, gid }] as const],
-  );
-  return {
-    name: desired.options.name,
-    id: 'id',
-    instance: desired.instance,
-    role: 'redis',
-    image: desired.options.image,
-    startedAt: '2026-01-01T00:00:00Z',
-    restarts: 0,
-    outOfMemory: false,
-    network: 'host',
-    published: [],
-    volumes: [],
-    status: 'running',
-    exitCode: 0,
-    revision: 3,
-    wanted: wantedOf(desired),
-    imageId: 'sha256:image',
-    files: new Map(files),
-    ...changes,
-  };
-}
-
-function host(containers: readonly ObservedContainer[], changes: Partial<ObservedHost> = {}): ObservedHost {
-  return {
-    containers,
-    foreign: new Map(),
-    images: new Map([['redisforge/redis:7.0', 'sha256:image']]),
-    networks: new Set(),
-    locks: new Map(),
-    volumes: [],
-    ...changes,
-  };
 }
 
 function plan(desired: DesiredContainer, seen: ObservedHost) {
@@ -74,55 +37,63 @@ describe('the plan of a node', () => {
     fc.assert(
       fc.property(fc.array(value, { maxLength: 5 }), (values) => {
         const desired = wanted(values.map((each, index) => `setting-${index} ${each}\n`).join(''));
-        expect(plan(desired, host([made(desired)])).kind).toBe('unchanged');
+        expect(plan(desired, observedHost([observedContainer(desired)])).kind).toBe('unchanged');
       }),
     );
   });
 
   it('creates what is not there, under the revision after the last', () => {
-    expect(plan(wanted(), host([]))).toMatchObject({ kind: 'create', revision: 1 });
-    const previous = made(wanted(), { name: 'orders-redis-7901-previous' });
-    expect(plan(wanted(), host([previous]))).toMatchObject({ kind: 'create', revision: 4 });
+    expect(plan(wanted(), observedHost([]))).toMatchObject({ kind: 'create', revision: 1 });
+    const previous = observedContainer(wanted(), { name: 'orders-redis-7901-previous' });
+    expect(plan(wanted(), observedHost([previous]))).toMatchObject({ kind: 'create', revision: 4 });
   });
 
   it.each(['exited', 'created'])('starts what is %s', (status) => {
-    expect(plan(wanted(), host([made(wanted(), { status })]))).toMatchObject({ kind: 'start', revision: 3 });
+    expect(plan(wanted(), observedHost([observedContainer(wanted(), { status })]))).toMatchObject({
+      kind: 'start',
+      revision: 3,
+    });
   });
 
   it('sets live what can be, and replaces for the rest', () => {
-    const seen = host([made(wanted())]);
+    const seen = observedHost([observedContainer(wanted())]);
     expect(plan(wanted('port 7901\nmaxmemory 64mb\n'), seen)).toMatchObject({
       kind: 'live',
       reasons: ['CONFIG SET maxmemory 64mb'],
     });
     expect(plan(wanted('port 7901\nio-threads 4\n'), seen)).toMatchObject({ kind: 'replace', revision: 4 });
     expect(plan(wanted('port 7901\n', { memoryBytes: 1024 }), seen).reasons).toEqual(['memoryBytes unset → 1024']);
-    expect(plan(wanted(), host([made(wanted(), { imageId: 'older' })])).kind).toBe('replace');
-    expect(plan(wanted(), host([{ ...made(wanted()), wanted: '{}' }])).kind).toBe('replace');
+    expect(plan(wanted(), observedHost([observedContainer(wanted(), { imageId: 'older' })])).kind).toBe('replace');
+    expect(plan(wanted(), observedHost([{ ...observedContainer(wanted()), wanted: '{}' }])).kind).toBe('replace');
   });
 
   it('tells a server again what it may not have been told', () => {
     const desired = wanted('port 7901\nmaxmemory 64mb\n');
     const files = new Map(
-      [...(made(desired).files ?? [])].map(([path, file]) => [path, { ...file, mode: UNTOLD_MODE }]),
+      [...(observedContainer(desired).files ?? [])].map(([path, file]) => [path, { ...file, mode: UNTOLD_MODE }]),
     );
-    const { kind, reasons } = plan(desired, host([made(desired, { files })]));
+    const { kind, reasons } = plan(desired, observedHost([observedContainer(desired, { files })]));
     expect(kind).toBe('live');
     expect(reasons).toEqual(expect.arrayContaining(['CONFIG SET maxmemory 64mb', 'ACL LOAD']));
   });
 
   it('gives files back to root', () => {
-    const files = new Map([...(made(wanted()).files ?? [])].map(([path, file]) => [path, { ...file, uid: 10_001 }]));
-    expect(plan(wanted(), host([made(wanted(), { files })]))).toMatchObject({ kind: 'live', live: [] });
+    const files = new Map(
+      [...(observedContainer(wanted()).files ?? [])].map(([path, file]) => [path, { ...file, uid: 10_001 }]),
+    );
+    expect(plan(wanted(), observedHost([observedContainer(wanted(), { files })]))).toMatchObject({
+      kind: 'live',
+      live: [],
+    });
   });
 
   it.each(['', '-previous', '-next'])('refuses a name%s that is another’s', (suffix) => {
-    const seen = host([], { foreign: new Map([[`orders-redis-7901${suffix}`, 'nginx']]) });
+    const seen = observedHost([], { foreign: new Map([[`orders-redis-7901${suffix}`, 'nginx']]) });
     expect(plan(wanted(), seen).obstacles).toMatchObject([{ kind: 'name-taken' }]);
   });
 
   it('refuses an image that is not there', () => {
-    expect(plan(wanted(), host([], { images: new Map() })).obstacles).toMatchObject([{ kind: 'no-image' }]);
+    expect(plan(wanted(), observedHost([], { images: new Map() })).obstacles).toMatchObject([{ kind: 'no-image' }]);
   });
 });
 

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterNode } from '../../../src/cluster/cluster-node.js';
 import { parseClusterNodes } from '../../../src/cluster/parse-nodes.js';
-import { isLeftBehind, LOCK_MAX_MS, parseHolder } from '../../../src/deploy/deploy-lock.js';
+import {
+  isLeftBehind,
+  isLeftBehindNow,
+  LOCK_MAX_MS,
+  parseHolder,
+  thisHolder,
+} from '../../../src/deploy/deploy-lock.js';
 import { recoveryCommands } from '../../../src/deploy/leftovers.js';
 import { judgeRemoval, type NodeView } from '../../../src/deploy/remove-guard.js';
 import { containerFault, factsOf, isAsWanted, wantedOfExtra } from '../../../src/deploy/status.js';
@@ -54,13 +60,27 @@ describe('removing nodes', () => {
 
 describe('the lock of a deployment', () => {
   const holder = { user: 'ops', machine: 'box', pid: 7, since: 1_000 };
-  const now = { machine: 'box', now: 2_000, isAlive: () => true };
+  const now = { machine: 'box', now: 2_000, startedAt: 900 as number | 'unknown' | undefined };
   it('is left behind when its process or its hour is over, and only then', () => {
     expect(isLeftBehind(holder, now)).toBe(false);
-    expect(isLeftBehind(holder, { ...now, isAlive: () => false })).toBe(true);
-    expect(isLeftBehind(holder, { ...now, machine: 'other', isAlive: () => false })).toBe(false);
+    expect(isLeftBehind(holder, { ...now, startedAt: undefined })).toBe(true);
+    expect(isLeftBehind(holder, { ...now, machine: 'other', startedAt: undefined })).toBe(false);
     expect(isLeftBehind(holder, { ...now, machine: 'other', now: 1_001 + LOCK_MAX_MS })).toBe(true);
-    expect(isLeftBehind(undefined, { ...now, isAlive: () => false })).toBe(false);
+    expect(isLeftBehind(undefined, { ...now, startedAt: undefined })).toBe(false);
+  });
+  it('is left behind when another process has got the number of its own', () => {
+    expect(isLeftBehind(holder, { ...now, now: 60_000, startedAt: 50_000 })).toBe(true);
+    // The start of a process is known to some seconds only.
+    expect(isLeftBehind(holder, { ...now, now: 60_000, startedAt: 3_000 })).toBe(false);
+    expect(isLeftBehind(holder, { ...now, startedAt: 'unknown' })).toBe(false);
+  });
+  it('is that of a process which is looked at', async () => {
+    expect(await isLeftBehindNow(thisHolder())).toBe(false);
+    // As if it had been taken half an hour before this process was started.
+    const before = Date.now() - performance.now() - 30 * 60_000;
+    expect(await isLeftBehindNow({ ...thisHolder(), since: Math.round(before) })).toBe(true);
+    expect(await isLeftBehindNow({ ...thisHolder(), pid: 2 ** 22 + 1 })).toBe(true);
+    expect(await isLeftBehindNow(undefined)).toBe(false);
   });
   it('is read from its label', () => {
     expect(parseHolder(JSON.stringify(holder))).toEqual(holder);

@@ -1,0 +1,114 @@
+/** Whether a container that was started serves, and what it said when it does not. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { containerLogs, execInContainer, inspectContainer } from '../docker/commands/container.js';
+import type { DockerEngine } from '../docker/engine.js';
+import { failureReason } from '../docker/failure.js';
+import { containerAnswers } from '../docker/inspect.js';
+import { ForgeError } from '../errors.js';
+import type { ContainerRole } from './container.js';
+import { type Ping, readPing } from './redis-cli.js';
+
+/** Until a started node answers, milliseconds; loading its data comes on top. */
+const SERVE_MS = 20_000;
+/** Loading the append-only file: some 100 GB. */
+const LOAD_MS = 15 * 60_000;
+const LOOK_MS = 150;
+/** A look is repeated; one that hangs must not use up the time of all. */
+const PROBE_TIMEOUT_MS = 5_000;
+const LOG_LINES = 5;
+
+/** A container that was started. */
+export interface Started {
+  readonly name: string;
+  readonly role: ContainerRole;
+  /** A name of `DeploySettings.hosts`. */
+  readonly host: string;
+  /** Asks, inside the container, whether it serves. */
+  readonly probe: readonly string[];
+}
+
+export interface ServingOptions {
+  readonly signal?: AbortSignal;
+  /** Until it answers, milliseconds; 20 seconds when not given. */
+  readonly serveMs?: number;
+}
+
+/** What the engine has under a name. */
+export interface ContainerState {
+  readonly id: string;
+  /** As docker has it: `running`, `exited`, `created`, … */
+  readonly status: string;
+}
+
+/** Undefined when there is no such container. @throws ForgeError what the engine throws */
+export async function stateOf(engine: DockerEngine, name: string): Promise<ContainerState | undefined> {
+  const answer = await engine.json(inspectContainer(name), containerAnswers).catch((error: unknown) => {
+    if (failureReason(error) === 'no-container') return undefined;
+    throw error;
+  });
+  const [first] = answer ?? [];
+  return first === undefined ? undefined : { id: first.Id, status: first.State.Status };
+}
+
+/**
+ * Waits until what was started serves.
+ * @throws ForgeError `unreachable` when it ends, with its last words; `timeout` when it does not answer in time
+ */
+export async function serving(
+  engine: DockerEngine,
+  started: Started,
+  { signal, serveMs = SERVE_MS }: ServingOptions,
+): Promise<void> {
+  const { name, host } = started;
+  const begun = performance.now();
+  let loading = false;
+  for (;;) {
+    signal?.throwIfAborted();
+    const state = await stateOf(engine, name);
+    if (state?.status !== 'running') throw await ended(engine, host, name, state?.status);
+    const answer = await lookAt(engine, started);
+    if (answer === 'serving') return;
+    loading ||= answer === 'loading';
+    if (performance.now() - begun > (loading ? LOAD_MS : serveMs)) {
+      throw new ForgeError('timeout', `${name} does not ${loading ? 'finish loading its data' : 'answer'}.`, {
+        host,
+        next: `Look at its log: docker logs ${name}`,
+        details: { log: await lastLines(engine, name) },
+      });
+    }
+    await sleep(LOOK_MS, undefined, { signal });
+  }
+}
+
+async function lookAt(engine: DockerEngine, { name, role, probe }: Started): Promise<Ping> {
+  const answer = await engine.run(execInContainer(name, probe, PROBE_TIMEOUT_MS)).catch((error: unknown) => {
+    if (error instanceof ForgeError) return undefined;
+    throw error;
+  });
+  if (answer === undefined) return 'silent';
+  return role === 'redis' ? readPing(answer) : 'serving';
+}
+
+async function ended(
+  engine: DockerEngine,
+  host: string,
+  name: string,
+  status: string | undefined,
+): Promise<ForgeError> {
+  const lines = await lastLines(engine, name);
+  return new ForgeError('unreachable', [`${name} is ${status ?? 'gone'} right after its start.`, ...lines].join('\n'), {
+    host,
+    next: 'Correct what it says and deploy again.',
+    details: { log: lines },
+  });
+}
+
+async function lastLines(engine: DockerEngine, name: string): Promise<string[]> {
+  const output = await engine.execute(containerLogs(name, LOG_LINES)).catch(() => undefined);
+  const text = `${output?.stdout.toString('utf8') ?? ''}\n${output?.stderr ?? ''}`;
+  return text
+    .split('\n')
+    .map((line) => line.replace(/^\S+Z /, '').trim())
+    .filter((line) => line !== '')
+    .slice(-LOG_LINES);
+}
