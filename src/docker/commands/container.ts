@@ -119,6 +119,11 @@ export function renameContainer(from: string, to: string): DockerCommand {
   return changes(['rename', from, to]);
 }
 
+/** `docker update`: what the engine does when the container ends by itself. */
+export function setRestart(name: string, restart: CreateOptions['restart']): DockerCommand {
+  return changes(['update', '--restart', restart, name]);
+}
+
 /** A JSON list; fails with `No such container` when one of them is not there. */
 export function inspectContainer(...names: string[]): DockerCommand {
   return reads(['container', 'inspect', ...names]);

@@ -7,6 +7,26 @@ export function createVolume(name: string, labels: Readonly<Record<string, strin
   return changes(['volume', 'create', ...labelArguments(labels), name]);
 }
 
+/** A volume in memory, which is empty whenever no container has it. */
+export interface MemoryVolume {
+  readonly uid: number;
+  readonly gid: number;
+  /** Of its folder. */
+  readonly mode: number;
+  readonly sizeMb: number;
+}
+
+/** Makes a volume in memory (tmpfs); one of this name that is there already stays as it is. */
+export function createMemoryVolume(
+  name: string,
+  labels: Readonly<Record<string, string>>,
+  { uid, gid, mode, sizeMb }: MemoryVolume,
+): DockerCommand {
+  const mount = `size=${sizeMb}m,mode=${mode.toString(8).padStart(4, '0')},uid=${uid},gid=${gid},noexec,nosuid,nodev`;
+  const options = ['type=tmpfs', 'device=tmpfs', `o=${mount}`].flatMap((option) => ['--opt', option]);
+  return changes(['volume', 'create', '--driver', 'local', ...options, ...labelArguments(labels), name]);
+}
+
 /** A JSON list; fails with `no such volume` when one is not there. */
 export function inspectVolume(...names: string[]): DockerCommand {
   return reads(['volume', 'inspect', ...names]);

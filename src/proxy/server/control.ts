@@ -10,9 +10,19 @@ const ANSWER_MS = 10_000;
 /** Serves one kind of question: what it returns is the answer. @throws whatever is told as an error */
 export type ControlHandler = (question: Record<string, unknown>) => Promise<object> | object;
 
+/**
+ * Told of a process that keeps its connection open as long as it lives. @returns called when it is gone
+ * @throws whatever is told as an error; the connection is closed then
+ */
+export type CompanyHandler = (question: Record<string, unknown>) => () => void;
+
+/** The question of a process that keeps its connection. */
+const COMPANY = 'company';
+
 /** What has come of a question so far. */
 interface Asker {
   text: string;
+  left?: () => void;
 }
 
 /**
@@ -27,7 +37,11 @@ export class ControlSocket {
   ) {}
 
   /** @throws when the path cannot be used; it takes the place of what another process has there */
-  static open(path: string, handlers: Readonly<Record<string, ControlHandler>>): ControlSocket {
+  static open(
+    path: string,
+    handlers: Readonly<Record<string, ControlHandler>>,
+    onCompany: CompanyHandler,
+  ): ControlSocket {
     if (Buffer.byteLength(path) > PATH_BYTES_MAX) throw new Error(`${path}: the path is too long for a Unix socket`);
     const beside = `${path}.${process.pid}`;
     rmSync(beside, { force: true });
@@ -41,16 +55,23 @@ export class ControlSocket {
             socket.data = { text: '' };
           },
           data: (socket, bytes) => {
+            if (socket.data.left !== undefined) return;
             socket.data.text += bytes.toString();
             if (socket.data.text.length > QUESTION_BYTES_MAX) socket.terminate();
             else if (socket.data.text.endsWith('\n')) {
-              void answer(socket.data.text, handlers).then((text) => {
+              const { text } = socket.data;
+              const keep: CompanyHandler = (question) => {
+                socket.data.left = onCompany(question);
+                return socket.data.left;
+              };
+              void answer(text, handlers, keep).then((reply) => {
                 // An answer is small: the socket takes it whole.
-                socket.write(text);
-                socket.end();
+                socket.write(reply);
+                if (socket.data.left === undefined) socket.end();
               });
             }
           },
+          close: (socket) => socket.data.left?.(),
           error: (socket) => socket.terminate(),
         },
       });
@@ -70,22 +91,87 @@ export class ControlSocket {
   }
 }
 
-async function answer(text: string, handlers: Readonly<Record<string, ControlHandler>>): Promise<string> {
+async function answer(
+  text: string,
+  handlers: Readonly<Record<string, ControlHandler>>,
+  keep: CompanyHandler,
+): Promise<string> {
   let reply: object;
   try {
     const question = JSON.parse(text) as Record<string, unknown>;
-    const handler = Object.hasOwn(handlers, String(question.ask)) ? handlers[String(question.ask)] : undefined;
-    reply = handler === undefined ? { failed: 'this proxy knows no such question' } : await handler(question);
+    const asked = String(question.ask);
+    const handler = Object.hasOwn(handlers, asked) ? handlers[asked] : undefined;
+    if (asked === COMPANY) {
+      keep(question);
+      reply = {};
+    } else {
+      reply = handler === undefined ? { failed: 'this proxy knows no such question' } : await handler(question);
+    }
   } catch (error) {
     reply = { failed: (error as Error).message };
   }
   return `${JSON.stringify(reply)}\n`;
 }
 
+/** Another proxy, whose end is seen at once. */
+export interface Company {
+  readonly there: boolean;
+  leave(): void;
+}
+
+/**
+ * Keeps a connection to another proxy, so that each sees the end of the other, wherever it runs. Null when nobody answers
+ * there, or it does not know how.
+ * @param self what this process says of itself
+ */
+export async function keepCompany(path: string, self: object): Promise<Company | null> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), ANSWER_MS);
+  let text = '';
+  let there = false;
+  const over = () => {
+    there = false;
+    resolve(false);
+  };
+  try {
+    const socket = await Bun.connect({
+      unix: path,
+      socket: {
+        open: (opened) => void opened.write(`${JSON.stringify({ ask: COMPANY, ...self })}\n`),
+        data: (_, bytes) => {
+          text += bytes.toString();
+          there = text === '{}\n';
+          if (text.endsWith('\n')) resolve(there);
+        },
+        close: over,
+        error: over,
+      },
+    });
+    const leave = () => void socket.terminate();
+    if (await promise)
+      return {
+        leave,
+        get there() {
+          return there;
+        },
+      };
+    leave();
+  } catch {
+    // Nobody listens there.
+  } finally {
+    clearTimeout(timer);
+  }
+  return null;
+}
+
 /** Asks another proxy. Null when nobody answers there. @throws what it says went wrong */
-export async function askOther(path: string, question: object): Promise<Record<string, unknown> | null> {
+export async function askOther(
+  path: string,
+  question: object,
+  timeoutMs = ANSWER_MS,
+): Promise<Record<string, unknown> | null> {
   const { promise, resolve } = Promise.withResolvers<string | null>();
-  const timer = setTimeout(() => resolve(null), ANSWER_MS);
+  const timer = setTimeout(() => resolve(null), timeoutMs);
   let text = '';
   try {
     await Bun.connect({

@@ -20,6 +20,13 @@ export const AT_ONCE: DrainTimes = {
   shutdownMs: Number.POSITIVE_INFINITY,
 };
 
+/**
+ * The same with patience: everybody at a moment at which it is unlikely to say something, which its end would cross.
+ * @param ms for those who are never at such a moment, or wait for something
+ */
+export const atPauses = (ms: number): DrainTimes => ({ idleMs: RESTING_MS, drainMs: 0, shutdownMs: ms });
+const RESTING_MS = 1000;
+
 /** How often `urge` is called, and how many clients it looks at. */
 export const URGE_MS = 2;
 const URGED_MAX = 256;

@@ -1,6 +1,8 @@
 import packageJson from '../../../package.json' with { type: 'json' };
+import { controlPath } from '../config/control-path.js';
 import { ConfigError } from '../config/load.js';
 import type { ProxyConfig } from '../config/schema.js';
+import { AT_ONCE, atPauses } from './draining.js';
 import { healthCheck, reload } from './health-check.js';
 import { Logger } from './logger.js';
 import { type Options, readOptions, USAGE, UsageError } from './options.js';
@@ -63,8 +65,10 @@ async function run(options: Options): Promise<number> {
     process.stdout.write(`${source}: the configuration is valid\n`);
     return EXIT.done;
   }
-  const takeOver = await TakeOver.find(process.env, new Logger(config.log_level, config.log_format));
-  await new ProxyServer({ ...options, reread, takeOver }, secrets).run();
+  const place = options.takeOver ? controlPath(options.pidFile) : '';
+  const takeOver = await TakeOver.find(process.env, place, new Logger(config.log_level, config.log_format));
+  const endTimes = options.drainS === undefined ? AT_ONCE : atPauses(options.drainS * 1000);
+  await new ProxyServer({ ...options, reread, takeOver, stays: options.takeOver, endTimes }, secrets).run();
   return EXIT.done;
 }
 

@@ -12,7 +12,14 @@ export interface Options {
   readonly source: string;
   readonly pidFile: string;
   readonly check: boolean;
+  /** Takes over from the proxy that answers beside the pid file, and stays when another one has taken over from it. */
+  readonly takeOver: boolean;
+  /** When it is told to end: seconds for clients to come to a pause; undefined: they are closed between two commands. */
+  readonly drainS: number | undefined;
 }
+
+/** An hour: nobody waits longer for a program to end. */
+const SECONDS_MAX = 3_600;
 
 /** The command line itself is wrong. */
 export class UsageError extends Error {}
@@ -28,9 +35,13 @@ export const USAGE = `usage: forge-proxy --config FILE
   --tls-client-ca FILE  clients need a certificate that one of these CAs has signed
   --workers N           threads (the number of cores)
   --pid-file FILE       written when the proxy listens, removed when it ends
+  --take-over           take over from the proxy with the same --pid-file, if there is one, with its clients; and stay,
+                        serving nobody, when another one has taken over: for the first process of a container
+  --drain-time SECONDS  when told to end, wait so long for clients to come to a pause (end at the next command's end)
   --check               check the configuration and exit
   --health-check H:P    ask a proxy at this admin address: exit code 0 when it serves, else 1
   --reload H:P          have a proxy at this admin address read its configuration again: exit code 3 when it refuses it
+                        for both, the path of a control socket asks the proxy there
   --version, --help
 environment: REDIS_REQUIREPASS, REDIS_USERNAME (upstream login); PROXY_AUTH_PASSWORD, PROXY_AUTH_USERNAME (clients' login)
 `;
@@ -54,6 +65,8 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
         'tls-key': { type: 'string' },
         'tls-client-ca': { type: 'string' },
         'pid-file': { type: 'string' },
+        'take-over': { type: 'boolean' },
+        'drain-time': { type: 'string' },
         check: { type: 'boolean' },
         version: { type: 'boolean' },
         help: { type: 'boolean' },
@@ -66,7 +79,13 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
   if (values.version) return 'version';
   const text = (name: string) => values[name] as string | undefined;
   const config = text('config');
-  const common = { pidFile: text('pid-file') ?? '', check: values.check === true };
+  const common = {
+    pidFile: text('pid-file') ?? '',
+    check: values.check === true,
+    takeOver: values['take-over'] === true,
+    drainS: seconds(text('drain-time')),
+  };
+  if (common.takeOver && common.pidFile === '') throw new UsageError('--take-over needs --pid-file');
   if (config !== undefined) {
     for (const flag of ['cluster', 'listen', 'admin', 'workers', 'tls-cert', 'tls-key', 'tls-client-ca']) {
       if (values[flag] !== undefined) throw new UsageError(`--${flag} and --config exclude each other`);
@@ -110,6 +129,14 @@ export function readOptions(argv: readonly string[], environment: NodeJS.Process
       .map((issue) => `${FLAG_OF[String(issue.path[0])] ?? issue.path.join('.')}: ${issue.message}`)
       .join('\n'),
   );
+}
+
+/** @throws UsageError for what is no number of seconds */
+function seconds(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value <= SECONDS_MAX) return value;
+  throw new UsageError(`--drain-time: ${text} is no whole number of seconds, ${SECONDS_MAX} at most`);
 }
 
 /** TLS as the flags say it. @throws UsageError when one of them is missing */

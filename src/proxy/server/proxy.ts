@@ -9,8 +9,10 @@ import { Clusters, type Place } from './clusters.js';
 import { collectInMain } from './collector.js';
 import { ControlSocket, removePidFile } from './control.js';
 import type { Discovery } from './discovery/discovery.js';
-import { AT_ONCE, type DrainTimes } from './draining.js';
+import type { DrainTimes } from './draining.js';
 import { warnOfFaults } from './faults.js';
+import { ownName } from './handover/process-name.js';
+import { Yielding } from './handover/yielding.js';
 import { LearnedCommands } from './learned.js';
 import { Logger } from './logger.js';
 import type { LogLevel } from './messages.js';
@@ -24,7 +26,7 @@ import { resolveSecrets, type Secrets, secretReader } from './secrets.js';
 import { statsBytes } from './statistics.js';
 import { readTls } from './tls/read.js';
 import { TlsWatch } from './tls/watch.js';
-import { drainTimes, READY_MS, Succession, startSuccessor, type TakeOver } from './upgrade.js';
+import { READY_MS, type TakeOver } from './upgrade.js';
 import { warnOfScripts } from './users.js';
 import { clusterStarts, listenerTls, workerLimits, workerSettings } from './worker-settings.js';
 import { type Serving, Workers } from './workers.js';
@@ -36,7 +38,6 @@ const DAY_MS = 86_400_000;
 const NO_EXPIRY = 2 ** 32 - 1;
 
 const READY_POLL_MS = 10;
-const ANSWER_MS = 100;
 
 /** Why the process ends, and how long its clients have. */
 interface Stop {
@@ -47,12 +48,10 @@ interface Stop {
   readonly clients: string;
 }
 
-const endBy = (signal: string): Stop => ({
-  why: signal,
-  times: AT_ONCE,
-  timeoutMs: DRAIN_TIMEOUT_MS,
-  clients: '',
-});
+const stopFor = (why: string, times: DrainTimes, clients = ''): Stop => {
+  const waitMs = Number.isFinite(times.shutdownMs) ? times.shutdownMs : 0;
+  return { why, times, timeoutMs: waitMs + DRAIN_TIMEOUT_MS, clients };
+};
 
 /** What the proxy was started with, and where it reads it again. */
 export interface Source {
@@ -64,6 +63,10 @@ export interface Source {
   reread(): ProxyConfig;
   /** The proxy that this one replaces. */
   readonly takeOver: TakeOver | null;
+  /** It is not to end by itself when another one has replaced it, as who supervises it would start it again. */
+  readonly stays: boolean;
+  /** How it lets clients go when it is told to end. */
+  readonly endTimes: DrainTimes;
 }
 
 /** What the main thread has running: the workers, and what keeps them told of the upstream clusters. */
@@ -80,11 +83,10 @@ export class ProxyServer implements AdminState {
   private secrets: Secrets;
   private readonly logger: Logger;
   private readonly stopping = Promise.withResolvers<Stop>();
-  /** Resolved when another process has taken over. */
-  private readonly yielded = Promise.withResolvers<void>();
+  /** Resolved when somebody tells the process to end. */
+  private readonly told = Promise.withResolvers<void>();
   private readonly manager = new ServiceManager();
-  private replaced = false;
-  private readonly succession = new Succession();
+  private readonly yielding: Yielding;
   private control: ControlSocket | null = null;
   /** Null until the proxy that this one replaces may be replaced. */
   private addresses: ListenAddresses | null;
@@ -120,6 +122,14 @@ export class ProxyServer implements AdminState {
       onHostsFailed: (cluster, hosts) => this.clusters.hostsFailed(cluster, hosts),
       history: () => this.history(),
       onHopeless: (reason) => this.stopping.reject(new Error(reason)),
+    });
+    this.yielding = new Yielding({
+      ...{ logger, workers: this.workers, manager: this.manager },
+      addresses: () => this.addresses,
+      isDraining: () => this.draining,
+      startAdmin: () => this.startAdmin(),
+      stopAdmin: () => this.stopAdmin(),
+      drain: (times, clients) => this.stopping.resolve(stopFor('replaced', times, clients)),
     });
     this.overload = new OverloadManager({ ledger: this.workers.ledger, workers: this.workers.count, logger });
     this.clusters.take(config, secrets, places);
@@ -160,7 +170,8 @@ export class ProxyServer implements AdminState {
   }
 
   end(reason: string): void {
-    this.stopping.resolve(endBy(reason));
+    this.told.resolve();
+    this.stopping.resolve(stopFor(reason, this.source.endTimes));
   }
 
   /** Envoy's value for it when there is no certificate. */
@@ -198,8 +209,9 @@ export class ProxyServer implements AdminState {
    */
   async run(): Promise<void> {
     const { logger, stopping, clusters, workers, manager } = this;
-    const { pidFile, takeOver } = this.source;
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.resolve(endBy(signal)));
+    const { source } = this;
+    const { pidFile, takeOver } = source;
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => this.end(signal));
     process.on('SIGHUP', () => void this.reload());
     process.on('SIGUSR1', () => this.recording.reopen());
     process.stderr.on('error', () => {});
@@ -228,8 +240,10 @@ export class ProxyServer implements AdminState {
       logger.info(`${why}: draining`);
       manager.stopping('draining');
       this.draining = true;
-      const clean = await workers.drain(times, timeoutMs, clients);
-      logger.info(clean ? 'drained' : 'some clients did not finish in time; they were closed');
+      const drained = workers.drain(times, timeoutMs, clients).then((clean) => {
+        logger.info(clean ? 'drained' : 'some clients did not finish in time; they were closed');
+      });
+      await (source.stays && this.yielding.replaced ? this.stay(drained) : drained);
     } finally {
       clusters.stop();
       this.overload.stop();
@@ -240,11 +254,19 @@ export class ProxyServer implements AdminState {
       await this.recording.stop();
       this.admin?.stop();
       // With a successor, both are the successor's.
-      if (!this.replaced) {
+      if (!this.yielding.replaced) {
         this.control?.close();
         if (pidFile !== '') removePidFile(pidFile);
       }
     }
+  }
+
+  /** Until this process is told to end, or is needed again: then it ends as well, and is started anew. */
+  private async stay(drained: Promise<void>): Promise<void> {
+    const gone = this.yielding.succession.isGone().then(() => true);
+    const over = drained.then(() => this.told.promise).then(() => false);
+    if (await Promise.race([gone, over]))
+      this.logger.warn('the proxy that took over is gone; ending, to be started anew');
   }
 
   /** Learns the clusters before anybody is accepted. @throws Error when that takes too long; the other one goes on */
@@ -265,68 +287,18 @@ export class ProxyServer implements AdminState {
   private openControl(pidFile: string): void {
     const path = controlPath(pidFile);
     try {
-      this.control = ControlSocket.open(path, {
+      const handlers = {
         state: () => ({
-          ...{ pid: process.pid, workers: this.workers.count, version: this.version },
+          ...{ ...ownName(), workers: this.workers.count, version: this.version, accepting: this.workers.accepting },
           admin: this.admin === null ? null : { host: this.config.admin?.address.host, port: this.admin.port },
         }),
-        reload: ({ dry_run }) => this.reload(dry_run === true),
-        upgrade: ({ program, times }) => this.upgrade(String(program || process.execPath), path, String(times ?? '')),
-        yield: ({ pid }) => this.yield(Number(pid)),
-        drain: ({ times, clients }) => this.leave(String(times ?? ''), String(clients ?? '')),
-      });
+        reload: ({ dry_run }: Record<string, unknown>) => this.reload(dry_run === true),
+        ...this.yielding.handlers(path),
+      };
+      this.control = ControlSocket.open(path, handlers, (question) => this.yielding.succession.keep(question));
     } catch (error) {
       this.logger.warn(`no control socket: ${(error as Error).message}; reload by SIGHUP, no upgrade`);
     }
-  }
-
-  private upgrade(program: string, path: string, times: string): Promise<object> {
-    return this.succession.attempt(async () => {
-      try {
-        return await startSuccessor(program, path, times, this.yielded.promise);
-      } catch (error) {
-        this.resume(false);
-        throw error;
-      }
-    });
-  }
-
-  /** Another process accepts the clients from here on. */
-  private async yield(successor: number): Promise<object> {
-    this.succession.admit(successor);
-    this.logger.info(`process ${successor} takes over: no more clients are accepted`);
-    this.admin?.stop();
-    this.admin = null;
-    await this.workers.stopAccepting();
-    void this.succession.fails(() => this.replaced).then((failed) => failed && this.resume(true));
-    return { pid: process.pid };
-  }
-
-  /** Goes on as before: what was to take over is gone. @param closed nobody is accepted any more */
-  private resume(closed: boolean): void {
-    const { addresses, logger } = this;
-    if (this.replaced || this.draining || addresses === null) return;
-    try {
-      const anew = addresses.reclaim();
-      if (closed || anew.includes(true)) {
-        this.workers.accept(() => addresses.forWorker((index) => closed || anew[index] === true));
-        logger.warn('what was to take over is gone; clients are accepted again');
-      }
-      if (closed) this.startAdmin();
-    } catch (error) {
-      logger.error(`not all is served again as before: ${(error as Error).message}`);
-    }
-  }
-
-  private leave(text: string, clients: string): object {
-    const times = drainTimes(text);
-    this.replaced = true;
-    if (this.succession.pid !== 0) this.manager.succeeded(this.succession.pid);
-    this.yielded.resolve();
-    const stop = { why: 'replaced', times, timeoutMs: times.shutdownMs + DRAIN_TIMEOUT_MS, clients };
-    // Who waits for an answer gets it first.
-    setTimeout(() => this.stopping.resolve(stop), ANSWER_MS);
-    return { pid: process.pid };
   }
 
   /** Reads the configuration again and serves by it; a bad one changes nothing. Never throws. */
@@ -380,6 +352,11 @@ export class ProxyServer implements AdminState {
     this.overload.configure(config.overload);
     this.workers.configure(this.serving(config, secrets, places));
     this.clusters.take(config, secrets, places);
+  }
+
+  private stopAdmin(): void {
+    this.admin?.stop();
+    this.admin = null;
   }
 
   private startAdmin(): void {

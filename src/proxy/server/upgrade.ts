@@ -1,7 +1,8 @@
-import { TAKE_OVER, TAKE_OVER_TIMES, UPGRADE_MS } from '../config/control-path.js';
-import { askOther } from './control.js';
+import { TAKE_OVER, TAKE_OVER_TIMES } from '../config/control-path.js';
+import { askOther, type Company, keepCompany } from './control.js';
 import type { DrainTimes } from './draining.js';
 import { HandoverPlace } from './handover/place.js';
+import { isNear, isSame, ownName, type ProcessName, readName, runs, wordsOf } from './handover/process-name.js';
 import type { Logger } from './logger.js';
 import { Steering } from './reuse-port.js';
 import type { Workers } from './workers.js';
@@ -18,12 +19,6 @@ const DRAIN_S = 30;
 const SHUTDOWN_S = 60;
 const SECONDS_MAX = 86_400;
 
-/** What one proxy says of itself to the one that is to replace it. */
-export interface Predecessor {
-  readonly pid: number;
-  readonly workers: number;
-}
-
 /** `30,60` and the like; what is not given has Envoy's meaning and smaller values. */
 export function drainTimes(text: string | undefined): DrainTimes {
   const [drain, shutdown] = (text ?? '').split(',').map(Number);
@@ -33,73 +28,43 @@ export function drainTimes(text: string | undefined): DrainTimes {
   return { idleMs: IDLE_MS, drainMs, shutdownMs: Math.max(drainMs, seconds(shutdown, SHUTDOWN_S) * 1000) };
 }
 
-/** How long a process that was let in may take until it asks the old one to drain. */
-const TAKING_MS = 15_000;
 const LOOK_MS = 100;
 
-/** What the old process knows of the one that is to replace it: there is one at a time, and it may die at any moment. */
-export class Succession {
-  pid = 0;
-  /** A program was started to take over. */
-  private starting = false;
-
-  /** Runs one attempt. @throws Error when there is another one */
-  async attempt<Result>(run: () => Promise<Result>): Promise<Result> {
-    if (this.starting || isAlive(this.pid)) throw new Error('another upgrade is under way');
-    this.starting = true;
-    try {
-      return await run();
-    } finally {
-      this.starting = false;
-    }
-  }
-
-  /** A process asks for the listeners. @throws Error when another one has them */
-  admit(pid: number): void {
-    if (pid !== this.pid && isAlive(this.pid)) throw new Error(`process ${this.pid} takes over already`);
-    this.pid = pid;
-  }
-
-  /** Resolves with true when it died, or fell silent, before it had taken over; false once it has. */
-  async fails(done: () => boolean): Promise<boolean> {
-    const end = performance.now() + TAKING_MS;
-    while (!done()) {
-      if (!isAlive(this.pid) || performance.now() > end) {
-        this.pid = 0;
-        return true;
-      }
-      await Bun.sleep(LOOK_MS);
-    }
-    return false;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  if (!(pid > 0)) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+/** What one proxy says of itself to the one that is to replace it. */
+interface Predecessor {
+  readonly name: ProcessName;
+  readonly workers: number;
 }
 
 /** The side of the new process. */
 export class TakeOver {
   private constructor(
     private readonly path: string,
-    readonly old: Predecessor,
+    private readonly old: Predecessor,
+    /** Null where its number tells whether it lives. */
+    private readonly company: Company | null,
     private readonly times: string | undefined,
     private readonly logger: Logger,
   ) {}
 
-  /** Null when no other proxy is to be replaced, or it is gone: then this is an ordinary start. */
-  static async find(environment: NodeJS.ProcessEnv, logger: Logger): Promise<TakeOver | null> {
-    const path = environment[TAKE_OVER];
-    if (!path) return null;
+  /**
+   * Null when no other proxy is to be replaced, or it is gone: then this is an ordinary start.
+   * @param place its control socket, where the environment names none; empty: nowhere
+   */
+  static async find(environment: NodeJS.ProcessEnv, place: string, logger: Logger): Promise<TakeOver | null> {
+    const path = environment[TAKE_OVER] || place;
+    if (path === '') return null;
     const state = await askOther(path, { ask: 'state' }).catch(() => null);
-    if (state === null || state.pid === process.pid) return null;
-    return new TakeOver(path, state as unknown as Predecessor, environment[TAKE_OVER_TIMES], logger);
+    if (state === null) return null;
+    const name = readName(state);
+    if (isSame(name, ownName())) return null;
+    const company = isNear(name) ? null : await keepCompany(path, ownName());
+    if (company === null && !isNear(name)) return null;
+    return new TakeOver(path, { name, workers: Number(state.workers) }, company, environment[TAKE_OVER_TIMES], logger);
+  }
+
+  private get oldRuns(): boolean {
+    return this.company === null ? runs(this.old.name.pid) : this.company.there;
   }
 
   /**
@@ -114,7 +79,7 @@ export class TakeOver {
     if (workers >= this.old.workers) steering.toOne();
     await Bun.sleep(LAST_MS);
     try {
-      await askOther(this.path, { ask: 'yield', pid: process.pid });
+      await askOther(this.path, { ask: 'yield', ...ownName() });
     } finally {
       steering.release();
     }
@@ -128,50 +93,14 @@ export class TakeOver {
     const place = workers.adopts ? HandoverPlace.open(`${this.path}.clients`) : null;
     if (place !== null) workers.adopt(() => place.share());
     await askOther(this.path, { ask: 'drain', times: this.times ?? '', clients: place?.path ?? '' });
-    this.logger.info(`took over from process ${this.old.pid}, which drains`);
+    this.logger.info(`took over from ${wordsOf(this.old.name)}, which drains`);
     if (place !== null) void this.closeWhenGone(place, workers);
   }
 
   private async closeWhenGone(place: HandoverPlace, workers: Pick<Workers, 'adopt'>): Promise<void> {
-    while (isAlive(this.old.pid)) await Bun.sleep(LOOK_MS);
+    while (this.oldRuns) await Bun.sleep(LOOK_MS);
+    this.company?.leave();
     workers.adopt(null);
     place.close();
-  }
-}
-
-export interface Started {
-  readonly pid: number;
-}
-
-/**
- * The side of the old process: starts its successor and waits until that has taken over.
- * @param yielded resolves when this process was told to stop accepting and to drain
- * @throws Error when the successor ends before; this process goes on
- */
-export async function startSuccessor(
-  program: string,
-  controlSocket: string,
-  times: string,
-  yielded: Promise<void>,
-): Promise<Started> {
-  const child = Bun.spawn([program, ...process.argv.slice(2)], {
-    env: { ...process.env, [TAKE_OVER]: controlSocket, [TAKE_OVER_TIMES]: times },
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`it was not ready within ${UPGRADE_MS / 1000} s`)), UPGRADE_MS);
-  const ended = child.exited.then((code) => {
-    throw new Error(`${program} ended with code ${code}; see the log`);
-  });
-  try {
-    await Promise.race([yielded, ended, late.promise]);
-    child.unref();
-    return { pid: child.pid };
-  } catch (error) {
-    child.kill();
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    ended.catch(() => {});
   }
 }
