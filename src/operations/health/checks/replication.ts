@@ -57,7 +57,10 @@ export const idle: Check = {
   about: 'every master serves slots',
   next: 'forge cluster rebalance gives it slots; forge scale remove takes it away.',
   judge({ snapshot }) {
-    const empty = snapshot.topology.shards.filter(({ master }) => master.slots.length === 0);
+    // One that is down has lost its slots to a replica: `nodes` tells of it, and slots would not help it.
+    const empty = snapshot.topology.shards.filter(
+      ({ master }) => master.slots.length === 0 && answers(snapshot, master),
+    );
     if (empty.length === 0) return [];
     const addresses = empty.map(({ master }) => snapshot.addressOf(master.id));
     return [warn(`${count(empty.length, 'master')} without slots: ${named(addresses)}`)];

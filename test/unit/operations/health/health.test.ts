@@ -137,6 +137,11 @@ describe('the checks of a cluster', () => {
     expect(finding?.reasons.map(({ text }) => text).join('\n')).toMatch(reason);
   });
 
+  it('tell of a master that is down once, and not to give it slots when a replica has taken them over', () => {
+    const lost = snapshotOf([...SIX, { n: 7 }], { silent: [7] });
+    expect(found(lost).map(({ check, verdict }) => [check, verdict])).toEqual([['nodes', 'WARN']]);
+  });
+
   it('warn of open slots only, as long as somebody moves them', () => {
     const open = snapshotOf(changed(1, { slots: `0-5460 [7->-${idOf(2)}]` }));
     const owner = { user: 'ann', host: 'h', pid: 1, token: '0'.repeat(16), operation: 'scale add', startedAt: '' };
