@@ -82,8 +82,8 @@ export interface StatusPart {
   readonly roles: ReadonlySet<string>;
   /** forge.yaml wants it; else it is judged only where there is some of it. */
   readonly expected: boolean;
-  /** @throws ForgeError for what it needs and is not there, such as a secret */
-  deployment(): Promise<Deployment>;
+  /** Undefined: nothing of it is wanted. @throws ForgeError for what it needs and is not there, such as a secret */
+  deployment(): Promise<Deployment | undefined>;
   /** Of the host, on which a container serves. */
   portsOf(role: string): readonly number[];
 }
@@ -140,7 +140,7 @@ async function partStatus(part: StatusPart, seenAlready: Deployment): Promise<Ju
   if (!part.expected && !some) return NOT_JUDGED;
   try {
     const deployment = await part.deployment();
-    if (deployment.hosts.length === 0) return { ...NOT_JUDGED, roles: [...part.roles] };
+    if (deployment === undefined) return { ...NOT_JUDGED, roles: [...part.roles] };
     // Hosts that do not answer are told of already.
     await deployment.look(() => {});
     const { actions, obstacles } = deployment.plan();
@@ -256,7 +256,7 @@ export function wantedOfExtra(
   wantedNames: ReadonlySet<string>,
   judged: ReadonlySet<string> = NODE_ROLES,
 ): 'extra' | 'left' | 'other' {
-  if (wantedNames.has(name.replace(/-(?:previous|next|trial)$/, ''))) return 'left';
+  if (wantedNames.has(name.replace(/-(?:previous|next)$/, ''))) return 'left';
   return judged.has(role) ? 'extra' : 'other';
 }
 
