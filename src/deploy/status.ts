@@ -256,7 +256,7 @@ export function wantedOfExtra(
   wantedNames: ReadonlySet<string>,
   judged: ReadonlySet<string> = NODE_ROLES,
 ): 'extra' | 'left' | 'other' {
-  if (wantedNames.has(name.replace(/-(?:previous|next)$/, ''))) return 'left';
+  if (wantedNames.has(name.replace(/-(?:previous|next|trial)$/, ''))) return 'left';
   return judged.has(role) ? 'extra' : 'other';
 }
 
