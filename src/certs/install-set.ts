@@ -1,9 +1,17 @@
 /** What of a container's files are certificates, and whether they may be given to whom they are for. Pure. */
 import type { X509Certificate } from 'node:crypto';
-import { type CertificateFacts, certificateFacts, hasCertificate, type KeyFacts, keyFacts, signerOf } from './facts.js';
+import {
+  type CertificateFacts,
+  certificateFacts,
+  hasCertificate,
+  type KeyFacts,
+  keyFacts,
+  signerOf,
+  type Usage,
+} from './facts.js';
 import { BITS_MIN, hasPrivateKey } from './keys.js';
 import { covers, type SubjectName } from './names.js';
-import { day, listed, usagesOf } from './plan.js';
+import { day, listed } from './plan.js';
 
 /** `trust`: CAs. `pair`: a certificate or its key, or both in one file. */
 export type CertificatePart = 'trust' | 'pair';
@@ -54,16 +62,16 @@ export interface SetWanted {
   readonly now: number;
   /** Names and addresses that others reach it by. */
   readonly names: readonly SubjectName[];
-  /** It shows its certificate to others who trust the same CAs, as a server and as a client. */
-  readonly own: boolean;
+  /** What it shows its certificate for, to others who trust the same CAs; undefined for somebody else's, of other CAs. */
+  readonly usages?: readonly Usage[] | undefined;
 }
 
 /** Why a set may not be given out, a sentence each; empty when it may. */
 export function judgeSet(set: CertificateSet, wanted: SetWanted): string[] {
   const faults = [...set.faults];
   for (const [path, certificate] of set.shown) {
-    faults.push(...timeFaults(path, certificate, wanted.now), ...keyFaults(path, certificate, set.keys, wanted.own));
-    if (wanted.own) faults.push(...ownFaults(path, certificate, set, wanted));
+    faults.push(...timeFaults(path, certificate, wanted.now), ...keyFaults(path, certificate, set.keys, wanted));
+    if (wanted.usages !== undefined) faults.push(...ownFaults(path, certificate, set, wanted));
   }
   for (const authority of set.trusted) {
     // One of several may have ended; nobody can be trusted when none is left.
@@ -81,7 +89,7 @@ function keyFaults(
   path: string,
   certificate: CertificateFacts,
   keys: ReadonlyMap<string, KeyFacts>,
-  own: boolean,
+  { usages: own }: SetWanted,
 ): string[] {
   const { keyType, keyBits = BITS_MIN } = certificate;
   const weak = keyType === 'rsa' && keyBits < BITS_MIN ? [`the key of ${path} has only ${keyBits} bits`] : [];
@@ -90,13 +98,13 @@ function keyFaults(
   const encrypted = [...keys].find(([, { state }]) => state === 'encrypted')?.[0];
   // A proxy may have the password of its key in its configuration.
   if (encrypted !== undefined)
-    return own ? [`${encrypted} is encrypted, and a server could not read it`, ...weak] : weak;
+    return own !== undefined ? [`${encrypted} is encrypted, and a server could not read it`, ...weak] : weak;
   return [keys.size === 0 ? `there is no key of ${path}` : `no key that is there belongs to ${path}`, ...weak];
 }
 
 function ownFaults(path: string, certificate: CertificateFacts, set: CertificateSet, wanted: SetWanted): string[] {
   const { usages, names } = certificate;
-  const lacking = usagesOf('node').filter((usage) => !usages.includes(usage));
+  const lacking = (wanted.usages ?? []).filter((usage) => !usages.includes(usage));
   const missing = wanted.names.filter((name) => !names.some((has) => covers(has, name)));
   const signer = signerOf(certificate, set.trusted);
   const ended = signer !== undefined && Date.parse(signer.validTo) <= wanted.now;

@@ -5,7 +5,7 @@ import { presentedFingerprint, waitUntilTaken } from '../certs/live.js';
 import { settleBounded } from '../cluster/bounded.js';
 import { ForgeError } from '../errors.js';
 import type { CertificateParty } from './certificates-parties.js';
-import { certificateFiles, takenBack } from './certificates-plan.js';
+import { certificateFiles, observedCertificateFiles, takenBack } from './certificates-plan.js';
 import type { ServedPort } from './certificates-ports.js';
 import { clientPair, type InstallStep, type PreparedInstall, type ShownBefore } from './certificates-prepare.js';
 import type { DeployObserver, ShownCommand } from './deployment.js';
@@ -75,7 +75,11 @@ async function give(
   signal?: AbortSignal,
 ): Promise<UnseenPort[]> {
   const told: Pick<DeployObserver, 'command'> = observer.command === undefined ? {} : { command: observer.command };
-  await party.deployment.carryOut([action], told);
+  try {
+    await party.deployment.carryOut([action], told);
+  } catch (error) {
+    throw await refusedBy(party, error, shownBefore, signal);
+  }
   if (party.observed?.status !== 'running') return [];
   try {
     return await verify(party, action, shownBefore, signal);
@@ -83,6 +87,31 @@ async function give(
     if (!(error instanceof ForgeError)) throw error;
     throw await giveBack(party, action, error, told);
   }
+}
+
+/** A refusal with what became of the node: the deployment has put its former files back, and it has never used others. */
+async function refusedBy(
+  party: CertificateParty,
+  error: unknown,
+  shownBefore: ShownBefore,
+  signal?: AbortSignal,
+): Promise<unknown> {
+  if (!(error instanceof ForgeError) || error.kind !== 'refused') return error;
+  const client = party.observed === undefined ? {} : clientPair(observedCertificateFiles(party.observed));
+  const [port] = party.ports.filter((each) => shownBefore.get(each) !== undefined);
+  const shown =
+    port === undefined
+      ? undefined
+      : await presentedFingerprint({ host: port.host, port: port.port, ...client }, signal).catch(() => undefined);
+  const former = port !== undefined && shown === shownBefore.get(port);
+  return new ForgeError('refused', error.message, {
+    host: party.name,
+    next: [
+      former ? `${party.name} goes on with its former certificates.` : `${party.name} has its former files again.`,
+      `Its log says more: forge deploy logs ${party.desired.options.name}`,
+    ],
+    cause: error,
+  });
 }
 
 /** @returns ports that cannot be looked at from here, as before */

@@ -1,35 +1,40 @@
 /** Everybody of a cluster who has certificates in a container, and what of it is to be changed. */
+import type { Usage } from '../certs/facts.js';
 import { type CertificateSet, certificateSet } from '../certs/install-set.js';
 import { parseSubjectName, type SubjectName, uniqueNames } from '../certs/names.js';
+import { usagesOf } from '../certs/plan.js';
 import { formatAddress } from '../cluster/address.js';
 import type { DeploySettings } from '../config/deploy-settings.js';
 import { ownAddresses } from '../config/deploy-settings-load.js';
-import { ForgeError } from '../errors.js';
-import { certificateFiles, observedCertificateFiles } from './certificates-plan.js';
+import type { ForgeError } from '../errors.js';
+import { type CertificateFile, certificateFiles, observedCertificateFiles } from './certificates-plan.js';
 import { proxyPorts, redisPorts, type ServedPort } from './certificates-ports.js';
 import type { DesiredContainer } from './container.js';
 import type { Deployment, DeployObserver } from './deployment.js';
+import { monitoringDeployment } from './monitoring-deployment.js';
+import { monitoringEffect } from './monitoring-effect.js';
 import type { ObservedContainer } from './observed.js';
 import type { EffectOf } from './plan.js';
 import { proxyAdminFromInside } from './proxy-container.js';
 import { proxyDeployment } from './proxy-deployment.js';
 import { proxyEffect } from './proxy-effect.js';
-import { nodeContainerName } from './redis-container.js';
-import { chooseDeployNodes, type NodeChoice, redisDeployment } from './redis-deployment.js';
+import { chooseDeployNodes, type NodeChoice, nodeOfContainer, redisDeployment } from './redis-deployment.js';
 import { redisEffect } from './redis-files.js';
 
+export type CertificateRole = 'redis' | 'proxy' | 'redis-exporter';
+
 export interface CertificateParty {
-  /** `10.0.0.1:6379`, or the name of the container. */
+  /** `10.0.0.1:6379`, or the name of the container with its host. */
   readonly name: string;
-  readonly role: 'redis' | 'proxy';
+  readonly role: CertificateRole;
   readonly deployment: Deployment;
   readonly desired: DesiredContainer;
   /** Undefined: it has no container. */
   readonly observed?: ObservedContainer;
   /** It is to get what is new. */
   readonly chosen: boolean;
-  /** Its certificate is of the folder, and not one that somebody else's configuration names. */
-  readonly own: boolean;
+  /** What its certificate has to be good for; undefined: it is one that somebody else's configuration names. */
+  readonly usages?: readonly Usage[];
   /** Its certificate has to be for these. */
   readonly names: readonly SubjectName[];
   /** Where it shows its certificate. */
@@ -42,7 +47,7 @@ export interface PartyOptions {
   readonly choice: NodeChoice;
   readonly environment: NodeJS.ProcessEnv;
   /** The name that all nodes' certificates are for. */
-  readonly serverName?: string;
+  readonly serverName?: string | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -54,103 +59,126 @@ export interface Parties {
 }
 
 /**
- * Looks at all nodes and proxies of forge.yaml, chosen or not: those that stay as they are must understand those that change.
+ * Looks at all nodes, proxies and exporters of forge.yaml, chosen or not: those that stay as they are must understand those
+ * that change.
  * @throws ForgeError `configuration` for passwords and certificates that are not where they should be; what an engine says
  *   where something is to be changed
  */
 export async function lookAtParties(options: PartyOptions): Promise<Parties> {
-  const { settings, choice, environment, signal } = options;
-  const isOwn = ownAddresses();
-  const chosenNodes = new Set(
-    chooseDeployNodes(settings, choice, isOwn).map((node) => nodeContainerName(settings, node)),
-  );
-  const here = choice.hosts.length + choice.nodes.length === 0;
-  const isChosen = ({ host, role, options: { name } }: DesiredContainer) => {
-    if (choice.all || choice.hosts.includes(host)) return true;
-    if (role === 'redis') return chosenNodes.has(name);
-    const found = settings.hosts.find((each) => each.name === host);
-    return here && found !== undefined && (isOwn(found.address) || found.docker?.startsWith('unix://') === true);
-  };
-  const more = signal === undefined ? {} : { signal };
-  const { deployment: redis } = await redisDeployment({ settings, nodes: settings.nodes, environment, ...more });
-  const { hosts } = settings.proxy;
-  const proxies = hosts.length === 0 ? undefined : await proxyDeployment({ settings, hosts, environment, ...more });
-  const deployments = proxies === undefined ? [redis] : [redis, proxies];
+  const { settings, environment, signal } = options;
+  const isChosen = choiceOf(options);
+  const common = { settings, environment, ...(signal === undefined ? {} : { signal }) };
+  const also = settings.proxy.hosts;
+  const { deployment: redis } = await redisDeployment({ ...common, nodes: settings.nodes, also });
   const unseen = new Map<string, ForgeError>();
-  await Promise.all(deployments.map((each) => lookAt(each, unseen, isChosen)));
+  await look(redis, unseen, (host) => isChosen({ host }));
+  // What is not deployed needs neither its files nor its passwords.
+  const [proxyHosts, exporterHosts] = ['proxy', 'redis-exporter'].map((role) => hostsOf(redis, role));
+  const further = await Promise.all([
+    ...((proxyHosts ?? []).length === 0
+      ? []
+      : [proxyDeployment({ ...common, hosts: also.filter((host) => proxyHosts?.includes(host)) })]),
+    ...((exporterHosts ?? []).length === 0 ? [] : [exporters({ ...common, hosts: exporterHosts ?? [] })]),
+  ]);
+  await Promise.all(further.map((each) => each.look()));
+  const deployments = [redis, ...further];
   const parties = deployments.flatMap((deployment) =>
-    deployment.desired.map((desired): CertificateParty => {
+    deployment.desired.flatMap((desired): CertificateParty[] => {
+      const own = ownParts(desired, options);
+      if (own === undefined) return [];
       const observed = deployment.seen(desired.host)?.containers.find(({ name }) => name === desired.options.name);
-      const common = {
-        deployment,
-        desired,
-        chosen: isChosen(desired),
-        ...(observed === undefined ? {} : { observed }),
-      };
-      return deployment === redis
-        ? { ...common, ...nodeParts(desired, options) }
-        : { ...common, ...proxyParts(desired, settings) };
+      const chosen = isChosen(desired);
+      return [{ deployment, desired, chosen, ...(observed === undefined ? {} : { observed }), ...own }];
     }),
   );
   return { parties, unseen, deployments };
 }
 
-async function lookAt(
-  deployment: Deployment,
-  unseen: Map<string, ForgeError>,
-  isChosen: (desired: DesiredContainer) => boolean,
-): Promise<void> {
-  const missed = (host: string, error: ForgeError) => {
-    if (deployment.desired.some((each) => each.host === host && isChosen(each))) throw error;
-    unseen.set(host, error);
+type IsChosen = (what: Pick<DesiredContainer, 'host'> & Partial<DesiredContainer>) => boolean;
+
+/** Whether a container is meant; of a host alone, whether anything of it is. */
+function choiceOf({ settings, choice }: PartyOptions): IsChosen {
+  const isOwn = ownAddresses();
+  const nodes = new Set(chooseDeployNodes(settings, choice, isOwn));
+  const hosts = new Set([...nodes].map(({ dockerHost }) => dockerHost));
+  const unnamed = choice.hosts.length + choice.nodes.length === 0;
+  const isHere = (name: string) => {
+    const host = settings.hosts.find((each) => each.name === name);
+    return host !== undefined && (isOwn(host.address) || host.docker?.startsWith('unix://') === true);
   };
-  try {
-    await deployment.look(missed);
-  } catch (error) {
-    // No host of this deployment could be looked at.
-    if (!(error instanceof ForgeError)) throw error;
-    for (const host of deployment.hosts) missed(host, error);
-  }
+  return ({ host, role, options }) => {
+    if (choice.all || choice.hosts.includes(host)) return true;
+    if (role === undefined) return hosts.has(host);
+    if (role !== 'redis' || options === undefined) return unnamed && isHere(host);
+    return nodes.has(nodeOfContainer(settings, settings.nodes, { host, options }));
+  };
 }
 
-function nodeParts(desired: DesiredContainer, { settings, serverName }: PartyOptions) {
-  const node = settings.nodes.find((each) => nodeContainerName(settings, each) === desired.options.name);
-  if (node === undefined) throw new Error(`certificates: no node ${desired.options.name}`);
+async function look(
+  deployment: Deployment,
+  unseen: Map<string, ForgeError>,
+  isNeeded: (host: string) => boolean,
+): Promise<void> {
+  await deployment.look((host, error) => {
+    if (isNeeded(host)) throw error;
+    unseen.set(host, error);
+  });
+}
+
+/** Hosts that have a container of a role. */
+function hostsOf(deployment: Deployment, role: string): string[] {
+  return deployment.hosts.filter((host) => deployment.seen(host)?.containers.some((each) => each.role === role));
+}
+
+/** Exporters alone: where alerts go, and their secrets, are none of our business. */
+async function exporters({
+  settings,
+  ...options
+}: Omit<Parameters<typeof monitoringDeployment>[0], 'cluster'>): Promise<Deployment> {
+  const { prometheus: _p, alertmanager: _a, grafana: _g, ...monitoring } = settings.monitoring;
+  return monitoringDeployment({ ...options, settings: { ...settings, monitoring: { ...monitoring, receivers: {} } } });
+}
+
+function ownParts(
+  desired: DesiredContainer,
+  { settings, serverName }: PartyOptions,
+): Pick<CertificateParty, 'name' | 'role' | 'usages' | 'names' | 'ports' | 'effectOf'> | undefined {
+  const { host: hostName, role } = desired;
+  const name = `${desired.options.name} on ${hostName}`;
+  if (role === 'redis-exporter') {
+    return { name, role, usages: usagesOf('client'), names: [], ports: [], effectOf: monitoringEffect };
+  }
+  if (role === 'proxy') {
+    const host = settings.hosts.find((each) => each.name === hostName);
+    if (host === undefined) throw new Error(`certificates: no host ${hostName}`);
+    return {
+      ...{ name, role, names: [], ports: proxyPorts(settings, host, desired) },
+      ...(settings.proxy.configFile === undefined ? { usages: usagesOf('proxy') } : {}),
+      effectOf: (_, changes) => proxyEffect(changes, proxyAdminFromInside(settings, host)),
+    };
+  }
+  if (role !== 'redis') return undefined;
+  const node = nodeOfContainer(settings, settings.nodes, desired);
   const { ip, hostname } = node.announce;
   const names = [node.host, ip, hostname, serverName].flatMap((each) =>
     each === undefined ? [] : [parseSubjectName(each)],
   );
-  const effectOf: EffectOf = (_, changes) => redisEffect(changes, settings.redis.version);
   return {
-    name: formatAddress({ host: node.host, port: node.port }),
-    role: 'redis' as const,
-    own: true,
-    names: uniqueNames(names),
-    ports: redisPorts(node),
-    effectOf,
+    ...{ name: formatAddress({ host: node.host, port: node.port }), role, usages: usagesOf('node') },
+    ...{ names: uniqueNames(names), ports: redisPorts(node) },
+    effectOf: (_, changes) => redisEffect(changes, settings.redis.version),
   };
 }
 
-function proxyParts(desired: DesiredContainer, settings: DeploySettings) {
-  const host = settings.hosts.find(({ name }) => name === desired.host);
-  if (host === undefined) throw new Error(`certificates: no host ${desired.host}`);
-  const effectOf: EffectOf = (_, changes) => proxyEffect(changes, proxyAdminFromInside(settings, host));
-  return {
-    name: desired.options.name,
-    role: 'proxy' as const,
-    own: settings.proxy.configFile === undefined,
-    names: [],
-    ports: proxyPorts(settings, host, desired),
-    effectOf,
-  };
-}
-
-/** What runs that were ended halfway have left of those that are to be changed is put right first. */
+/**
+ * What runs that were ended halfway have left of those that are to be changed is put right first.
+ * @returns whether there was anything: then all is to be looked at anew
+ */
 export async function recoverParties(
   { parties, deployments }: Parties,
-  observer: Pick<DeployObserver, 'command'> & { begun?: () => void },
+  observer: Pick<DeployObserver, 'command'> & { readonly begun?: () => void },
 ): Promise<boolean> {
-  const chosen = new Set(parties.flatMap(({ chosen, desired }) => (chosen ? [desired] : [])));
+  const chosen = new Set(parties.flatMap((party) => (party.chosen ? [party.desired] : [])));
   let found = false;
   for (const deployment of deployments) {
     const leftovers = (await deployment.leftovers()).filter(({ desired }) => chosen.has(desired));
@@ -167,9 +195,9 @@ export function setsOf({ desired, observed, chosen }: CertificateParty): {
   before: CertificateSet;
   after: CertificateSet;
 } {
-  const before = certificateSet(pairsOf(observed === undefined ? [] : observedCertificateFiles(observed)));
-  return { before, after: chosen ? certificateSet(pairsOf(certificateFiles(desired))) : before };
+  const before = setOf(observed === undefined ? [] : observedCertificateFiles(observed));
+  return { before, after: chosen ? setOf(certificateFiles(desired)) : before };
 }
 
-const pairsOf = (files: readonly { path: string; text: string }[]) =>
-  files.map(({ path, text }) => [path, text] as const);
+const setOf = (files: readonly CertificateFile[]) =>
+  certificateSet(files.map(({ path, text }) => [path, text] as const));

@@ -111,8 +111,8 @@ export async function prepareInstall(
 type Sets = ReadonlyMap<CertificateParty, { readonly before: CertificateSet; readonly after: CertificateSet }>;
 
 function refuseUnusable(sets: Sets, { directory, now }: { directory: string; now: number }): void {
-  const faults = [...sets].flatMap(([{ name, names, own, chosen }, { after }]) =>
-    chosen ? judgeSet(after, { now, names, own }).map((fault) => ({ name, fault })) : [],
+  const faults = [...sets].flatMap(([{ name, names, usages, chosen }, { after }]) =>
+    chosen ? judgeSet(after, { now, names, usages }).map((fault) => ({ name, fault })) : [],
   );
   if (faults.length === 0) return;
   const lines = faults.slice(0, LISTED_MAX).map(({ name, fault }) => `${name}: ${fault}.`);
@@ -245,12 +245,12 @@ function refuseUndeployed(planned: readonly (PartyPlan & { readonly party: Certi
 }
 
 function rowOf(
-  { name, desired }: CertificateParty,
+  { name, role, desired }: CertificateParty,
   actions: readonly (DeployAction | undefined)[],
   told: boolean,
   sets: { readonly before: CertificateSet; readonly after: CertificateSet } | undefined,
 ): InstallRow {
-  const common = { node: name, host: desired.host };
+  const common = { node: role === 'redis' ? name : desired.options.name, host: desired.host };
   if (told) return { ...common, action: 'tell', reasons: ['it shows another certificate than the one in its file'] };
   const paths = [...new Set(actions.flatMap((action) => action?.reasons ?? []))];
   if (paths.length === 0 || sets === undefined) return { ...common, action: 'unchanged', reasons: [] };

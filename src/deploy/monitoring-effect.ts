@@ -6,6 +6,8 @@ import { FETCH_FILE, MONITORING_TARGETS, RELOAD_FILE } from './monitoring-contai
 const SCRIPTS: ReadonlySet<string> = new Set([FETCH_FILE, RELOAD_FILE]);
 /** Grafana looks for dashboards every half a minute; everything else of its it reads at a start. */
 const GRAFANA_LIVE = /^dashboards\//;
+/** The Redis exporter reads its certificates for each connection. */
+const EXPORTER_LIVE = /^(?:ca|client)\.(?:crt|key)$/;
 
 export function monitoringEffect(
   { role, probe }: Pick<DesiredContainer, 'role' | 'probe'>,
@@ -16,8 +18,13 @@ export function monitoringEffect(
   if (read.length === 0) return { kind: 'live', changes: [] };
   if (role === 'prometheus' || role === 'alertmanager') return { kind: 'live', changes: [reload(role, probe, read)] };
   if (role === 'grafana' && read.every(({ path }) => GRAFANA_LIVE.test(path))) return { kind: 'live', changes: [] };
+  if (role === 'redis-exporter' && read.every(takesWhileItRuns)) return { kind: 'live', changes: [] };
   return { kind: 'replace', reasons: read.map(({ path }) => `${path} is another, which is read at a start only`) };
 }
+
+/** One that comes or goes is another flag, and so another container. */
+const takesWhileItRuns = ({ path, before, after }: FileChange) =>
+  EXPORTER_LIVE.test(path) && before !== undefined && after !== undefined;
 
 /** @param probe its last three words are where the server is: `HOST PORT PATH` */
 function reload(
