@@ -1,7 +1,7 @@
-/** Durations as people write them in flags: `500ms`, `30s`, `2m`, `1h`; a bare number is seconds. */
+/** Durations as people write them in flags: `500ms`, `30s`, `2m`, `1h`, `7d`; a bare number is seconds. */
 import { ForgeError } from '../errors.js';
 
-const UNITS_MS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+const UNITS_MS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** Bounds in milliseconds, both allowed. */
 export interface DurationBounds {
@@ -15,7 +15,7 @@ export interface DurationBounds {
  */
 export function parseDuration(text: string, bounds: DurationBounds = {}): number {
   const { minMs = 1, maxMs = 24 * 3_600_000 } = bounds;
-  const match = /^([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h)?$/.exec(text.trim());
+  const match = /^([0-9]{1,9}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)?$/.exec(text.trim());
   if (match === null) {
     throw new ForgeError('usage', `"${text}" is no duration.`, { next: 'Write for example 500ms, 30s or 2m.' });
   }
