@@ -1,6 +1,7 @@
 /** The proxy as a container. Pure. */
 import type { DeployHost, DeploySettings } from '../config/deploy-settings.js';
 import { CONTAINER_USER, type DesiredContainer } from './container.js';
+import { containerNetwork } from './network.js';
 import { type NodeFile, ownedByRoot } from './redis-container.js';
 
 export const PROXY_FILES_TARGET = '/etc/forge-proxy';
@@ -32,7 +33,7 @@ export function proxyContainer(
 ): DesiredContainer {
   const { proxy, cluster } = settings;
   const probe = [PROXY_PROGRAM, '--health-check', proxyAdminFromInside(settings, host)];
-  const bridge = proxy.network.kind === 'bridge' ? proxy.network : undefined;
+  const { options: network, made } = containerNetwork(proxy.network, [proxy.port, proxy.adminPort]);
   return {
     cluster,
     host: host.name,
@@ -45,11 +46,7 @@ export function proxyContainer(
       args: ['--config', `${PROXY_FILES_TARGET}/${PROXY_CONFIG_FILE}`],
       env: {},
       user: `${CONTAINER_USER.uid}:${CONTAINER_USER.gid}`,
-      network: bridge?.name ?? 'host',
-      publish:
-        bridge === undefined
-          ? []
-          : [proxy.port, proxy.adminPort].map((port) => ({ hostPort: port, containerPort: port })),
+      ...network,
       mounts: [],
       tmpfs: ['/tmp'],
       restart: 'unless-stopped',
@@ -61,9 +58,7 @@ export function proxyContainer(
       stopTimeoutS: STOP_TIMEOUT_S,
       pull: 'never',
     },
-    ...(bridge === undefined
-      ? {}
-      : { network: { name: bridge.name, ...(bridge.subnet === undefined ? {} : { subnet: bridge.subnet }) } }),
+    ...made,
     data: [],
     files: ownedByRoot(files),
     filesTarget: PROXY_FILES_TARGET,

@@ -2,9 +2,10 @@
 import type { DeployNode, DeploySettings } from '../config/deploy-settings.js';
 import { NOFILE, openFilesNeeded } from '../config/open-files.js';
 import type { ArchiveEntry } from '../docker/archive.js';
-import type { ContainerMount, PublishedPort } from '../docker/commands/container.js';
+import type { ContainerMount } from '../docker/commands/container.js';
 import { scratchArguments } from '../runtime/scratch-start.js';
 import { CONTAINER_USER, type DesiredContainer } from './container.js';
+import { containerNetwork } from './network.js';
 import { REDIS_PROBE, REDIS_SOCKET } from './redis-cli.js';
 import { REDIS_FILES, REDIS_FILES_TARGET } from './redis-files.js';
 
@@ -41,7 +42,7 @@ export function redisContainer(
     redis.data.kind === 'volume'
       ? { volume, target: REDIS_DATA_TARGET }
       : { directory: `${redis.data.path}/${node.name}`, target: REDIS_DATA_TARGET };
-  const bridge = redis.network.kind === 'bridge' ? redis.network : undefined;
+  const { options: network, made } = containerNetwork(redis.network, [node.port, node.busPort]);
   return {
     cluster: settings.cluster,
     host: node.dockerHost,
@@ -55,8 +56,7 @@ export function redisContainer(
       env: {},
       workdir: REDIS_DATA_TARGET,
       user: `${CONTAINER_USER.uid}:${CONTAINER_USER.gid}`,
-      network: bridge?.name ?? 'host',
-      publish: bridge === undefined ? [] : [node.port, node.busPort].map(published),
+      ...network,
       mounts: [mount],
       tmpfs: ['/tmp'],
       restart: 'unless-stopped',
@@ -68,9 +68,7 @@ export function redisContainer(
       stopTimeoutS: STOP_TIMEOUT_S,
       pull: 'never',
     },
-    ...(bridge === undefined
-      ? {}
-      : { network: { name: bridge.name, ...(bridge.subnet === undefined ? {} : { subnet: bridge.subnet }) } }),
+    ...made,
     data: [{ target: REDIS_DATA_TARGET, ...('volume' in mount ? { volume } : {}) }],
     files: ownedByRoot(files),
     filesTarget: REDIS_FILES_TARGET,
@@ -82,8 +80,6 @@ export function redisContainer(
     ...(redis.nofile === NOFILE ? { nofileLeast: openFilesNeeded(redis.settings) } : {}),
   };
 }
-
-const published = (port: number): PublishedPort => ({ hostPort: port, containerPort: port });
 
 /** The files and their folders, as the node may read them and nobody else. */
 export function ownedByRoot(files: readonly NodeFile[]): ArchiveEntry[] {

@@ -25,7 +25,8 @@ export type DockerReason =
   | 'file-limit'
   | 'in-use'
   | 'not-ending'
-  | 'registry-login';
+  | 'registry-login'
+  | 'no-registry';
 
 export interface DockerFailure {
   /** What was called, for the message: the words after `docker`. */
@@ -176,10 +177,46 @@ const RULES: readonly Rule[] = [
     }),
   },
   {
+    reason: 'no-registry',
+    kind: 'unreachable',
+    // Of a request to a registry, `failed to resolve reference` says which; what follows says why.
+    pattern:
+      /(?:Get|Head|failed to do request: \w+) "?https?:\/\/([^/"\s]+)[^\n]*?(no such host|connection refused|no route to host|network is unreachable|i\/o timeout|TLS handshake timeout|Client\.Timeout exceeded|context deadline exceeded|server gave HTTP response to HTTPS client|x509: [^\n]*)/i,
+    say: (found, { endpoint }) => ({
+      message: `${endpoint.name} does not reach the image registry ${found[1]}: ${firstLine(found[2] ?? '')}.`,
+      next: [
+        'Look at the network, the name service and the proxy of that host.',
+        'Or bring the image there without a registry: docker save and docker load.',
+      ],
+    }),
+  },
+  {
+    reason: 'registry-login',
+    kind: 'denied',
+    pattern: /unauthorized: |no basic auth credentials|^(?!.*pull access denied).*denied: requested access/i,
+    say: (_, { docker }) => ({
+      message: 'The image registry asks for a login.',
+      next: `Log in, as the user that runs forge: ${docker} login; then try again.`,
+    }),
+  },
+  {
+    reason: 'no-image',
+    kind: 'missing',
+    // A registry does not tell whether there is none, or none for this user.
+    pattern: /pull access denied for ([^\s,]+)/i,
+    say: (found, { endpoint, docker }) => ({
+      message: `The registry has no image ${found[1]}, or does not show it to ${endpoint.name} without a login.`,
+      next: [
+        'Look at the name (redis.image) and the version; or build it on the host: --build.',
+        `Or log in, as the user that runs forge: ${docker} login; then try again.`,
+      ],
+    }),
+  },
+  {
     reason: 'no-image',
     kind: 'missing',
     pattern:
-      /No such image: (\S+)|Unable to find image '([^']+)'|(?:pull access denied for|manifest for) ([^\s,]+)|failed to resolve reference "([^"]+)"/i,
+      /No such image: (\S+)|manifest for ([^\s,]+)|failed to resolve reference "([^"]+)"|Unable to find image '([^']+)'/i,
     say: (found, { endpoint, docker }) => {
       const image = found.slice(1).find((part) => part !== undefined);
       return {
@@ -187,15 +224,6 @@ const RULES: readonly Rule[] = [
         next: `Build it there (--build), or fetch it: ${docker} pull ${image}`,
       };
     },
-  },
-  {
-    reason: 'registry-login',
-    kind: 'denied',
-    pattern: /unauthorized: |no basic auth credentials|denied: requested access/i,
-    say: (_, { docker }) => ({
-      message: 'The image registry asks for a login.',
-      next: `Log in: ${docker} login, and try again.`,
-    }),
   },
   {
     reason: 'no-program-in-image',

@@ -11,6 +11,7 @@ import {
   monitoringDeployment,
 } from '../../deploy/monitoring-deployment.js';
 import { buildOnHosts, type MonitoringBuild, monitoringBuilds, shownBuilds } from '../../deploy/monitoring-images.js';
+import { requireFree } from '../../deploy/obstacles.js';
 import type { DeployAction } from '../../deploy/plan.js';
 import { ForgeError } from '../../errors.js';
 import { type DeployRow, deployTable } from '../../ui/deploy-plan.js';
@@ -135,15 +136,8 @@ hosts failed, 10 no Docker or no image, 11 no permission.`;
       await deployment.look();
     }
     const { actions, obstacles } = deployment.plan(new Set(builds.map(({ image }) => image)));
-    const [first] = obstacles;
-    if (first === undefined) return actions;
-    throw new ForgeError(first.kind === 'no-image' ? 'missing' : 'refused', first.message, {
-      host: first.host,
-      next:
-        first.kind === 'no-image'
-          ? `Build it there (--build), or bring it: docker pull ${first.name}, or docker save and docker load.`
-          : 'Rename or remove that container, or choose another name for the cluster; forge does not touch it.',
-    });
+    requireFree(obstacles, ['--build']);
+    return actions;
   }
 }
 

@@ -3,9 +3,9 @@ import { dryRunFlag, ForgeCommand, yesFlag } from '../../base-command.js';
 import { readSettings, settingsFlags } from '../../config/cluster-flags.js';
 import { loadDeploySettings } from '../../config/deploy-settings-load.js';
 import type { Deployment, ShownCommand } from '../../deploy/deployment.js';
+import { requireFree } from '../../deploy/obstacles.js';
 import type { DeployAction } from '../../deploy/plan.js';
 import { proxyDeployment } from '../../deploy/proxy-deployment.js';
-import { ForgeError } from '../../errors.js';
 import { type DeployRow, deployTable } from '../../ui/deploy-plan.js';
 
 interface ProxyResult {
@@ -61,16 +61,7 @@ hosts failed, 10 no Docker or no image, 11 no permission.`;
       await deployment.recover(leftovers, { command: ({ line }) => this.output.message(`  ${line}`) });
     }
     const { actions, obstacles } = deployment.plan();
-    const [first] = obstacles;
-    if (first !== undefined) {
-      throw new ForgeError(first.kind === 'no-image' ? 'missing' : 'refused', first.message, {
-        host: first.host,
-        next:
-          first.kind === 'no-image'
-            ? `Bring it there: docker pull ${first.name}, or docker save and docker load.`
-            : 'Rename or remove that container, or choose another name for the cluster; forge does not touch it.',
-      });
-    }
+    requireFree(obstacles);
     const rows = actions.map(rowOf);
     const changed = actions.filter(({ kind }) => kind !== 'unchanged');
     const result = (status: ProxyResult['status'], commands?: readonly ShownCommand[]): ProxyResult => ({

@@ -9,9 +9,11 @@ import { loadDeploySettings, ownAddresses } from '../../config/deploy-settings-l
 import type { Settings } from '../../config/resolve.js';
 import type { ShownCommand } from '../../deploy/deployment.js';
 import { buildRedisImage } from '../../deploy/images.js';
-import type { DeployAction, DeployObstacle } from '../../deploy/plan.js';
+import { requireFree } from '../../deploy/obstacles.js';
+import type { DeployAction } from '../../deploy/plan.js';
 import { chooseDeployNodes, type RedisDeployment, redisDeployment } from '../../deploy/redis-deployment.js';
-import { ForgeError } from '../../errors.js';
+import type { DockerCommand } from '../../docker/command.js';
+import { pullImage } from '../../docker/commands/image.js';
 import { planRestart, restartRequest } from '../../operations/planners/restart.js';
 import { proveDeployment } from '../../runtime/prove-deployment.js';
 import { type DeployRow, deployTable } from '../../ui/deploy-plan.js';
@@ -53,6 +55,9 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
     '<%= config.bin %> <%= command.id %> --all --version 8.0 --build',
   ];
 
+  // A plan could only hold the rolling part: the other would be carried out without it.
+  static override baseFlags = withoutPlans(ChangeCommand.baseFlags);
+
   static override flags = {
     ...deployChoiceFlags,
     version: Flags.string({
@@ -66,6 +71,11 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
       multipleNonGreedy: true,
     }),
     build: Flags.boolean({ description: 'Build the image on the hosts first.', default: false }),
+    pull: Flags.boolean({
+      description: 'Take the image from its registry to the hosts first, newer ones of the same tag as well.',
+      default: false,
+      exclusive: ['build'],
+    }),
     now: Flags.boolean({
       description: 'Replace nodes at once, without the order that keeps a cluster serving.',
       default: false,
@@ -130,22 +140,19 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
       this.output.message('An earlier deployment was ended halfway: what it left is put right first.');
       await deployment.recover(leftovers, { command: ({ line }) => this.output.message(`  ${line}`) });
     }
-    const builds: ShownCommand[] = [];
-    if (flags.build || wanted.redis.build) {
-      const command = await buildRedisImage(wanted.redis);
-      builds.push(...deployment.onEveryHost(command));
-      if (!flags['dry-run']) {
-        this.output.message(`Building ${wanted.redis.image} …`);
-        await deployment.runOnEveryHost(command);
-        await deployment.look();
-      }
+    const image = await this.#imageCommand(flags, wanted.redis);
+    const builds = image === undefined ? [] : deployment.onEveryHost(image.command);
+    if (image !== undefined && !flags['dry-run']) {
+      this.output.message(`${image.title} …`);
+      await deployment.runOnEveryHost(image.command);
+      await deployment.look();
     }
-    const { actions, obstacles } = deployment.plan(new Set(builds.length > 0 ? [wanted.redis.image] : []));
-    if (obstacles.length > 0) throw obstructed(obstacles, wanted.redis.image);
+    const { actions, obstacles } = deployment.plan(new Set(image === undefined ? [] : [wanted.redis.image]));
+    requireFree(obstacles, ['--build', '--pull']);
     const rolling = new Set<DeployAction>();
-    for (const action of actions) {
-      if (action.kind === 'replace' && !flags.now && (await redis.serves(action))) rolling.add(action);
-    }
+    const replaced = flags.now ? [] : actions.filter(({ kind }) => kind === 'replace');
+    const serving = await Promise.all(replaced.map((action) => redis.serves(action)));
+    for (const [index, action] of replaced.entries()) if (serving[index]) rolling.add(action);
     const rows = actions.map((action): DeployRow => {
       const { host, port } = redis.nodeOf(action);
       const { kind, desired, reasons } = action;
@@ -160,12 +167,23 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
     return { wanted, redis, actions, rolling, rows, builds };
   }
 
+  /** How the image gets to the hosts; undefined when it is there. */
+  async #imageCommand(
+    { build, pull }: Pick<Flagged['flags'], 'build' | 'pull'>,
+    redis: DeploySettings['redis'],
+  ): Promise<{ title: string; command: DockerCommand } | undefined> {
+    if (pull) return { title: `Pulling ${redis.image}`, command: pullImage(redis.image) };
+    if (!build && !redis.build) return undefined;
+    return { title: `Building ${redis.image}`, command: await buildRedisImage(redis) };
+  }
+
   async #carryOut({ redis, actions, rolling }: Work, flags: Flagged['flags']): Promise<void> {
     const parallel = actions.filter((action) => action.kind !== 'unchanged' && !rolling.has(action));
     const words = { begun: '→', done: '✔', failed: '✖' };
     await redis.deployment.carryOut(parallel, {
       action: ({ kind, desired }, state) =>
         this.output.message(`${words[state]} ${desired.options.name} on ${desired.host}: ${kind}`),
+      warning: (text) => this.output.warning(text),
     });
     if (rolling.size === 0) return;
     const nodes = [...rolling].map((action) => {
@@ -192,6 +210,12 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
   }
 }
 
+/** The flags are gone; their values, which are optional, are never there. */
+function withoutPlans<F extends { plan: unknown; 'plan-out': unknown }>(flags: F): F {
+  const { plan: _plan, 'plan-out': _out, ...rest } = flags;
+  return rest as F;
+}
+
 /** Flags that say what is wanted; nothing secret is among them. */
 function passedOn(flags: Flagged['flags']): string[] {
   const one = (name: 'config' | 'env-file' | 'name' | 'version') => {
@@ -205,18 +229,4 @@ function passedOn(flags: Flagged['flags']): string[] {
     ...one('version'),
     ...(flags.set ?? []).flatMap((each) => ['--set', each]),
   ];
-}
-
-function obstructed(obstacles: readonly DeployObstacle[], image: string): ForgeError {
-  const missing = obstacles.every(({ kind }) => kind === 'no-image');
-  return new ForgeError(
-    missing ? 'missing' : 'refused',
-    [...new Set(obstacles.map(({ host, message }) => `${host}: ${message}`))].join('\n'),
-    {
-      host: [...new Set(obstacles.map(({ host }) => host))].join(', '),
-      next: missing
-        ? `Build it there (--build), or bring it: docker pull ${image}, docker save and docker load.`
-        : 'Rename or remove that container, or choose another name for the cluster; forge does not touch it.',
-    },
-  );
 }

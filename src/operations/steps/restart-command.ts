@@ -1,5 +1,6 @@
 /** The operator's own way of restarting a node: a program with arguments, run without a shell. */
 import { spawn } from 'node:child_process';
+import path from 'node:path';
 import { ForgeError } from '../../errors.js';
 import type { NodeRef } from '../step.js';
 
@@ -30,6 +31,13 @@ export function parseRestartCommand(text: string): string[] {
     }
   }
   return words;
+}
+
+/** What it is called in plans: its program; forge itself, which runs by way of Node, by the command of forge that it is. */
+export function restartCommandName([program = '', script = '', ...words]: readonly string[]): string {
+  if (program !== process.execPath || path.basename(script) !== 'run.js') return program;
+  const flag = words.findIndex((word) => word.startsWith('-'));
+  return ['forge', ...words.slice(0, flag < 0 ? words.length : flag)].join(' ');
 }
 
 function bad(why: string, next = EXAMPLE): ForgeError {

@@ -7,7 +7,7 @@ import { replyErrorOf } from '../../cluster/node-failure.js';
 import { ForgeError } from '../../errors.js';
 import { defineStep, type NodeRef, nodeRefSchema, type StepContext } from '../step.js';
 import { whileSilent } from './patience.js';
-import { runRestartCommand } from './restart-command.js';
+import { restartCommandName, runRestartCommand } from './restart-command.js';
 import { infoOf, viewOf, viewsOf, waitUntil } from './views.js';
 
 /** A server that loads is alive, and how much is left cannot be asked before it is done: 1 TB at 300 MB/s. */
@@ -36,7 +36,7 @@ type RestartNode = z.infer<typeof schema>;
 
 export const restartNodeStep = defineStep({
   schema,
-  title: ({ node, command }) => `Restart ${node.address}${command === null ? '' : ` (${command[0]})`}`,
+  title: ({ node, command }) => `Restart ${node.address}${command === null ? '' : ` (${restartCommandName(command)})`}`,
   nodes: ({ node }) => [node.id],
   isDone: async (context, { node, runId }) => (await stateOf(context, node, runId)).phase === 'back',
 

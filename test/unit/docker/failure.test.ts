@@ -102,7 +102,39 @@ const CASES: [string, string, string, RegExp][] = [
     ),
     'missing',
     'no-image',
-    /--build/,
+    /--build.*login/,
+  ],
+  [
+    said('manifest for 127.0.0.1:5000/forge/redis:7.1 not found: manifest unknown: manifest unknown'),
+    'missing',
+    'no-image',
+    /pull 127\.0\.0\.1:5000\/forge\/redis:7\.1/,
+  ],
+  [
+    said('Get "https://registry.invalid/v2/": dial tcp: lookup registry.invalid on 10.0.0.53:53: no such host'),
+    'unreachable',
+    'no-registry',
+    /network.*docker save/,
+  ],
+  [
+    said('Get "http://127.0.0.1:5000/v2/": dial tcp 127.0.0.1:5000: connect: connection refused'),
+    'unreachable',
+    'no-registry',
+    /docker save/,
+  ],
+  [
+    said(
+      'failed to resolve reference "registry.invalid/redis:8.0": failed to do request: Head "https://registry.invalid/v2/redis/manifests/8.0": dial tcp: lookup registry.invalid: no such host',
+    ),
+    'unreachable',
+    'no-registry',
+    /docker save/,
+  ],
+  [
+    said('Get "http://127.0.0.1:5000/v2/redis/manifests/8.0": no basic auth credentials'),
+    'denied',
+    'registry-login',
+    /login/,
   ],
   [
     said('Head "https://example.com/v2/x": unauthorized: authentication required'),

@@ -3,6 +3,7 @@ import type { ForgeError } from '../../../../src/errors.js';
 import {
   fillRestartCommand,
   parseRestartCommand,
+  restartCommandName,
   runRestartCommand,
 } from '../../../../src/operations/steps/restart-command.js';
 
@@ -19,6 +20,14 @@ async function failureOf(work: Promise<unknown>): Promise<ForgeError> {
 }
 
 describe('a restart command', () => {
+  it('is named by its program, and forge by what it is told to do', () => {
+    expect(restartCommandName(['ssh', '{host}', 'x'])).toBe('ssh');
+    const forge = [process.execPath, '/usr/lib/forge/bin/run.js', 'deploy', 'redis'];
+    expect(restartCommandName([...forge, '--node', '{address}'])).toBe('forge deploy redis');
+    expect(restartCommandName(forge)).toBe('forge deploy redis');
+    expect(restartCommandName([process.execPath, 'own.js'])).toBe(process.execPath);
+  });
+
   it('is words, or a JSON list of them', () => {
     expect(parseRestartCommand(' ssh {host}  systemctl restart redis@{port} ')).toEqual([
       'ssh',
