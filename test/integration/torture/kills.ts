@@ -72,28 +72,29 @@ export async function sweep(
   [there, back]: readonly [CommandLine, CommandLine],
   look: (name: string, line: CommandLine) => Promise<void>,
 ): Promise<number> {
-  const outlived = { line: new Set<string>(), mutation: new Set<string>() };
+  const outlived = { line: new Set<CommandLine>(), mutation: new Set<CommandLine>() };
   let turn = 0;
   for (const { death, kind } of deaths()) {
+    if (outlived.line.size + outlived.mutation.size === 4) break;
+    if (outlived[kind].size === 2) continue;
     for (const line of [there, back]) {
       const [command, argv] = line;
-      const name = `${command} ${JSON.stringify(death)}`;
-      if (!outlived[kind].has(command)) {
+      const name = `${command} ${argv.join(' ')} ${JSON.stringify(death)}`;
+      if (!outlived[kind].has(line)) {
         progress(name, turn + 1);
-        if (await operator.killed(command, argv, death)) turn++;
-        else outlived[kind].add(command);
+        if (await told(name, () => operator.killed(command, argv, death))) turn++;
+        else outlived[kind].add(line);
       }
       await told(name, () => operator.succeed(command, argv));
       await look(name, line);
     }
-    if (outlived.line.size + outlived.mutation.size === 4) break;
   }
   return turn;
 }
 
-async function told(name: string, work: () => Promise<unknown>): Promise<void> {
+async function told<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
   try {
-    await work();
+    return await work();
   } catch (cause) {
     throw new Error(`after ${name}: ${(cause as Error).message}`, { cause });
   }
