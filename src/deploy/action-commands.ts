@@ -60,7 +60,9 @@ export function commandsOf(action: DeployAction, choice: CommandChoice): DockerC
         renameContainer(nextName(name), name),
         startContainer(name),
         removeContainer(previousName(name)),
-        ...(observed === undefined ? [] : [removeVolume(filesVolume(name, observed.revision))]),
+        ...(observed === undefined || desired.files.length === 0
+          ? []
+          : [removeVolume(filesVolume(name, observed.revision))]),
       ];
   }
 }

@@ -31,7 +31,7 @@ export interface DesiredContainer {
   readonly network?: { readonly name: string; readonly subnet?: string };
   /** Volumes that outlive the container, and folders of theirs that the container's user must own. */
   readonly data: readonly { readonly volume?: string; readonly target: string }[];
-  /** Its configuration: paths below `filesTarget`. */
+  /** Its configuration: paths below `filesTarget`. Empty: it reads none, and nothing is ever copied into it or out of it. */
   readonly files: readonly ArchiveEntry[];
   readonly filesTarget: string;
   /** Asks, inside the container, whether it serves. */
@@ -135,18 +135,19 @@ export function createCommands(
   const { options, network, data, files, filesTarget } = desired;
   const own = { [LABELS.cluster]: desired.cluster, [LABELS.instance]: desired.instance };
   const volume = filesVolume(options.name, revision);
-  const mounts = [...options.mounts, { volume, target: filesTarget }];
+  const reads = files.length > 0;
+  const mounts = [...options.mounts, ...(reads ? [{ volume, target: filesTarget }] : [])];
   return [
     ...(network !== undefined && makeNetwork
       ? [createNetwork({ ...network, labels: { [LABELS.cluster]: desired.cluster } })]
       : []),
-    createVolume(volume, { ...own, [LABELS.content]: 'configuration' }),
+    ...(reads ? [createVolume(volume, { ...own, [LABELS.content]: 'configuration' })] : []),
     ...data.flatMap(({ volume: kept }) =>
       kept === undefined ? [] : [createVolume(kept, { ...own, [LABELS.content]: 'data' })],
     ),
     ...(name === options.name ? ownData(desired, own) : []),
     createContainer({ ...options, name, mounts, nofile, labels: labelsOf(desired, revision) }),
-    filesCommand(name, filesTarget, files),
+    ...(reads ? [filesCommand(name, filesTarget, files)] : []),
   ];
 }
 

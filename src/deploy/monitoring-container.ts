@@ -23,7 +23,7 @@ export const MONITORING_TARGETS: Readonly<Record<MonitoringRole, string>> = {
   alertmanager: '/etc/redisforge/alertmanager',
   grafana: '/etc/redisforge/grafana',
 };
-/** templates/monitoring/fetch.sh and reload.sh, among the files of a container. */
+/** templates/monitoring/fetch.sh and reload.sh, among the files of Prometheus and Alertmanager. */
 export const FETCH_FILE = 'fetch.sh';
 export const RELOAD_FILE = 'reload.sh';
 export const GRAFANA_PASSWORD_FILE = 'secrets/admin-password';
@@ -66,6 +66,17 @@ export function fromInside({ host, port }: ListenAddress): ListenAddress {
   return { host: host === '' ? '127.0.0.1' : host, port };
 }
 
+/** With what an image has: bash, else wget. `$1` is the host, `$2` the port, `$3` the path. */
+const PROBE_SCRIPT = [
+  'if ! command -v bash >/dev/null; then exec wget -q -T 5 -O /dev/null "http://$1:$2$3"; fi',
+  String.raw`exec bash -c 'exec 3<>"/dev/tcp/$1/$2" && printf "GET %s HTTP/1.0\r\n\r\n" "$3" >&3 && read -r -t 5 answer <&3 && [[ $answer == HTTP/1.*" 200 "* ]]' probe "$@"`,
+].join('; ');
+
+/** Succeeds when a page answers 200. It is no file: nothing can be copied out of the node exporter, which has the host below it. */
+export function httpProbe({ host, port }: ListenAddress, path: string): string[] {
+  return ['sh', '-c', PROBE_SCRIPT, 'probe', host, String(port), path];
+}
+
 interface Parts {
   readonly role: MonitoringRole;
   readonly host: string;
@@ -85,7 +96,7 @@ function container({ cluster }: Pick<DeploySettings, 'cluster'>, parts: Parts): 
   const { role, host, image, data, health, limits } = parts;
   const name = monitoringContainerName({ cluster }, role);
   const filesTarget = MONITORING_TARGETS[role];
-  const probe = ['sh', `${filesTarget}/${FETCH_FILE}`, '-q', health.host, String(health.port), health.path];
+  const probe = httpProbe(health, health.path);
   const volume = `${name}-data`;
   return {
     cluster,
@@ -114,7 +125,7 @@ function container({ cluster }: Pick<DeploySettings, 'cluster'>, parts: Parts): 
       pull: 'never',
     },
     data: data === undefined ? [] : [{ volume, target: data }],
-    files: ownedByRoot(parts.files),
+    files: parts.files.length === 0 ? [] : ownedByRoot(parts.files),
     filesTarget,
     probe,
   };
@@ -129,7 +140,6 @@ export function exporterContainer(
   settings: DeploySettings,
   host: Pick<DeployHost, 'name'>,
   exporter: ExporterInstance,
-  shared: readonly NodeFile[],
 ): DesiredContainer {
   const { redisExporter, nodeExporter } = settings.monitoring;
   const { image, limits } = exporter.name === 'redis-exporter' ? redisExporter : nodeExporter;
@@ -147,10 +157,7 @@ export function exporterContainer(
       readOnly: true,
       ...(follows ? { propagation: 'rslave' as const } : {}),
     })),
-    files: [
-      ...exporter.files.map(({ path, content }) => ({ path: path.slice(target.length + 1), content })),
-      ...shared.filter(({ path }) => path === FETCH_FILE),
-    ],
+    files: exporter.files.map(({ path, content }) => ({ path: path.slice(target.length + 1), content })),
     health: { host: '127.0.0.1', port: exporter.port, path: exporter.healthPath },
   });
 }

@@ -85,7 +85,7 @@ async function desiredMonitoring(options: MonitoringDeploymentOptions): Promise<
   const exporters = exporterInstances(monitored, login).flatMap((exporter): DesiredContainer[] => {
     // Further hosts of `monitoring.hosts` have exporters of their own.
     const host = chosen.find(({ address }) => address === exporter.host);
-    return host === undefined ? [] : [exporterContainer(settings, host, exporter, files.shared)];
+    return host === undefined ? [] : [exporterContainer(settings, host, exporter)];
   });
   const { prometheus, alertmanager, grafana } = settings.monitoring;
   const placed = [

@@ -31,8 +31,6 @@ export interface MonitoringSources {
 
 /** Files by the program that reads them. */
 export interface MonitoringFiles {
-  /** Scripts that every container has. */
-  readonly shared: readonly NodeFile[];
   readonly prometheus: readonly NodeFile[];
   readonly alertmanager: readonly NodeFile[];
   readonly grafana: readonly NodeFile[];
@@ -89,7 +87,7 @@ export async function readMonitoringFiles({
   const { monitoring, hosts, folder } = settings;
   const { alertmanager, grafana, prometheus } = monitoring;
   const [fetch, reload] = await Promise.all(['monitoring/fetch.sh', 'monitoring/reload.sh'].map(readTemplate));
-  const shared = [
+  const scripts = [
     { path: FETCH_FILE, content: fetch ?? '' },
     { path: RELOAD_FILE, content: reload ?? '' },
   ];
@@ -104,16 +102,13 @@ export async function readMonitoringFiles({
       file.startsWith(`${start}/`) ? [{ path: file.slice(start.length + 1), content }] : [],
     );
   return {
-    shared,
-    prometheus: [...below('prometheus'), ...shared],
+    prometheus: [...below('prometheus'), ...scripts],
     alertmanager:
       alertmanager === undefined
         ? []
-        : [...below('alertmanager'), ...shared, ...(await secretFiles(secrets, folder, environment))],
+        : [...below('alertmanager'), ...scripts, ...(await secretFiles(secrets, folder, environment))],
     grafana:
-      grafana === undefined
-        ? []
-        : [...below('grafana'), ...shared, await grafanaPassword(grafana.password, folder, environment)],
+      grafana === undefined ? [] : [...below('grafana'), await grafanaPassword(grafana.password, folder, environment)],
   };
 }
 

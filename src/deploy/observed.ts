@@ -98,7 +98,11 @@ export async function observeHost(
     Promise.all([...networkNames(desired)].map(async (name) => ((await hasNetwork(engine, name)) ? [name] : []))),
     engine.run(listLabelledVolumes(labelFilter(LABELS.cluster, cluster), LABELS.instance, LABELS.content)),
   ]);
-  const targets = new Map(desired.map(({ options, filesTarget }) => [options.name, filesTarget]));
+  const targets = new Map(
+    desired.flatMap(({ options, filesTarget, files }) =>
+      files.length === 0 ? [] : [[options.name, filesTarget] as const],
+    ),
+  );
   const isLock = ({ Config }: ContainerAnswer) => Config.Labels[LABELS.role] === LOCK_ROLE;
   const observed = ours.filter((each) => !isLock(each)).map(observedOf);
   const containers: ObservedContainer[] = [];
