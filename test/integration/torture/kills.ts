@@ -17,7 +17,7 @@ const MOMENTS = ['before', 'torn', 'after'] as const;
 const RUNS_MAX = 60;
 /** Runs after which the next ones live for a line longer; each group of slots is a line. */
 const LATER_AFTER = 2;
-/** Of every Nth change of a node, when all of them are killed; a prime, so that no kind of change is always left out. */
+/** Every Nth change of a node, where slots move; a prime, so that no kind of change is always left out. */
 const MUTATION_STEP = 61;
 const MUTATION_DELAY_MAX_MS = 23;
 
@@ -54,10 +54,10 @@ export function expectDeaths(count: number, least: number): void {
 }
 
 /** Every line of the journal in every way, then every so many changes of a node, and moments after them; endless. */
-export function* deaths(): Generator<{ death: Death; kind: 'line' | 'mutation' }, never> {
+export function* deaths(step = MUTATION_STEP): Generator<{ death: Death; kind: 'line' | 'mutation' }, never> {
   for (let number = FROM; ; number++) {
     for (const moment of MOMENTS) yield { kind: 'line', death: { line: number, moment } };
-    const mutation = 1 + (number - 1) * MUTATION_STEP;
+    const mutation = 1 + (number - 1) * step;
     yield { kind: 'mutation', death: { mutation } };
     yield { kind: 'mutation', death: { mutation, afterMs: (number * 7) % MUTATION_DELAY_MAX_MS } };
   }
@@ -66,15 +66,17 @@ export function* deaths(): Generator<{ death: Death; kind: 'line' | 'mutation' }
 /**
  * Kills one of two commands, each of which takes back what the other does, at the next moment on the list; runs it again
  * to its end; looks. Ends when both are done before they could be killed, by either count.
+ * @param step of the changes of nodes, how many to the next that is killed; what is right for moves of slots when not told
  */
 export async function sweep(
   operator: TestOperator,
   [there, back]: readonly [CommandLine, CommandLine],
   look: (name: string, line: CommandLine) => Promise<void>,
+  step?: number,
 ): Promise<number> {
   const outlived = { line: new Set<CommandLine>(), mutation: new Set<CommandLine>() };
   let turn = 0;
-  for (const { death, kind } of deaths()) {
+  for (const { death, kind } of deaths(step)) {
     if (outlived.line.size + outlived.mutation.size === 4) break;
     if (outlived[kind].size === 2) continue;
     for (const line of [there, back]) {
