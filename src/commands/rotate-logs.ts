@@ -29,13 +29,7 @@ Exit codes: 0 done, 2 wrong arguments, 6 another run is at work there, 8 some of
   static override args = {
     directory: Args.string({ name: 'DIR', description: 'Folder of the logs.', required: true }),
     size: Args.string({ name: 'SIZE_MB', description: 'A log of so many MiB or more is rotated.', required: true }),
-    count: Args.integer({
-      name: 'COUNT',
-      description: 'So many rotated logs stay.',
-      required: true,
-      min: 1,
-      max: COUNT_MAX,
-    }),
+    count: Args.string({ name: 'COUNT', description: 'So many rotated logs stay.', required: true }),
   };
 
   static override flags = {
@@ -48,6 +42,7 @@ Exit codes: 0 done, 2 wrong arguments, 6 another run is at work there, 8 some of
       description: 'Names of logs, with * and ?; may be given several times.',
       default: ['*.log'],
       multiple: true,
+      multipleNonGreedy: true,
       helpValue: 'NAMES',
     }),
   };
@@ -58,13 +53,19 @@ Exit codes: 0 done, 2 wrong arguments, 6 another run is at work there, 8 some of
     if (!/^[0-9]+(\.[0-9]+)?$/.test(args.size) || megabytes <= 0 || megabytes > SIZE_MAX_MB) {
       throw new ForgeError('usage', `SIZE_MB ${args.size}: this is no size.`, { next: 'Write MiB, for example 100.' });
     }
+    const count = Number(args.count);
+    if (!/^[0-9]{1,3}$/.test(args.count) || count < 1) {
+      throw new ForgeError('usage', `COUNT ${args.count}: this is no number of logs.`, {
+        next: `Take one from 1 to ${COUNT_MAX}.`,
+      });
+    }
     const bounds = { minMs: AGE_MIN_MS, maxMs: AGE_MAX_MS };
     const result = await rotateLogs(
       {
         directory: path.resolve(args.directory),
         bytes: Math.max(1, Math.round(megabytes * MIB)),
         ...(flags.age === undefined ? {} : { ageMs: parseDuration(flags.age, bounds) }),
-        count: args.count,
+        count,
         patterns: flags.pattern,
         dryRun: flags['dry-run'],
       },

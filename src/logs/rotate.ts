@@ -5,7 +5,7 @@ import { ForgeError } from '../errors.js';
 import { withLock } from '../local/lock.js';
 import { familiesOf, type LogFamily, nameMatcher } from './families.js';
 import { LogFolder } from './files.js';
-import { describeStep, planRecovery, planRotation, type RotationLimits, type RotationStep } from './plan.js';
+import { describeStep, dueFor, planRecovery, planRotation, type RotationLimits, type RotationStep } from './plan.js';
 import { type FileWriter, writersOf } from './writers.js';
 
 /** How long a proxy may take to open its log anew. */
@@ -131,7 +131,11 @@ class Rotation {
       const family = await this.#family();
       const facts = await this.#facts(family);
       bytes = facts.bytes;
-      await this.#carryOut(planRotation(family, facts, this.#request));
+      // Logs that get the next number without a new one in their place would soon all be gone.
+      if (dueFor(facts, this.#request) !== undefined) this.#left = this.#stuck();
+      const limits =
+        this.#left === undefined ? this.#request : { bytes: Number.POSITIVE_INFINITY, count: this.#request.count };
+      await this.#carryOut(planRotation(family, facts, limits));
     } catch (error) {
       if (this.#signal.aborted) throw error;
       this.#left = `${(error as Error).message}`;
@@ -184,23 +188,29 @@ class Rotation {
         else await folder.rename(step.part, step.to);
         return true;
       case 'cut':
-        return await this.#cut(step.from, step.to);
+        await this.#cut(step.from, step.to);
+        return true;
       case 'compress':
         return await this.#compress(step.from, step.to);
     }
   }
 
-  async #cut(from: string, to: string): Promise<boolean> {
-    const writers = writersOf(this.#folder.path(from)) ?? [];
-    const keeping = writers.filter(({ program }) => program !== REOPENING);
-    if (keeping.length > 0) {
-      const [stuck] = keeping.filter(({ appends }) => !appends);
-      if (stuck !== undefined) {
-        this.#left = `${named(stuck)} writes to its own place in ${from}: emptied, it would be a file with a hole.`;
-        return false;
-      }
+  /** Why the log cannot be rotated; undefined when it can. */
+  #stuck(): string | undefined {
+    const stuck = this.#writers().find(({ program, appends }) => program !== REOPENING && !appends);
+    if (stuck === undefined) return undefined;
+    return `${named(stuck)} writes to its own place in ${this.#base}: emptied, it would be a file with a hole.`;
+  }
+
+  #writers(): FileWriter[] {
+    return writersOf(this.#folder.path(this.#base)) ?? [];
+  }
+
+  async #cut(from: string, to: string): Promise<void> {
+    const writers = this.#writers();
+    if (writers.some(({ program }) => program !== REOPENING)) {
       await this.#folder.copyAndEmpty(from, to);
-      return true;
+      return;
     }
     await this.#folder.rename(from, to);
     // Redis opens its log for every line; whoever is first makes the file.
@@ -209,10 +219,9 @@ class Rotation {
       try {
         process.kill(pid, 'SIGUSR1');
       } catch {
-        // It has ended, or is another user's: the wait below tells.
+        // It has ended, or is another user's: whoever compresses sees that it still writes.
       }
     }
-    return true;
   }
 
   async #compress(from: string, to: string): Promise<boolean> {
