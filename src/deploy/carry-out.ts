@@ -62,14 +62,18 @@ function startedOf({ desired: { options, role, host, probe } }: DeployAction): S
 }
 
 async function create(engine: DockerEngine, action: DeployAction, options: CarryOutOptions): Promise<void> {
-  const { name } = action.desired.options;
+  const {
+    options: { name },
+    meeting,
+  } = action.desired;
   try {
     await runAll(engine, commandsOf(action, options), options);
     await serving(engine, startedOf(action), options);
   } catch (error) {
     // Its data, if there was any, stays; a container that does not come up would be in the way of the next run.
     const { undoEngine = engine } = options;
-    throw await undone(undoEngine, [name, nextName(name)], filesVolume(name, action.revision), error);
+    const volumes = [filesVolume(name, action.revision), ...(meeting === undefined ? [] : [meeting.volume])];
+    throw await undone(undoEngine, [name, nextName(name)], volumes, error);
   }
 }
 
@@ -118,7 +122,7 @@ async function replace(engine: DockerEngine, action: DeployAction, options: Carr
       },
     });
   } catch (error) {
-    throw await undone(undoEngine, [next], filesVolume(name, revision), error);
+    throw await undone(undoEngine, [next], [filesVolume(name, revision)], error);
   }
   try {
     await runAll(engine, [stopContainer(name, desired.options.stopTimeoutS), renameContainer(name, previous)], options);
@@ -175,21 +179,21 @@ async function whatIsBack(engine: DockerEngine, action: DeployAction): Promise<s
 const SAME_AGAIN = 'The same command again puts that right first.';
 
 /** Takes away what was made. @returns the error, which says what could not be taken away */
-async function undone(
+export async function undone(
   engine: DockerEngine,
   containers: readonly string[],
-  volume: string,
+  volumes: readonly string[],
   error: unknown,
 ): Promise<unknown> {
   // Whoever took the name in between has a container that is not ours.
   const ours = failureReason(error) === 'name-taken' ? [] : containers.map(removeContainer);
-  const failed = await undo(engine, [...ours, removeVolume(volume)]);
+  const failed = await undo(engine, [...ours, ...volumes.map(removeVolume)]);
   return failed.length === 0
     ? error
     : withNext(error, `Not all that was made could be taken away (${failed.join('; ')}). ${SAME_AGAIN}`);
 }
 
-async function runAll(
+export async function runAll(
   engine: DockerEngine,
   commands: readonly DockerCommand[],
   { onCommand, signal }: Pick<CarryOutOptions, 'onCommand' | 'signal'>,
@@ -207,7 +211,7 @@ const GONE: readonly unknown[] = ['no-container', 'no-volume'];
  * Tries all of them: one that fails since there is nothing to undo must not keep the others.
  * @returns what failed otherwise, in words
  */
-async function undo(engine: DockerEngine, commands: readonly DockerCommand[]): Promise<string[]> {
+export async function undo(engine: DockerEngine, commands: readonly DockerCommand[]): Promise<string[]> {
   const failed: string[] = [];
   for (const command of commands) {
     await engine.run(command).catch((cause: unknown) => {
@@ -217,7 +221,7 @@ async function undo(engine: DockerEngine, commands: readonly DockerCommand[]): P
   return failed;
 }
 
-function withNext(error: unknown, more: string): unknown {
+export function withNext(error: unknown, more: string): unknown {
   if (!(error instanceof ForgeError)) return error;
   return new ForgeError(error.kind, error.message, {
     ...(error.host === undefined ? {} : { host: error.host }),

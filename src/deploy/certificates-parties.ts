@@ -15,7 +15,7 @@ import { monitoringDeployment } from './monitoring-deployment.js';
 import { monitoringEffect } from './monitoring-effect.js';
 import type { ObservedContainer } from './observed.js';
 import type { EffectOf } from './plan.js';
-import { proxyAdminFromInside } from './proxy-container.js';
+import { proxyControl } from './proxy-container.js';
 import { proxyDeployment } from './proxy-deployment.js';
 import { proxyEffect } from './proxy-effect.js';
 import { chooseDeployNodes, type NodeChoice, nodeOfContainer, redisDeployment } from './redis-deployment.js';
@@ -154,7 +154,7 @@ function ownParts(
     return {
       ...{ name, role, names: [], ports: proxyPorts(settings, host, desired) },
       ...(settings.proxy.configFile === undefined ? { usages: usagesOf('proxy') } : {}),
-      effectOf: (_, changes) => proxyEffect(changes, proxyAdminFromInside(settings, host)),
+      effectOf: (_, changes) => proxyEffect(changes, proxyControl(settings)),
     };
   }
   if (role !== 'redis') return undefined;

@@ -5,7 +5,7 @@ import type { DockerCommand } from '../docker/command.js';
 import { type CreateOptions, createContainer, fillerContainer, removeContainer } from '../docker/commands/container.js';
 import { copyInto } from '../docker/commands/copy.js';
 import { createNetwork } from '../docker/commands/network.js';
-import { createVolume } from '../docker/commands/volume.js';
+import { createMemoryVolume, createVolume } from '../docker/commands/volume.js';
 import { LABELS } from '../docker/labels.js';
 
 /** What a container of ours does. */
@@ -34,6 +34,11 @@ export interface DesiredContainer {
   /** Its configuration: paths below `filesTarget`. Empty: it reads none, and nothing is ever copied into it or out of it. */
   readonly files: readonly ArchiveEntry[];
   readonly filesTarget: string;
+  /**
+   * Where a container and the one that is to replace it meet, when the new one takes over while the old one serves: a
+   * volume in memory that both have. It is among the mounts.
+   */
+  readonly meeting?: { readonly volume: string };
   /** Asks, inside the container, whether it serves. */
   readonly probe: readonly string[];
   /**
@@ -59,6 +64,9 @@ export const DEPLOY_LABELS = {
 
 /** The user that everything of ours runs as inside a container: no account of any image. */
 export const CONTAINER_USER = { uid: 10_001, gid: 10_001 } as const;
+
+/** Sockets and a pid file, for the containers' own user alone. */
+const MEETING_FOLDER = { ...CONTAINER_USER, mode: 0o700, sizeMb: 1 } as const;
 
 /** Names an instance had its container's predecessor by, while the new one is tried. */
 export function previousName(name: string): string {
@@ -122,6 +130,8 @@ export interface CreateChoice {
   readonly name?: string;
   /** Open files that the engine gives, where it gives fewer than are wanted. */
   readonly nofile?: number;
+  /** Another policy, for the time being. */
+  readonly restart?: CreateOptions['restart'];
 }
 
 /**
@@ -130,9 +140,15 @@ export interface CreateChoice {
  */
 export function createCommands(
   desired: DesiredContainer,
-  { revision, makeNetwork, name = desired.options.name, nofile = desired.options.nofile }: CreateChoice,
+  {
+    revision,
+    makeNetwork,
+    name = desired.options.name,
+    nofile = desired.options.nofile,
+    restart = desired.options.restart,
+  }: CreateChoice,
 ): DockerCommand[] {
-  const { options, network, data, files, filesTarget } = desired;
+  const { options, network, data, files, filesTarget, meeting } = desired;
   const own = { [LABELS.cluster]: desired.cluster, [LABELS.instance]: desired.instance };
   const volume = filesVolume(options.name, revision);
   const reads = files.length > 0;
@@ -142,11 +158,14 @@ export function createCommands(
       ? [createNetwork({ ...network, labels: { [LABELS.cluster]: desired.cluster } })]
       : []),
     ...(reads ? [createVolume(volume, { ...own, [LABELS.content]: 'configuration' })] : []),
+    ...(meeting === undefined
+      ? []
+      : [createMemoryVolume(meeting.volume, { ...own, [LABELS.content]: 'meeting' }, MEETING_FOLDER)]),
     ...data.flatMap(({ volume: kept }) =>
       kept === undefined ? [] : [createVolume(kept, { ...own, [LABELS.content]: 'data' })],
     ),
     ...(name === options.name ? ownData(desired, own) : []),
-    createContainer({ ...options, name, mounts, nofile, labels: labelsOf(desired, revision) }),
+    createContainer({ ...options, name, mounts, nofile, restart, labels: labelsOf(desired, revision) }),
     ...(reads ? [filesCommand(name, filesTarget, files)] : []),
   ];
 }

@@ -13,6 +13,7 @@ import { commandsOf } from './action-commands.js';
 import { type CarryOutOptions, carryOut } from './carry-out.js';
 import type { DesiredContainer } from './container.js';
 import { isLeftBehindNow, lockCommands, lockName, type TakenLock, takeLock, thisHolder } from './deploy-lock.js';
+import { handOver, handOverCommands, handsOver } from './hand-over.js';
 import { leftoverCommands } from './leftovers.js';
 import { type ObservedHost, observeHost } from './observed.js';
 import { type DeployAction, type DeployPlan, type EffectOf, planDeploy } from './plan.js';
@@ -35,6 +36,8 @@ export interface DeploymentOptions {
   readonly signal?: AbortSignal;
   /** Hosts that are looked at though nothing of `desired` is on them. */
   readonly also?: readonly string[];
+  /** False: a container is stopped before the one in its place starts, though it could hand over. */
+  readonly handOver?: boolean;
   /** Another engine, for tests. */
   readonly engineFor?: (endpoint: DockerEndpoint, signal?: AbortSignal) => DockerEngine;
 }
@@ -191,7 +194,10 @@ export class Deployment {
   commands(action: DeployAction): ShownCommand[] {
     const { login } = this.#options;
     const { host, options } = action.desired;
-    const commands = commandsOf(action, { login, makeNetwork: this.#lacksNetwork(action) });
+    const makeNetwork = this.#lacksNetwork(action);
+    const commands = this.#handsOver(action)
+      ? handOverCommands(action, { makeNetwork })
+      : commandsOf(action, { login, makeNetwork });
     if (commands.length === 0) return [];
     const { take, give } = lockCommands(action.desired, options.image, thisHolder());
     return [take, ...commands, give].map((command) => this.#shown(host, command));
@@ -244,6 +250,10 @@ export class Deployment {
     }
   }
 
+  #handsOver(action: DeployAction): boolean {
+    return this.#options.handOver !== false && handsOver(action);
+  }
+
   /** An engine that may not open as many files as nobody has asked for gives what it has, if that does. */
   async #withFewerFiles(
     engine: DockerEngine,
@@ -251,8 +261,9 @@ export class Deployment {
     observer: DeployObserver,
     options: CarryOutOptions,
   ): Promise<void> {
+    const work = this.#handsOver(action) ? handOver : carryOut;
     try {
-      await carryOut(engine, action, options);
+      await work(engine, action, options);
     } catch (error) {
       const { options: wanted, nofileLeast, host } = action.desired;
       if (nofileLeast === undefined || failureReason(error) !== 'file-limit') throw error;
@@ -261,7 +272,7 @@ export class Deployment {
       observer.warning?.(
         `${host}: its Docker engine may open ${nofile} files, not ${wanted.nofile}: ${wanted.name} gets so many. forge host tune raises it.`,
       );
-      await carryOut(engine, action, { ...options, nofile });
+      await work(engine, action, { ...options, nofile });
     }
   }
 

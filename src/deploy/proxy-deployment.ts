@@ -3,7 +3,7 @@ import { readUserPasswords } from '../config/deploy-secrets.js';
 import type { DeploySettings } from '../config/deploy-settings.js';
 import { ForgeError } from '../errors.js';
 import { Deployment } from './deployment.js';
-import { proxyAdminFromInside, proxyContainer } from './proxy-container.js';
+import { proxyContainer, proxyControl } from './proxy-container.js';
 import { proxyEffect } from './proxy-effect.js';
 import { proxyFiles } from './proxy-files.js';
 
@@ -12,6 +12,8 @@ export interface ProxyDeploymentOptions {
   /** Names of hosts. */
   readonly hosts: readonly string[];
   readonly environment: NodeJS.ProcessEnv;
+  /** False: the old proxy ends before the new one starts. */
+  readonly handOver?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -39,10 +41,8 @@ export async function proxyDeployment(options: ProxyDeploymentOptions): Promise<
     cluster: settings.cluster,
     hosts: settings.hosts,
     desired,
-    effectOf: (container, changes) => {
-      const host = hosts.find(({ name }) => name === container.host) ?? { address: '127.0.0.1' };
-      return proxyEffect(changes, proxyAdminFromInside(settings, host));
-    },
+    effectOf: (_, changes) => proxyEffect(changes, proxyControl(settings)),
+    ...(options.handOver === undefined ? {} : { handOver: options.handOver }),
     ...(signal === undefined ? {} : { signal }),
   });
 }

@@ -10,13 +10,13 @@ interface Fixed {
   readonly listeners: readonly unknown[];
 }
 
-/** @param admin the admin address as the container itself reaches it */
-export function proxyEffect(changes: readonly FileChange[], admin: string): FileEffect {
+/** @param control the path of its control socket, inside the container */
+export function proxyEffect(changes: readonly FileChange[], control: string): FileEffect {
   const config = changes.find(({ path }) => path === PROXY_CONFIG_FILE);
   const reasons = config === undefined ? [] : fixedDifferences(config);
   if (reasons.length > 0) return { kind: 'replace', reasons };
   const shown = `reload: ${changes.map(({ path }) => path).join(', ')}`;
-  return { kind: 'live', changes: [{ to: 'program', words: [PROXY_PROGRAM, '--reload', admin], shown }] };
+  return { kind: 'live', changes: [{ to: 'program', words: [PROXY_PROGRAM, '--reload', control], shown }] };
 }
 
 function fixedDifferences({ before, after }: FileChange): string[] {

@@ -8,6 +8,7 @@ import type { DeployHost, DeploySettings } from '../config/deploy-settings.js';
 import { authorityFile } from '../config/deploy-settings-load.js';
 import { doorUser } from '../config/deployed-endpoint.js';
 import { ForgeError } from '../errors.js';
+import { readProxyConfig } from '../proxy/control/config-file.js';
 import { PROXY_CONFIG_FILE, PROXY_FILES_TARGET, proxyAdminAddress } from './proxy-container.js';
 import type { NodeFile } from './redis-container.js';
 
@@ -20,7 +21,7 @@ export interface ProxySources {
 
 /**
  * What the proxy on a host reads: the operator's configuration, else one that forge writes.
- * @throws ForgeError `configuration` for a file or a variable that is not there
+ * @throws ForgeError `configuration` for a file or a variable that is not there, and for a configuration that is wrong
  */
 export async function proxyFiles(
   settings: DeploySettings,
@@ -30,6 +31,8 @@ export async function proxyFiles(
   const { configFile } = settings.proxy;
   if (configFile === undefined) return await writtenFiles(settings, host, sources);
   const text = await read(configFile);
+  // What is wrong is told with its line before anything is changed.
+  await readProxyConfig(configFile);
   return await withItsFiles(text, path.dirname(configFile), sources.environment);
 }
 
@@ -133,9 +136,11 @@ export async function withItsFiles(
   for (const { map, key, value } of places) {
     const content = key === 'filename' ? await read(path.resolve(folder, value)) : environment[value];
     if (!content) {
-      throw new ForgeError('configuration', `The proxy's configuration names ${value}, and that variable is not set.`, {
-        next: `Set ${value}, in the environment or in .env.`,
-      });
+      const [fault, next] =
+        key === 'filename'
+          ? ['that file is empty', `Write it, or name another file.`]
+          : ['that variable is not set', `Set ${value}, in the environment or in .env.`];
+      throw new ForgeError('configuration', `The proxy's configuration names ${value}, and ${fault}.`, { next });
     }
     const hash = createHash('sha256').update(`${key} ${value}`).digest('hex').slice(0, HASH_CHARACTERS);
     const file = `files/${hash}-${path.basename(value)}`;

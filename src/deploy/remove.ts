@@ -69,7 +69,7 @@ export function planRemoval(
       if (request.names.includes(name)) found.add(name);
       return whole || request.names.includes(name) || instances.has(instance);
     });
-    const goes = ({ content }: ObservedVolume) => request.purge || content === 'configuration';
+    const goes = ({ content }: ObservedVolume) => request.purge || content === 'configuration' || content === 'meeting';
     return {
       host,
       containers: going,

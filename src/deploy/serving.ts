@@ -80,7 +80,7 @@ export async function serving(
   }
 }
 
-async function lookAt(engine: DockerEngine, { name, role, probe }: Started): Promise<Ping> {
+export async function lookAt(engine: DockerEngine, { name, role, probe }: Started): Promise<Ping> {
   const answer = await engine.run(execInContainer(name, probe, PROBE_TIMEOUT_MS)).catch((error: unknown) => {
     if (error instanceof ForgeError) return undefined;
     throw error;

@@ -3,6 +3,7 @@ import { dryRunFlag, ForgeCommand, yesFlag } from '../../base-command.js';
 import { readSettings, settingsFlags } from '../../config/cluster-flags.js';
 import { loadDeploySettings } from '../../config/deploy-settings-load.js';
 import type { Deployment, ShownCommand } from '../../deploy/deployment.js';
+import { wordsForClients } from '../../deploy/hand-over.js';
 import { requireFree } from '../../deploy/obstacles.js';
 import type { DeployAction } from '../../deploy/plan.js';
 import { proxyDeployment } from '../../deploy/proxy-deployment.js';
@@ -22,8 +23,8 @@ export default class DeployProxy extends ForgeCommand {
     'Run the proxy in front of the cluster as a hardened container, and keep it as forge.yaml says.';
   static override description =
     `On every host of proxy.hosts. Another configuration, other passwords and certificates are taken while it runs; what needs
-a new container is replaced, one proxy after the other: each lets its clients finish. One that does not come up gives its
-place back to the one before.
+a new container is replaced, one proxy after the other. On the host's own network the new one takes over from the old one,
+with its clients; when it does not come up, the old one serves on.
 Exit codes: 0 as wanted, 3 a setting is wrong, 4 a host or a new container does not answer, 5 a name or a port is taken, 8 some
 hosts failed, 10 no Docker or no image, 11 no permission.`;
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --dry-run'];
@@ -37,6 +38,9 @@ hosts failed, 10 no Docker or no image, 11 no permission.`;
       helpValue: 'NAME',
       multiple: true,
       multipleNonGreedy: true,
+    }),
+    now: Flags.boolean({
+      description: 'Stop a proxy that is replaced before the new one starts, instead of having it hand over.',
     }),
     set: Flags.string({
       description: 'A setting over that of forge.yaml: proxy.workers=4. May be repeated.',
@@ -53,7 +57,13 @@ hosts failed, 10 no Docker or no image, 11 no permission.`;
     const wanted = await loadDeploySettings(settings, flags.set ?? []);
     const { environment } = settings;
     const hosts = flags.host ?? wanted.proxy.hosts;
-    const deployment = await proxyDeployment({ settings: wanted, hosts, environment, signal: this.signal });
+    const deployment = await proxyDeployment({
+      settings: wanted,
+      hosts,
+      environment,
+      handOver: !flags.now,
+      signal: this.signal,
+    });
     await deployment.look();
     const leftovers = await deployment.leftovers();
     if (leftovers.length > 0 && !flags['dry-run']) {
@@ -62,7 +72,7 @@ hosts failed, 10 no Docker or no image, 11 no permission.`;
     }
     const { actions, obstacles } = deployment.plan();
     requireFree(obstacles);
-    const rows = actions.map(rowOf);
+    const rows = actions.map((action) => rowOf(action, wordsForClients(action, !flags.now)));
     const changed = actions.filter(({ kind }) => kind !== 'unchanged');
     const result = (status: ProxyResult['status'], commands?: readonly ShownCommand[]): ProxyResult => ({
       cluster: wanted.cluster,
@@ -95,6 +105,7 @@ hosts failed, 10 no Docker or no image, 11 no permission.`;
     const observer = {
       action: ({ kind, desired }: DeployAction, state: keyof typeof words) =>
         this.output.message(`${words[state]} ${desired.options.name} on ${desired.host}: ${kind}`),
+      warning: (text: string) => this.output.warning(text),
     };
     await deployment.carryOut(
       actions.filter(({ kind }) => kind !== 'replace'),
@@ -106,6 +117,7 @@ hosts failed, 10 no Docker or no image, 11 no permission.`;
   }
 }
 
-function rowOf({ kind, desired, reasons }: DeployAction): DeployRow {
-  return { node: desired.options.name, host: desired.host, action: kind, rolling: kind === 'replace', reasons };
+function rowOf({ kind, desired, reasons }: DeployAction, clients: string | undefined): DeployRow {
+  const all = clients === undefined ? reasons : [...reasons, clients];
+  return { node: desired.options.name, host: desired.host, action: kind, rolling: kind === 'replace', reasons: all };
 }
