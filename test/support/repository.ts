@@ -37,9 +37,12 @@ export function publicCommands(): CommandEntry[] {
 
 /** Pages whose examples in YAML are of forge.yaml; those of all others are of the proxy. */
 export const FORGE_FILE_PAGES: readonly string[] = [
+  'cloud.md',
   'deploy-proxy.md',
   'forge-yaml.md',
   'monitoring.md',
+  'quickstart-one-host.md',
+  'quickstart-three-hosts.md',
   'rebalance.md',
   'redis-settings.md',
 ];

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Command, type Interfaces, Parser } from '@oclif/core';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { ForgeError } from '../../../src/errors.js';
 import { ROOT, readText, repositoryFiles } from '../../support/repository.js';
 
@@ -53,12 +53,16 @@ const FILES = new Set(
     .map((file) => path.join(COMMANDS, file)),
 );
 
+type CommandClass = Command.Class & Interfaces.Input<never, never, never>;
+
+/** All commands, and what they are made of. */
+const LOAD_MS = 120_000;
+const classes = new Map<string, CommandClass>();
+
 /** What the real command makes of the words; files that are named need not be there. */
 async function parsed(file: string, words: readonly string[]): Promise<void> {
-  const loaded: { default: Command.Class & Interfaces.Input<never, never, never> } = await import(
-    pathToFileURL(file).href
-  );
-  const { default: command } = loaded;
+  const command = classes.get(file);
+  if (command === undefined) throw new Error(`no command in ${file}`);
   const flags = { ...command.baseFlags, json: { type: 'boolean', parse: async (given: unknown) => given } };
   await Parser.parse([...words], {
     flags: { ...flags, ...command.flags },
@@ -71,6 +75,13 @@ async function parsed(file: string, words: readonly string[]): Promise<void> {
 function isMissingFile(error: unknown): boolean {
   return error instanceof ForgeError ? error.kind === 'configuration' : /No file found/.test(String(error));
 }
+
+beforeAll(async () => {
+  for (const file of FILES) {
+    const loaded: { default: CommandClass } = await import(pathToFileURL(file).href);
+    classes.set(file, loaded.default);
+  }
+}, LOAD_MS);
 
 describe('what the pages have typed', () => {
   it('is found', () => {
