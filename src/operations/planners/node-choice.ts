@@ -68,7 +68,7 @@ export function chooseNode(snapshot: ClusterSnapshot, word: string, names: Names
   if (stranger !== undefined) {
     throw new ForgeError('refused', `${word} is no member of this cluster.`, {
       host: stranger.address,
-      next: 'Check which cluster --seed leads to.',
+      next: ['Check which cluster --seed leads to.', 'Was it removed before? forge audit tells.'],
     });
   }
   const numeric = { numeric: true };

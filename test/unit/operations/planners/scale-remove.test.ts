@@ -132,7 +132,9 @@ describe('a plan that removes nodes', () => {
     expect(refusal(() => remove(snapshotOf(), [9]))).toMatchObject({ kind: 'usage' });
     expect(refusal(() => remove(snapshotOf(), [1, 2, 3])).message).toBe('No other master is there to take the slots.');
     const stranger = snapshotOf(THREE, { strangers: [{ n: 9 }] });
-    expect(refusal(() => remove(stranger, [9])).message).toContain('is no member of this cluster');
+    const refused = refusal(() => remove(stranger, [9]));
+    expect(refused.message).toContain('is no member of this cluster');
+    expect(refused.next.join(' ')).toContain('forge audit');
   });
 
   it('is made within a second for a thousand masters', () => {
