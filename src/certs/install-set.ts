@@ -73,11 +73,9 @@ export function judgeSet(set: CertificateSet, wanted: SetWanted): string[] {
     faults.push(...timeFaults(path, certificate, wanted.now), ...keyFaults(path, certificate, set.keys, wanted));
     if (wanted.usages !== undefined) faults.push(...ownFaults(path, certificate, set, wanted));
   }
-  for (const authority of set.trusted) {
-    // One of several may have ended; nobody can be trusted when none is left.
-    if (Date.parse(authority.validTo) > wanted.now) return faults;
-  }
-  return set.trusted.length === 0 ? faults : [...faults, 'every CA that it would trust has expired'];
+  // One of several may have ended; nobody can be trusted when none is left.
+  const ended = set.trusted.every(({ validTo }) => Date.parse(validTo) <= wanted.now);
+  return set.trusted.length > 0 && ended ? [...faults, 'every CA that it would trust has expired'] : faults;
 }
 
 function timeFaults(path: string, { notBefore, notAfter }: CertificateFacts, now: number): string[] {
