@@ -18,7 +18,7 @@ const RUNS_MAX = 60;
 /** Runs after which the next ones live for a line longer; each group of slots is a line. */
 const LATER_AFTER = 2;
 /** Every Nth change of a node, where slots move; a prime, so that no kind of change is always left out. */
-const MUTATION_STEP = 61;
+const MUTATION_STEP = 127;
 const MUTATION_DELAY_MAX_MS = 23;
 
 export type CommandLine = readonly [command: string, argv: readonly string[]];
