@@ -11,6 +11,8 @@ const SERVICES = [
   'monitoring',
   'certs',
   'deploy',
+  'logs',
+  'backup',
 ];
 /** The terminal and the command line belong to commands; services return data and report through what they are given. */
 const NO_TERMINAL = /^(?!@oclif|listr2)/;

@@ -1,0 +1,174 @@
+/**
+ * What a backup says of itself. It is written last: what has none is no backup. Its seal is a digest of all the rest, so
+ * that no byte of it changes unnoticed; where the backup is encrypted, made with its key.
+ */
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import * as z from 'zod/mini';
+import { isSlot, SLOT_COUNT } from '../cluster/slots.js';
+import { ForgeError } from '../errors.js';
+import { canonicalJson } from '../operations/canonical.js';
+import { isBackupId, isClusterName } from './layout.js';
+
+/** Raised when a reader of the former one would be wrong about what it reads. */
+export const FORMAT = 1;
+/** A manifest of 1,000 shards has some 4 MiB. */
+export const MANIFEST_MAX_BYTES = 64 * 1024 * 1024;
+
+const NODE_ID = /^[0-9a-f]{40}$/;
+const SHA256 = /^[0-9a-f]{64}$/;
+
+const whole = z.int().check(z.nonnegative());
+const time = z.iso.datetime();
+const slot = whole.check(z.refine(isSlot));
+const range = z
+  .strictObject({ start: slot, end: slot })
+  .check(z.refine(({ start, end }) => start <= end, 'a range begins after its end'));
+const nodeId = z.string().check(z.regex(NODE_ID));
+const sha256 = z.string().check(z.regex(SHA256));
+
+/** One object in the store. */
+const objectSchema = z.strictObject({
+  name: z.string().check(z.regex(/^[a-z0-9][a-z0-9.-]{0,80}$/)),
+  /** As it is stored: compressed and encrypted. */
+  bytes: whole,
+  sha256,
+  /** Of what it holds, before both. */
+  plainBytes: whole,
+  plainSha256: sha256,
+});
+
+const shardSchema = z.strictObject({
+  masterId: nodeId,
+  masterAddress: z.string(),
+  slots: z.array(range),
+  configEpoch: whole,
+  /** Who was read: a replica, or the master itself. */
+  source: z.strictObject({
+    kind: z.enum(['network', 'files']),
+    nodeId,
+    address: z.string(),
+    role: z.enum(['master', 'replica']),
+    server: z.string(),
+    version: z.string(),
+  }),
+  /** The instant of the data in the stream of writes: INFO replication. */
+  replicationId: z.string(),
+  offset: whole,
+  /** When the server began to write down what it had, and when all of it had arrived. */
+  startedAt: time,
+  finishedAt: time,
+  /** Keys of each slot at about that time: 16,384 at most, only those above 0. */
+  slotKeys: z.optional(z.array(z.tuple([slot, whole])).check(z.maxLength(SLOT_COUNT))),
+  keys: whole,
+  object: objectSchema,
+});
+
+const bodySchema = z.strictObject({
+  format: z.literal(FORMAT),
+  id: z.string().check(z.refine(isBackupId)),
+  cluster: z.string().check(z.refine(isClusterName)),
+  /** The version of the program that made it. */
+  forge: z.string(),
+  startedAt: time,
+  finishedAt: time,
+  compression: z.enum(['gzip', 'zstd', 'none']),
+  /** What the key must be like; never the key. */
+  encryption: z.optional(z.strictObject({ cipher: z.literal('aes-256-gcm'), salt: z.string(), chunkBytes: whole })),
+  currentEpoch: whole,
+  nodes: z.array(
+    z.strictObject({
+      id: nodeId,
+      address: z.string(),
+      hostname: z.optional(z.string()),
+      role: z.enum(['master', 'replica']),
+      masterId: z.optional(nodeId),
+      slots: z.array(range),
+      configEpoch: whole,
+    }),
+  ),
+  shards: z.array(shardSchema),
+  /** Masters that are not in it, with `--partial`. */
+  missing: z.array(
+    z.strictObject({ masterId: nodeId, address: z.string(), slots: z.array(range), reason: z.string() }),
+  ),
+  /** Slots that were on their way from one shard to another meanwhile: a key of these may be in both, or in none. */
+  moving: z.array(range),
+  settings: z.optional(objectSchema),
+});
+
+export type BackupObject = z.infer<typeof objectSchema>;
+export type BackupShard = z.infer<typeof shardSchema>;
+export type BackupManifest = z.infer<typeof bodySchema>;
+
+/** The file. @param key of an encrypted backup */
+export function writeManifest(manifest: BackupManifest, key?: Buffer): string {
+  const body = bodySchema.parse(manifest);
+  return `${JSON.stringify({ ...body, seal: sealOf(body, key) }, undefined, 2)}\n`;
+}
+
+function sealOf(body: unknown, key: Buffer | undefined): string {
+  const text = canonicalJson(body);
+  if (key === undefined) return createHash('sha256').update(text).digest('hex');
+  return createHmac('sha256', key).update('redisforge manifest\n').update(text).digest('hex');
+}
+
+export interface ReadManifestOptions {
+  /** For messages: where it is. */
+  readonly place: string;
+  /** Of an encrypted backup; without it, the seal of one is not looked at, which `sealed` tells. */
+  readonly key?: Buffer;
+}
+
+/**
+ * Reads the file, and looks at its seal.
+ * @throws ForgeError `refused` for a newer format; `verification` for one that is damaged, or for another key
+ */
+export function readManifest(
+  text: string,
+  options: ReadManifestOptions,
+): { manifest: BackupManifest; sealed: boolean } {
+  const { place, key } = options;
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw damaged(place, 'it is no JSON', cause);
+  }
+  const { format } = (json ?? {}) as { format?: unknown };
+  if (typeof format === 'number' && format > FORMAT) {
+    throw new ForgeError(
+      'refused',
+      `${place} was made by a newer forge (format ${format}; this one reads ${FORMAT}).`,
+      {
+        next: 'Update forge.',
+      },
+    );
+  }
+  const { seal, ...body } = (typeof json === 'object' && json !== null ? json : {}) as { seal?: unknown };
+  const parsed = bodySchema.safeParse(body);
+  if (!parsed.success) throw damaged(place, z.prettifyError(parsed.error).split('\n')[0] ?? 'wrong content');
+  const manifest = parsed.data;
+  if (manifest.encryption !== undefined && key === undefined) return { manifest, sealed: false };
+  const wanted = Buffer.from(sealOf(body, manifest.encryption === undefined ? undefined : key));
+  const found = Buffer.from(typeof seal === 'string' ? seal : '');
+  if (wanted.length !== found.length || !timingSafeEqual(wanted, found)) {
+    const why = manifest.encryption === undefined ? 'its seal is wrong' : 'its seal is wrong, or this is another key';
+    throw damaged(place, why);
+  }
+  return { manifest, sealed: true };
+}
+
+function damaged(place: string, why: string, cause?: unknown): ForgeError {
+  return new ForgeError('verification', `${place} is damaged: ${why}.`, {
+    next: 'Take another backup of the list: forge backup list.',
+    cause,
+  });
+}
+
+/** All masters are in it. */
+export const isComplete = ({ missing }: BackupManifest): boolean => missing.length === 0;
+
+/** The objects that a backup consists of, beside its manifest. */
+export function objectsOf({ shards, settings }: BackupManifest): BackupObject[] {
+  return [...shards.map(({ object }) => object), ...(settings === undefined ? [] : [settings])];
+}

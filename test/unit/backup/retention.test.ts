@@ -1,0 +1,128 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type DatedBackup, judgeRetention, type RetentionRules } from '../../../src/backup/retention.js';
+
+const DAY_MS = 86_400_000;
+const NOW = Date.UTC(2026, 10, 22, 12);
+
+const backup = (atMs: number, more: Partial<DatedBackup> = {}): DatedBackup => ({
+  id: `b${String(atMs).padStart(15, '0')}`,
+  atMs,
+  complete: true,
+  kept: false,
+  running: false,
+  damaged: false,
+  ...more,
+});
+const stay = (backups: DatedBackup[], rules: RetentionRules, now = NOW) =>
+  judgeRetention(backups, rules, now).flatMap(({ id, stays }) => (stays ? [id] : []));
+const hourly = (count: number) => Array.from({ length: count }, (_, i) => backup(NOW - i * 3_600_000));
+
+describe('which backups stay', () => {
+  it('is all of them without a rule', () => {
+    expect(stay(hourly(50), {})).toHaveLength(50);
+    expect(stay(hourly(50), { floor: 3 })).toHaveLength(50);
+  });
+
+  it('is the last of each hour, day, week and month that has one', () => {
+    const backups = Array.from({ length: 24 * 70 }, (_, i) => backup(NOW - i * 3_600_000 - 60_000));
+    expect(stay(backups, { last: 4 })).toEqual(backups.slice(0, 4).map(({ id }) => id));
+    const days = stay(backups, { daily: 3 }).map((id) => new Date(Number(id.slice(1))).toISOString().slice(0, 16));
+    expect(days).toEqual(['2026-11-22T11:59', '2026-11-21T23:59', '2026-11-20T23:59']);
+    const weeks = stay(backups, { weekly: 3 }).map((id) => new Date(Number(id.slice(1))).getUTCDay());
+    // Sundays; the first of them is today.
+    expect(weeks).toEqual([0, 0, 0]);
+    const months = stay(backups, { monthly: 12 }).map((id) => new Date(Number(id.slice(1))).toISOString().slice(0, 10));
+    expect(months).toEqual(['2026-11-22', '2026-10-31', '2026-09-30']);
+  });
+
+  it('knows gaps: what was not taken does not count', () => {
+    const backups = [0, 1, 40, 41, 300].map((day) => backup(NOW - day * DAY_MS));
+    expect(stay(backups, { daily: 4 })).toEqual(backups.slice(0, 4).map(({ id }) => id));
+  });
+
+  it('goes by age, and never below the floor, whatever the clock says', () => {
+    const backups = [1, 2, 3, 4, 5].map((day) => backup(NOW - day * DAY_MS));
+    expect(stay(backups, { withinMs: 3.5 * DAY_MS })).toHaveLength(3);
+    const late = NOW + 10_000 * DAY_MS;
+    expect(stay(backups, { withinMs: DAY_MS }, late)).toEqual([backups[0]?.id]);
+    expect(stay(backups, { withinMs: DAY_MS, floor: 2 }, late)).toEqual(backups.slice(0, 2).map(({ id }) => id));
+    // A clock that was put back: what is of tomorrow is young.
+    expect(stay(backups, { withinMs: DAY_MS }, NOW - 30 * DAY_MS)).toHaveLength(5);
+  });
+
+  it('counts only what is complete and not damaged', () => {
+    const good = backup(NOW - 5 * DAY_MS);
+    const backups = [
+      backup(NOW - DAY_MS, { complete: false }),
+      backup(NOW - 2 * DAY_MS, { damaged: true }),
+      backup(NOW - 3 * DAY_MS, { running: true, complete: false }),
+      good,
+      backup(NOW - 6 * DAY_MS, { complete: false }),
+      backup(NOW - 7 * DAY_MS),
+    ];
+    const verdicts = judgeRetention(backups, { last: 1 }, NOW);
+    expect(verdicts.map(({ stays }) => stays)).toEqual([true, false, true, true, false, false]);
+    expect(verdicts.map(({ reasons }) => reasons[0])).toEqual([
+      'nothing newer is complete',
+      'it is damaged',
+      'it is being made',
+      'the newest that is good',
+      'it is not complete, and a newer one is',
+      'no rule keeps it',
+    ]);
+  });
+
+  const backups = fc.uniqueArray(
+    fc.record({
+      atMs: fc.integer({ min: NOW - 800 * DAY_MS, max: NOW + 3 * DAY_MS }),
+      complete: fc.boolean(),
+      kept: fc.boolean(),
+      running: fc.boolean(),
+      damaged: fc.boolean(),
+    }),
+    { selector: ({ atMs }) => atMs, maxLength: 40 },
+  );
+  const count = fc.option(fc.integer({ min: 0, max: 12 }), { nil: undefined });
+  const rules = fc.record({
+    last: count,
+    hourly: count,
+    daily: count,
+    weekly: count,
+    monthly: count,
+    withinMs: fc.option(fc.integer({ min: 0, max: 400 * DAY_MS }), { nil: undefined }),
+    floor: fc.option(fc.integer({ min: 0, max: 5 }), { nil: undefined }),
+  });
+
+  it('never loses what is marked, running, or among the newest that are good', () => {
+    fc.assert(
+      fc.property(backups, rules, (records, policy) => {
+        const all = records.map((record) => backup(record.atMs, record));
+        const kept = new Set(stay(all, policy));
+        const good = all
+          .filter(({ complete, damaged, running }) => complete && !damaged && !running)
+          .sort((one, other) => other.atMs - one.atMs);
+        for (const { id, kept: marked, running } of all) if (marked || running) expect(kept).toContain(id);
+        for (const { id } of good.slice(0, Math.max(1, policy.floor ?? 1))) expect(kept).toContain(id);
+        const verdicts = judgeRetention(all, policy, NOW);
+        expect(verdicts).toHaveLength(all.length);
+        for (const { reasons } of verdicts) expect(reasons.length).toBeGreaterThan(0);
+      }),
+    );
+  });
+
+  it('is the same once the others are gone', () => {
+    fc.assert(
+      fc.property(backups, rules, (records, policy) => {
+        const all = records.map((record) => backup(record.atMs, record));
+        const kept = stay(all, policy);
+        expect(
+          stay(
+            all.filter(({ id }) => kept.includes(id)),
+            policy,
+          ),
+        ).toEqual(kept);
+      }),
+    );
+  });
+});
