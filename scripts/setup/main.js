@@ -34,9 +34,9 @@ function parse(argv) {
 function requirementsOf({ redis, tests, bench }) {
   const server = redis || tests || bench ? [REQUIREMENTS.redis] : [];
   const { redisCli, pythonClient, rubyClient, haproxy, openssl, nutcracker } = REQUIREMENTS;
-  const { prometheus, alertmanager, redisExporter, nodeExporter } = REQUIREMENTS;
+  const { prometheus, alertmanager, redisExporter, nodeExporter, registry, sshd } = REQUIREMENTS;
   const watching = [prometheus, alertmanager, redisExporter, nodeExporter];
-  const others = tests ? [redisCli, pythonClient, rubyClient, haproxy, openssl, ...watching] : [];
+  const others = tests ? [redisCli, pythonClient, rubyClient, haproxy, openssl, ...watching, registry, sshd] : [];
   return [...server, ...others, ...(bench ? [nutcracker, haproxy, openssl] : [])];
 }
 

@@ -18,7 +18,7 @@ const USUAL_FOLDERS = ['/usr/bin', '/usr/local/bin', '/usr/sbin', '/usr/local/sb
  * @property {string} [service] what Debian's package starts by itself on systemd, unasked
  */
 
-/** @type {Record<'redis' | 'redisCli' | 'pythonClient' | 'rubyClient' | 'haproxy' | 'openssl' | 'prometheus' | 'alertmanager' | 'redisExporter' | 'nodeExporter' | 'nutcracker', Requirement>} */
+/** @type {Record<'redis' | 'redisCli' | 'pythonClient' | 'rubyClient' | 'haproxy' | 'openssl' | 'prometheus' | 'alertmanager' | 'redisExporter' | 'nodeExporter' | 'sshd' | 'registry' | 'nutcracker', Requirement>} */
 export const REQUIREMENTS = {
   redis: {
     what: `redis-server ${OLDEST_REDIS.join('.')} or newer`,
@@ -75,6 +75,19 @@ export const REQUIREMENTS = {
     isThere: async () => which('prometheus-node-exporter') !== undefined,
     packages: { 'apt-get': 'prometheus-node-exporter' },
     service: 'prometheus-node-exporter',
+  },
+  registry: {
+    what: 'docker-registry, from which a test takes images',
+    isThere: async () => which('docker-registry') !== undefined,
+    packages: { 'apt-get': 'docker-registry' },
+    service: 'docker-registry',
+  },
+  sshd: {
+    what: 'sshd, a host over SSH on loopback',
+    // It starts as root only: the tests of others go without.
+    isThere: async () => process.getuid?.() !== 0 || which('sshd') !== undefined,
+    packages: { 'apt-get': 'openssh-server', dnf: 'openssh-server' },
+    service: 'ssh',
   },
   nutcracker: {
     what: 'nutcracker (twemproxy), the proxy to compare with',

@@ -8,7 +8,7 @@ import { checkHosts, lookAt } from '../../../src/host/look.js';
 import { openShell } from '../../../src/host/shell.js';
 import { parseTarget, THIS_MACHINE } from '../../../src/host/target.js';
 import { ROOT } from '../../support/repository.js';
-import { canSsh, type SshServer, startSshd } from './sshd.js';
+import { canSsh, type SshHost, startSshHost } from '../../support/sshd.js';
 
 const SCRIPT = path.join(ROOT, 'templates/host-facts.sh');
 
@@ -89,17 +89,16 @@ describe('this machine', () => {
 });
 
 describe.runIf(canSsh)('another host over SSH', () => {
-  let server: SshServer;
+  let host: SshHost;
   beforeAll(async () => {
-    server = await startSshd();
+    host = await startSshHost();
   });
-  afterAll(() => server.stop());
+  afterAll(() => host.stop());
 
-  const shellBy = (searchPath: string) =>
-    openShell(parseTarget(server.url), { environment: { ...process.env, PATH: searchPath } });
+  const shellBy = (environment = host.environment) => openShell(parseTarget(host.address), { environment });
 
   it('tells the same as here', async () => {
-    const there = await lookAt(shellBy(server.path), { folders: ["/tmp/it's $(not) there"] });
+    const there = await lookAt(shellBy(), { folders: ["/tmp/it's $(not) there"] });
     const here = await lookAt(openShell(THIS_MACHINE));
     expect(there.kernel).toBe(here.kernel);
     expect([...there.sysctls.keys()]).toEqual([...here.sysctls.keys()]);
@@ -108,14 +107,14 @@ describe.runIf(canSsh)('another host over SSH', () => {
 
   it('passes words and input on as they are', async () => {
     const words = ['a b', "it's", '$HOME', '', '*', 'line\nline'];
-    const { stdout, code } = await shellBy(server.path).run('cat; printf "<%s>" "$@"; exit 3', words, { input: 'in ' });
+    const { stdout, code } = await shellBy().run('cat; printf "<%s>" "$@"; exit 3', words, { input: 'in ' });
     expect(stdout).toBe(`in ${words.map((word) => `<${word}>`).join('')}`);
     expect(code).toBe(3);
   });
 
   it('that asks for a password is told at once, with what to do', async () => {
     const begun = performance.now();
-    await expect(lookAt(shellBy(server.strangerPath))).rejects.toMatchObject({
+    await expect(lookAt(shellBy(await host.withoutKey()))).rejects.toMatchObject({
       kind: 'denied',
       next: [expect.stringContaining('ssh-copy-id')],
     });
@@ -123,7 +122,7 @@ describe.runIf(canSsh)('another host over SSH', () => {
   });
 
   it('whose key is not known is told at once', async () => {
-    await expect(lookAt(shellBy(server.unknownHostPath))).rejects.toMatchObject({
+    await expect(lookAt(shellBy(await host.asStranger()))).rejects.toMatchObject({
       kind: 'denied',
       message: expect.stringContaining('host key'),
     });

@@ -9,8 +9,8 @@ import { parseTarget, THIS_MACHINE } from '../../../src/host/target.js';
 import { PATHS } from '../../../src/host/tune/change.js';
 import { applyTune, applyUndo, prepareTune, prepareUndo } from '../../../src/host/tune/tune.js';
 import { ROOT } from '../../support/repository.js';
+import { canSsh, startSshHost } from '../../support/sshd.js';
 import { canNamespace, type NamespacedHost, startNamespace } from './namespace.js';
-import { canSsh, startSshd } from './sshd.js';
 
 const COMMAND = 'forge host tune';
 
@@ -161,10 +161,10 @@ describe('an image', () => {
   afterEach(() => rm(folder, { recursive: true }));
 
   it.runIf(canSsh)('on another host over SSH gets its files, and loses them again', async () => {
-    const server = await startSshd();
+    const host = await startSshHost();
     try {
-      const target = parseTarget(server.url);
-      const options = { root: folder, environment: { ...process.env, PATH: server.path } };
+      const target = parseTarget(host.address);
+      const options = { root: folder, environment: host.environment };
       await applyTune(await prepareTune({ target }, options), COMMAND);
       expect(Object.keys(await tree(folder)).sort()).toEqual(
         [PATHS.sysctl, PATHS.unit, PATHS.unitLink, PATHS.dockerLimits, PATHS.state].sort(),
@@ -175,7 +175,7 @@ describe('an image', () => {
       await applyUndo(undo, COMMAND);
       expect(await tree(folder)).toEqual({});
     } finally {
-      await server.stop();
+      await host.stop();
     }
   });
 

@@ -10,9 +10,10 @@ import { parseEndpoint } from '../../../src/docker/endpoint.js';
 import { DockerEngine, type EngineOptions } from '../../../src/docker/engine.js';
 import { infoAnswer } from '../../../src/docker/inspect.js';
 import { dockerForTests, type TestDocker } from '../../support/docker/engine.js';
-import { type SshHost, sessionSettings, startSshHost } from '../../support/docker-ssh.js';
+import { sessionSettings } from '../../support/docker-ssh.js';
 import { freePort } from '../../support/ports.js';
 import { poll } from '../../support/redis.js';
+import { type SshHost, startSshHost } from '../../support/sshd.js';
 
 /** An answer comes at once; this machine may be busy. */
 const SOON_MS = 15_000;
@@ -164,7 +165,7 @@ describe('an engine over SSH', () => {
 
   it('asks for a password: it fails at once and says how to set up a key', async (context) => {
     if (host === null) return context.skip('there is no sshd here');
-    const environment = await host.environmentWith('no-key', 'PubkeyAuthentication no');
+    const environment = await host.withoutKey();
     const { error, tookMs } = await failure(host.address, { environment });
     expect(error).toMatchObject({ kind: 'denied', host: 'a1', details: { reason: 'login-refused' } });
     const { username } = os.userInfo();
@@ -174,7 +175,7 @@ describe('an engine over SSH', () => {
 
   it('has a host key that nobody has accepted: it is not accepted in passing', async (context) => {
     if (host === null) return context.skip('there is no sshd here');
-    const environment = await host.environmentWith('no-host', 'UserKnownHostsFile /dev/null');
+    const environment = await host.asStranger();
     const { error } = await failure(host.address, { environment });
     expect(error).toMatchObject({ kind: 'denied', details: { reason: 'host-key' } });
   });
