@@ -22,7 +22,7 @@ export function deploySettings(changes: DeployChanges = {}): DeploySettings {
     version = '7.0',
     directory,
   } = changes;
-  const exporter = { enabled: false, image: 'exporter', port: 9121 };
+  const exporter = { enabled: false, image: 'exporter', port: 9121, limits: {} };
   return {
     cluster,
     folder: '/etc/redisforge',
@@ -60,7 +60,12 @@ export function deploySettings(changes: DeployChanges = {}): DeploySettings {
       network: { kind: 'host' },
       limits: {},
     },
-    monitoring: { redisExporter: exporter, nodeExporter: exporter, scrapeIntervalMs: 15_000, receivers: {} },
+    monitoring: {
+      redisExporter: exporter,
+      nodeExporter: { ...exporter, followsMounts: true },
+      scrapeIntervalMs: 15_000,
+      receivers: {},
+    },
     warnings: [],
   };
 }
