@@ -2,7 +2,9 @@
 import { readUserPasswords } from '../config/deploy-secrets.js';
 import type { DeploySettings } from '../config/deploy-settings.js';
 import { ForgeError } from '../errors.js';
-import { Deployment } from './deployment.js';
+import { withNext } from './carry-out.js';
+import { Deployment, type DeployObserver } from './deployment.js';
+import type { DeployAction } from './plan.js';
 import { proxyContainer, proxyControl } from './proxy-container.js';
 import { proxyEffect } from './proxy-effect.js';
 import { proxyFiles } from './proxy-files.js';
@@ -45,4 +47,31 @@ export async function proxyDeployment(options: ProxyDeploymentOptions): Promise<
     ...(options.handOver === undefined ? {} : { handOver: options.handOver }),
     ...(signal === undefined ? {} : { signal }),
   });
+}
+
+/**
+ * Carries out what is planned: what serves is replaced one after the other, each when the one before it serves, so that
+ * clients always have another one; all else side by side, and first.
+ * @throws ForgeError the first failure: then no other one is replaced
+ */
+export async function deployProxies(
+  deployment: Pick<Deployment, 'carryOut'>,
+  actions: readonly DeployAction[],
+  observer: DeployObserver = {},
+): Promise<void> {
+  await deployment.carryOut(
+    actions.filter(({ kind }) => kind !== 'replace'),
+    observer,
+  );
+  const replaced = actions.filter(({ kind }) => kind === 'replace');
+  for (const [index, action] of replaced.entries()) {
+    try {
+      await deployment.carryOut([action], observer);
+    } catch (error) {
+      const left = replaced.slice(index + 1).map(({ desired }) => desired.host);
+      throw left.length === 0
+        ? error
+        : withNext(error, `Not touched, as one after the other is replaced: ${left.join(', ')}.`);
+    }
+  }
 }

@@ -6,7 +6,7 @@ import type { Deployment, ShownCommand } from '../../deploy/deployment.js';
 import { wordsForClients } from '../../deploy/hand-over.js';
 import { requireFree } from '../../deploy/obstacles.js';
 import type { DeployAction } from '../../deploy/plan.js';
-import { proxyDeployment } from '../../deploy/proxy-deployment.js';
+import { deployProxies, proxyDeployment } from '../../deploy/proxy-deployment.js';
 import { type DeployRow, deployTable } from '../../ui/deploy-plan.js';
 
 interface ProxyResult {
@@ -107,13 +107,7 @@ hosts failed, 10 no Docker or no image, 11 no permission.`;
         this.output.message(`${words[state]} ${desired.options.name} on ${desired.host}: ${kind}`),
       warning: (text: string) => this.output.warning(text),
     };
-    await deployment.carryOut(
-      actions.filter(({ kind }) => kind !== 'replace'),
-      observer,
-    );
-    for (const action of actions.filter(({ kind }) => kind === 'replace')) {
-      await deployment.carryOut([action], observer);
-    }
+    await deployProxies(deployment, actions, observer);
   }
 }
 

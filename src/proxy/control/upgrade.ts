@@ -60,7 +60,7 @@ export async function upgradeProxy(options: UpgradeOptions): Promise<UpgradeRepo
   const old = Number(before['pid']);
   if (old === 1) {
     throw new ForgeError('refused', 'The proxy is the first process of a container, which ends with it.', {
-      next: 'Start a container with the new image beside this one, then stop this one.',
+      next: 'forge deploy proxy has a container with the new image take over from this one: docs/deploy-proxy.md.',
     });
   }
   const binary = options.binary ?? findProxyExecutable();
