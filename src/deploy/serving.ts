@@ -8,14 +8,25 @@ import { ForgeError } from '../errors.js';
 import type { ContainerRole } from './container.js';
 import { type Ping, readPing } from './redis-cli.js';
 
-/** Until a started node answers, milliseconds; loading its data comes on top. */
-const SERVE_MS = 20_000;
+/** Until what was started answers, milliseconds, on a busy host as well; loading its data comes on top. */
+const SERVE_MS = 45_000;
 /** Loading the append-only file: some 100 GB. */
 const LOAD_MS = 15 * 60_000;
 const LOOK_MS = 150;
 /** A look is repeated; one that hangs must not use up the time of all. */
 const PROBE_TIMEOUT_MS = 5_000;
 const LOG_LINES = 5;
+/** What to look at when something runs and does not answer. */
+const NEXT: Record<ContainerRole, string> = {
+  redis: 'Look at what else the host does, and deploy again.',
+  proxy:
+    'It is ready when it knows a cluster of its nodes: forge init-cluster forms one, forge cluster status shows it.',
+  'redis-exporter': 'Correct what it says and deploy again.',
+  'node-exporter': 'Correct what it says and deploy again.',
+  prometheus: 'Correct what it says and deploy again.',
+  alertmanager: 'Correct what it says and deploy again.',
+  grafana: 'Correct what it says and deploy again.',
+};
 
 /** A container that was started. */
 export interface Started {
@@ -29,7 +40,7 @@ export interface Started {
 
 export interface ServingOptions {
   readonly signal?: AbortSignal;
-  /** Until it answers, milliseconds; 20 seconds when not given. */
+  /** Until it answers, milliseconds; 45 seconds when not given. */
   readonly serveMs?: number;
 }
 
@@ -59,7 +70,7 @@ export async function serving(
   started: Started,
   { signal, serveMs = SERVE_MS }: ServingOptions,
 ): Promise<void> {
-  const { name, host } = started;
+  const { name, host, role } = started;
   const begun = performance.now();
   let loading = false;
   for (;;) {
@@ -70,11 +81,18 @@ export async function serving(
     if (answer === 'serving') return;
     loading ||= answer === 'loading';
     if (performance.now() - begun > (loading ? LOAD_MS : serveMs)) {
-      throw new ForgeError('timeout', `${name} does not ${loading ? 'finish loading its data' : 'answer'}.`, {
-        host,
-        next: `Look at its log: docker logs ${name}`,
-        details: { log: await lastLines(engine, name) },
-      });
+      // It may be removed now, and its log with it.
+      const log = await lastLines(engine, name);
+      const what = `${name} does not ${loading ? 'finish loading its data' : 'answer'}.`;
+      throw new ForgeError(
+        'timeout',
+        [what, ...(log.length > 0 ? ['The last that it said:', ...log] : [])].join('\n'),
+        {
+          host,
+          next: NEXT[role],
+          details: { log },
+        },
+      );
     }
     await sleep(LOOK_MS, undefined, { signal });
   }
