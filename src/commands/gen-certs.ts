@@ -77,10 +77,12 @@ looks whether they show it; who does not take it keeps what it had. The CA is ch
 
   async #check(directory: string, flags: Flags): Promise<CertificateReport> {
     const { checkCertificates } = await import('../certs/check.js');
-    const { nodes, serverName } = (await this.#settings(flags)).wanted;
+    const { wanted, clusterName } = await this.#settings(flags);
+    const { nodes, serverName } = wanted;
     const limits = { warnDays: flags['warn-days'] ?? WARN_DAYS, failDays: flags['fail-days'] ?? FAIL_DAYS };
     const report = await checkCertificates(directory, { ...limits, nodes, serverName });
     const { verdict, certificates, findings } = report;
+    if (flags.textfile !== undefined) await this.#tell(flags.textfile, clusterName, certificates);
     if (flags.nagios) {
       const { nagiosOfCertificates } = await import('../certs/nagios.js');
       const { line, exitCode } = nagiosOfCertificates(report, limits);
@@ -97,6 +99,17 @@ looks whether they show it; who does not take it keeps what it had. The CA is ch
     const bad = verdict === 'FAIL' || (flags.strict && verdict === 'WARN');
     process.exitCode = bad ? EXIT_CODES.verification : EXIT_CODES.done;
     return report;
+  }
+
+  async #tell(target: string, cluster: string | undefined, certificates: CertificateReport['certificates']) {
+    if (cluster === undefined) {
+      throw new ForgeError('usage', '--textfile: of which cluster are these certificates?', {
+        next: 'Run it where forge.yaml is, or name that file: --config FILE.',
+      });
+    }
+    const { writeCertificateTextfile } = await import('../monitoring/certificate-textfile.js');
+    const file = await writeCertificateTextfile(path.resolve(target), cluster, certificates);
+    this.output.message(`Written for the node exporter: ${file}`);
   }
 
   async #install(directory: string, flags: Flags): Promise<InstallResult> {

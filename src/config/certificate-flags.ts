@@ -106,6 +106,11 @@ export const certificateFlags = {
     dependsOn: ['check'],
     exclusive: ['json', 'strict'],
   }),
+  textfile: Flags.string({
+    description: 'Write until when certificates are valid for the node exporter: its folder, or a file NAME.prom.',
+    helpValue: 'PATH',
+    dependsOn: ['check'],
+  }),
   install: Flags.boolean({
     description: 'Give certificates and CAs to the containers of forge.yaml, which take them while they run.',
     exclusive: others('install'),
