@@ -76,8 +76,6 @@ export interface ObservedVolume {
 
 /** How many containers are asked for their files at once. */
 const FILES_AT_ONCE = 4;
-/** Looks at a host whose containers come and go while it is looked at. */
-const LOOKS_MAX = 10;
 
 /**
  * Looks at one host. Changes nothing.
@@ -88,12 +86,14 @@ export async function observeHost(
   cluster: string,
   desired: readonly DesiredContainer[],
 ): Promise<ObservedHost> {
-  const { all, ours } = await containersOf(engine, cluster);
+  const all = lines(await engine.run(listAllContainers(LABELS.cluster))).map(readLine);
+  const ids = all.flatMap(({ id, label }) => (label === cluster ? [id] : []));
   const wanted = new Set(desired.flatMap(({ options }) => namesOf(options.name)));
   const foreign = all.flatMap(({ name, image, label }) =>
     wanted.has(name) && label !== cluster ? [[name, image] as const] : [],
   );
-  const [images, networks, volumes] = await Promise.all([
+  const [ours, images, networks, volumes] = await Promise.all([
+    inspectThose(engine, ids),
     Promise.all([...new Set(desired.map(({ options }) => options.image))].map((image) => imageId(engine, image))),
     Promise.all([...networkNames(desired)].map(async (name) => ((await hasNetwork(engine, name)) ? [name] : []))),
     engine.run(listLabelledVolumes(labelFilter(LABELS.cluster, cluster), LABELS.instance, LABELS.content)),
@@ -122,18 +122,13 @@ export async function observeHost(
   };
 }
 
-/** Every container of the host by name, and those of the cluster as the engine describes them. */
-async function containersOf(engine: DockerEngine, cluster: string) {
-  for (let look = 1; ; look++) {
-    const all = lines(await engine.run(listAllContainers(LABELS.cluster))).map(readLine);
-    const ids = all.flatMap(({ id, label }) => (label === cluster ? [id] : []));
-    try {
-      return { all, ours: ids.length === 0 ? [] : await engine.json(inspectContainer(...ids), containerAnswers) };
-    } catch (error) {
-      // Another deployment of the cluster makes and removes containers at this moment.
-      if (failureReason(error) !== 'no-container' || look === LOOKS_MAX) throw error;
-    }
-  }
+/** Those that are still there: another deployment of the cluster may remove some at this moment. */
+async function inspectThose(engine: DockerEngine, ids: readonly string[]): Promise<readonly ContainerAnswer[]> {
+  if (ids.length === 0) return [];
+  const all = await orMissing(engine.json(inspectContainer(...ids), containerAnswers));
+  if (all !== undefined) return all;
+  const each = ids.map((id) => orMissing(engine.json(inspectContainer(id), containerAnswers)));
+  return (await Promise.all(each)).flatMap((found) => found ?? []);
 }
 
 export function observedOf(answer: ContainerAnswer): ObservedContainer {
