@@ -151,11 +151,11 @@ export function exporterContainer(
     image,
     args: exporter.args,
     limits,
-    mounts: exporter.mounts.map(({ source, target: inside }) => ({
+    mounts: exporter.mounts.map(({ source, target: inside, propagation }) => ({
       directory: source,
       target: inside,
       readOnly: true,
-      ...(follows ? { propagation: 'rslave' as const } : {}),
+      ...(follows && propagation !== undefined ? { propagation } : {}),
     })),
     files: exporter.files.map(({ path, content }) => ({ path: path.slice(target.length + 1), content })),
     health: { host: '127.0.0.1', port: exporter.port, path: exporter.healthPath },

@@ -134,9 +134,13 @@ function nodeExporter(host: string, port: number): ExporterInstance {
     `--path.rootfs=${HOST_ROOT}`,
     `--path.procfs=${HOST_ROOT}/proc`,
     `--path.sysfs=${HOST_ROOT}/sys`,
-    `--collector.textfile.directory=${HOST_ROOT}${TEXTFILE_DIRECTORY}`,
+    `--collector.textfile.directory=${TEXTFILE_DIRECTORY}`,
   ];
-  const mounts: ExporterMount[] = [{ source: '/', target: HOST_ROOT, readOnly: true, propagation: 'rslave' }];
+  const mounts: ExporterMount[] = [
+    { source: '/', target: HOST_ROOT, readOnly: true, propagation: 'rslave' },
+    // By itself, so that the engine makes the folder on a host where Debian's package is not installed.
+    { source: TEXTFILE_DIRECTORY, target: TEXTFILE_DIRECTORY, readOnly: true },
+  ];
   return {
     ...{ name: 'node-exporter', host, port, program: NODE_EXPORTER, args, files: [], user: USER },
     ...{ mounts, network: 'host', healthPath: '/' },

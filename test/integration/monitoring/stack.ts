@@ -202,7 +202,7 @@ async function startExporter(exporter: ExporterInstance, directory: string): Pro
     const [flag = '', value = ''] = arg.split(/=(.*)/s);
     const file = exporter.files.find((each) => each.path === value);
     if (file !== undefined) return `${flag}=${moved(file.path)}`;
-    if (value === `/host${TEXTFILE_DIRECTORY}`) return `${flag}=${textfiles}`;
+    if (value === TEXTFILE_DIRECTORY) return `${flag}=${textfiles}`;
     return `${flag}=${value
       .replace(/^\/host$/, '/')
       .replace(/^\/host(?=\/)/, '')

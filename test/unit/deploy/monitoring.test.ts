@@ -88,7 +88,7 @@ describe('a container of monitoring', () => {
     expect(create).toContain('--volume /:/host:ro,rslave');
     expect(node.options).toMatchObject({ memoryBytes: 64 * 2 ** 20, cpus: 0.5 });
     expect(lines(exporter('node-exporter', FORGE_YAML.replace('cpus: 0.5', 'mounts: fixed')))[0]).toContain(
-      '--volume /:/host:ro --tmpfs',
+      '--volume /:/host:ro --volume /var/lib/prometheus/node-exporter:/var/lib/prometheus/node-exporter:ro --tmpfs',
     );
   });
 

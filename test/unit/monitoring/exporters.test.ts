@@ -55,8 +55,12 @@ describe('exporters', () => {
 
   it('see the whole host, and change nothing on it', () => {
     const [, node] = exporterInstances(watched(), LOGIN);
-    expect(node?.mounts).toEqual([{ source: '/', target: '/host', readOnly: true, propagation: 'rslave' }]);
-    expect(argument(node?.args ?? [], 'collector.textfile.directory')).toBe('/host/var/lib/prometheus/node-exporter');
+    const textfiles = '/var/lib/prometheus/node-exporter';
+    expect(node?.mounts).toEqual([
+      { source: '/', target: '/host', readOnly: true, propagation: 'rslave' },
+      { source: textfiles, target: textfiles, readOnly: true },
+    ]);
+    expect(argument(node?.args ?? [], 'collector.textfile.directory')).toBe('/var/lib/prometheus/node-exporter');
   });
 
   it('listen where forge.yaml says, and are not there when they are off', () => {
