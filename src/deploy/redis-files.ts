@@ -3,6 +3,7 @@ import { isLive } from '../redis-config/settings.js';
 import type { ServerVersion } from '../redis-config/version.js';
 import { DEPLOYED_FILES } from '../runtime/deployed-redis.js';
 import { NODE_FILES } from '../runtime/redis-server.js';
+import { redisConfUnquote } from '../runtime/template.js';
 import type { FileChange, FileEffect, LiveChange } from './effect.js';
 
 /** The files of a node below `filesTarget`. */
@@ -113,6 +114,5 @@ export function directivesOf(text: string): Map<string, string[]> {
 
 /** One word in quotes as redis.conf reads it; several words stay as they are. */
 function unquote(text: string): string {
-  const match = /^"((?:[^"\\]|\\.)*)"$/.exec(text);
-  return match?.[1] === undefined ? text : match[1].replace(/\\(.)/g, '$1');
+  return /^"(?:[^"\\]|\\.)*"$/.test(text) ? redisConfUnquote(text) : text;
 }

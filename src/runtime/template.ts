@@ -36,7 +36,23 @@ export function renderTemplate(template: string, values: Readonly<Record<string,
   return rendered;
 }
 
-/** A value as redis.conf reads it back, whatever blanks, quotes or `#` it holds (redis: sds.c, sdssplitargs). */
+/**
+ * A value as redis.conf and redis-cli read it back, whatever blanks, quotes, `#` or ends of lines it holds: always one line
+ * (redis: sds.c, sdssplitargs).
+ */
 export function redisConfQuote(value: string): string {
-  return `"${value.replace(/[\\"]/g, '\\$&')}"`;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what would not stay within the line.
+  const escaped = value.replace(/[\\"]/g, '\\$&').replace(/[\0-\x1f\x7f]/g, (each) => {
+    return `\\x${each.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  });
+  return `"${escaped}"`;
+}
+
+/** The other way round, for one whole value. */
+export function redisConfUnquote(quoted: string): string {
+  return quoted
+    .slice(1, -1)
+    .replace(/\\(?:x([0-9a-f]{2})|(.))/g, (_, code: string | undefined, other: string) =>
+      code === undefined ? other : String.fromCharCode(Number.parseInt(code, 16)),
+    );
 }

@@ -63,6 +63,7 @@ export function deploySettings(changes: DeployChanges = {}): DeploySettings {
     monitoring: {
       redisExporter: exporter,
       nodeExporter: { ...exporter, followsMounts: true },
+      baseImage: 'debian:trixie-slim',
       scrapeIntervalMs: 15_000,
       receivers: {},
     },

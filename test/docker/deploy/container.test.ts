@@ -24,7 +24,7 @@ import { freePort } from '../../support/ports.js';
 import { poll } from '../../support/redis.js';
 
 const CLUSTER = `c${process.pid}`;
-const PASSWORD = 'a "password" with blanks';
+const PASSWORD = 'a "password" with blanks\nand lines';
 const VERSION = parseServerVersion('7.0');
 const login = { username: 'admin', password: PASSWORD };
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readTemplate, redisConfQuote, renderTemplate } from '../../../src/runtime/template.js';
+import { readTemplate, redisConfQuote, redisConfUnquote, renderTemplate } from '../../../src/runtime/template.js';
 
 describe('renderTemplate', () => {
   it('puts every value in its place', () => {
@@ -27,11 +27,16 @@ describe('renderTemplate', () => {
 });
 
 describe('redisConfQuote', () => {
-  /** What sdssplitargs makes of a quoted argument. */
-  const unquote = (text: string) => text.slice(1, -1).replace(/\\(.)/gs, '$1');
+  const text = fc.string({ unit: fc.constantFrom(...'ax0 #"\'\\\n\r\t\0\x7fé') });
 
   it('is read back as it was, whatever it holds', () => {
-    fc.assert(fc.property(fc.string(), (value) => unquote(redisConfQuote(value)) === value));
+    fc.assert(fc.property(text, (value) => redisConfUnquote(redisConfQuote(value)) === value));
+  });
+
+  it('is one line of words that can be printed, whatever it holds', () => {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not be there.
+    fc.assert(fc.property(text, (value) => !/[\0-\x1f\x7f]/.test(redisConfQuote(value))));
+    expect(redisConfQuote('a\nb')).toBe('"a\\x0ab"');
   });
 
   it('never ends early', () => {
