@@ -31,7 +31,9 @@ export interface TakenOptions {
   readonly address: TlsAddress;
   /** SHA-256 of the new certificate, `AA:BB:…`. */
   readonly fingerprint: string;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
+  /** How long new connections may get another one; ten seconds when not given. */
+  readonly withinMs?: number | undefined;
 }
 
 /**
@@ -81,10 +83,13 @@ export async function takeCertificatesOnProxy(
 
 /**
  * Waits until new connections get a certificate. Failures meanwhile are tried again: a server may be busy taking it.
- * @throws ForgeError `verification` when they get another one for ten seconds; what the last handshake said without any
+ * @throws ForgeError `verification` when they get another one all the time; what the last handshake said without any
  */
-export async function waitUntilTaken(label: string, { address, fingerprint, signal }: TakenOptions): Promise<void> {
-  const end = performance.now() + TAKEN_MS;
+export async function waitUntilTaken(
+  label: string,
+  { address, fingerprint, signal, withinMs = TAKEN_MS }: TakenOptions,
+): Promise<void> {
+  const end = performance.now() + withinMs;
   for (;;) {
     const shown = await presentedFingerprint(address, signal).catch((error: unknown) => {
       if (error instanceof ForgeError && performance.now() < end) return undefined;

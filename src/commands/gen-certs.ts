@@ -7,6 +7,7 @@ import type { CertificateReport } from '../certs/judge.js';
 import { CLIENT_DEFAULT, certificateFlags, FAIL_DAYS, WARN_DAYS, WITHIN_DAYS } from '../config/certificate-flags.js';
 import { readSettings, settingsFlags } from '../config/cluster-flags.js';
 import { requireKnownName } from '../config/resolve.js';
+import type { InstallObserver } from '../deploy/certificates-install.js';
 import { EXIT_CODES, ForgeError } from '../errors.js';
 import { certificateTable, installTable, issueTable, type ShownInstall } from '../ui/certificates.js';
 import { healthLines, verdictLine } from '../ui/cluster-health.js';
@@ -156,16 +157,13 @@ looks whether they show it; who does not take it keeps what it had. The CA is ch
       const changed = rows.filter(({ action }) => action === 'install' || action === 'tell');
       await this.confirm(`Give certificates to ${changed.length} of ${rows.length}?`);
       const words = { begun: '→', done: '✔', failed: '✖' };
-      const unseen = await carryOutInstall(
-        prepared,
-        {
-          stage: (stage, index, count) => {
-            if (count > 1) this.output.message(`Step ${index + 1} of ${count}: ${STAGES[stage]}`);
-          },
-          party: (name, state) => this.output.message(`${words[state]} ${name}`),
+      const observer: InstallObserver = {
+        stage: (stage, index, count) => {
+          if (count > 1) this.output.message(`Step ${index + 1} of ${count}: ${STAGES[stage]}`);
         },
-        this.signal,
-      );
+        party: (name, state) => this.output.message(`${words[state]} ${name}`),
+      };
+      const unseen = await carryOutInstall(prepared, { observer, signal: this.signal });
       for (const { node, what, host, port } of unseen) {
         this.output.warning(
           `${node}: the port of its ${what} (${host}:${port}) cannot be reached from here to look at it.`,

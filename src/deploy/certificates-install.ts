@@ -20,6 +20,13 @@ export interface InstallObserver {
   command?(shown: ShownCommand): void;
 }
 
+export interface CarryOutInstallOptions {
+  readonly observer?: InstallObserver;
+  readonly signal?: AbortSignal;
+  /** How long a port may show its former certificate after the new one was taken; ten seconds when not given. */
+  readonly takenMs?: number;
+}
+
 /** A port that could not be looked at from here, neither before nor after. */
 export interface UnseenPort {
   readonly node: string;
@@ -36,9 +43,9 @@ export interface UnseenPort {
  */
 export async function carryOutInstall(
   { stages, shownBefore }: Pick<PreparedInstall, 'stages' | 'shownBefore'>,
-  observer: InstallObserver = {},
-  signal?: AbortSignal,
+  options: CarryOutInstallOptions = {},
 ): Promise<readonly UnseenPort[]> {
+  const { observer = {}, signal } = options;
   const unseen = new Map<string, UnseenPort>();
   let done = 0;
   for (const [index, { stage, steps }] of stages.entries()) {
@@ -50,8 +57,7 @@ export async function carryOutInstall(
         signal?.throwIfAborted();
         observer.party?.(step.party.name, 'begun');
         try {
-          for (const port of await give(step, shownBefore, observer, signal))
-            unseen.set(`${port.host} ${port.port}`, port);
+          for (const port of await give(step, shownBefore, options)) unseen.set(`${port.host} ${port.port}`, port);
           observer.party?.(step.party.name, 'done');
         } catch (error) {
           observer.party?.(step.party.name, 'failed');
@@ -71,9 +77,9 @@ export async function carryOutInstall(
 async function give(
   { party, action }: InstallStep,
   shownBefore: ShownBefore,
-  observer: InstallObserver,
-  signal?: AbortSignal,
+  options: CarryOutInstallOptions,
 ): Promise<UnseenPort[]> {
+  const { observer = {}, signal } = options;
   const told: Pick<DeployObserver, 'command'> = observer.command === undefined ? {} : { command: observer.command };
   try {
     await party.deployment.carryOut([action], told);
@@ -82,7 +88,7 @@ async function give(
   }
   if (party.observed?.status !== 'running') return [];
   try {
-    return await verify(party, action, shownBefore, signal);
+    return await verify(party, action, shownBefore, options);
   } catch (error) {
     if (!(error instanceof ForgeError)) throw error;
     throw await giveBack(party, action, error, told);
@@ -119,7 +125,7 @@ async function verify(
   party: CertificateParty,
   action: DeployAction,
   shownBefore: ShownBefore,
-  signal?: AbortSignal,
+  { signal, takenMs: withinMs }: CarryOutInstallOptions,
 ): Promise<UnseenPort[]> {
   const files = certificateFiles(action.desired);
   const client = clientPair(files);
@@ -130,7 +136,12 @@ async function verify(
       const address = { host: port.host, port: port.port, ...client };
       const { fingerprint } = certificateFacts(text);
       if (shownBefore.get(port) !== undefined) {
-        await waitUntilTaken(`${party.name} (${port.what}, port ${port.port})`, { address, fingerprint, signal });
+        await waitUntilTaken(`${party.name} (${port.what}, port ${port.port})`, {
+          address,
+          fingerprint,
+          signal,
+          withinMs,
+        });
         return [];
       }
       const shown = await presentedFingerprint(address, signal).catch((error: unknown) => {
