@@ -26,7 +26,7 @@ interface InstallResult {
 }
 
 export default class GenCerts extends ForgeCommand {
-  static override summary = 'Make, renew and check certificates for nodes, clients and the proxy.';
+  static override summary = 'Make, renew, check and give out certificates for nodes, clients and the proxy.';
   static override description =
     `A CA of your own, one certificate for each node of forge.yaml and each --host, client certificates, and one for the proxy.
 What is there is never overwritten without --force. All files of a run are written, or none.
