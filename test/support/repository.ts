@@ -38,6 +38,7 @@ export function publicCommands(): CommandEntry[] {
 /** Pages whose examples in YAML are of forge.yaml; those of all others are of the proxy. */
 export const FORGE_FILE_PAGES: readonly string[] = [
   'cloud.md',
+  'deploy-monitoring.md',
   'deploy-proxy.md',
   'forge-yaml.md',
   'monitoring.md',
