@@ -4,7 +4,7 @@ import type { InstanceFile } from '../runtime/runtime.js';
 import type { MonitoredCluster, MonitoredNode } from './cluster.js';
 import { TEXTFILE_DIRECTORY } from './textfile.js';
 
-/** Where Debian's packages have them, and so the image that templates/monitoring/exporters.Dockerfile makes. */
+/** Where Debian's packages have them. */
 const REDIS_EXPORTER = '/usr/bin/prometheus-redis-exporter';
 const NODE_EXPORTER = '/usr/bin/prometheus-node-exporter';
 /** Where the host is seen in the container of its node exporter. */
