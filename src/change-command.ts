@@ -78,6 +78,8 @@ export interface ChangeOptions {
    * made for nodes that are half added or half removed.
    */
   readonly request?: Plan['request'];
+  /** Whether an operation that was interrupted is what is asked for now; the same request when not given. */
+  readonly continues?: (begun: Plan) => boolean;
   /** `scale add`: a plan of another command is not carried out by this one. */
   readonly operation: string;
   readonly move?: MoveControlOptions;
@@ -155,10 +157,12 @@ function joiningOf(plan: Plan | undefined): NodeAddress[] {
 }
 
 /** The plan of the same request that was interrupted, or a new one. */
-async function planOf({ operation, request, plan }: ChangeOptions, session: ClusterSession): Promise<Plan> {
+async function planOf(options: ChangeOptions, session: ClusterSession): Promise<Plan> {
+  const { operation, request, plan } = options;
   if (request !== undefined) {
     const [begun] = await unfinishedOperations(operationPaths().journals, session.memberIds);
-    if (begun !== undefined && begun.direction === 'forward' && sameRequest(begun.plan, { operation, request })) {
+    const { continues = (before: Plan) => sameRequest(before, { operation, request }) } = options;
+    if (begun !== undefined && begun.direction === 'forward' && continues(begun.plan)) {
       return begun.plan;
     }
     if (begun !== undefined) throw await otherUnfinished(begun);

@@ -12,12 +12,16 @@ import { redisImageCommand } from '../../deploy/images.js';
 import { requireFree } from '../../deploy/obstacles.js';
 import type { DeployAction } from '../../deploy/plan.js';
 import { chooseDeployNodes, type RedisDeployment, redisDeployment } from '../../deploy/redis-deployment.js';
+import { sameRequest } from '../../operations/plan.js';
 import { planRestart, restartRequest } from '../../operations/planners/restart.js';
 import { proveDeployment } from '../../runtime/prove-deployment.js';
 import { type DeployRow, deployTable } from '../../ui/deploy-plan.js';
 
-/** A new container reads all of its node's data before it serves: at 100 MB a second, 60 GB. */
-const ROLLING_WAIT = '10m';
+/**
+ * Until the deployment of one node that is replaced in an order is ended, milliseconds. It has bounds of its own, the
+ * longest of which is that a node reads its data: so this one is only for a program that hangs.
+ */
+const ONE_NODE_MS = 30 * 60_000;
 
 interface DeployResult {
   readonly cluster: string;
@@ -57,14 +61,7 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
   ];
 
   // A plan could only hold the rolling part: the other would be carried out without it.
-  static override baseFlags = {
-    ...withoutPlans(ChangeCommand.baseFlags),
-    timeout: Flags.string({
-      description: 'Bound of each wait while nodes are replaced in an order, for example 30s or 1h.',
-      default: ROLLING_WAIT,
-      helpValue: 'DURATION',
-    }),
-  };
+  static override baseFlags = withoutPlans(ChangeCommand.baseFlags);
 
   static override flags = {
     ...deployChoiceFlags,
@@ -125,7 +122,11 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
       return { cluster, status: 'unchanged', nodes: rows, elapsedMs: ended() };
     }
     await this.confirm(`Deploy ${changed.length} of ${rows.length} nodes of ${cluster}?`);
-    await this.#carryOut(work, flags);
+    if (await this.#carryOut(work, flags)) {
+      // What was interrupted was planned for another forge.yaml, perhaps.
+      const rest = await this.#plan(flags, settings);
+      if (rest.actions.some(({ kind }) => kind !== 'unchanged')) await this.#carryOut(rest, flags);
+    }
     this.output.data(`Deployed in ${(ended() / 1_000).toFixed(1)} s.`);
     return { cluster, status: 'done', nodes: rows, elapsedMs: ended() };
   }
@@ -175,7 +176,8 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
     return { wanted, redis, actions, rolling, rows, builds };
   }
 
-  async #carryOut({ redis, actions, rolling }: Work, flags: Flagged['flags']): Promise<void> {
+  /** @returns whether a rolling deployment that was interrupted was gone on with, instead of what this plan says of it */
+  async #carryOut({ redis, actions, rolling }: Work, flags: Flagged['flags']): Promise<boolean> {
     const parallel = actions.filter((action) => action.kind !== 'unchanged' && !rolling.has(action));
     const words = { begun: '→', done: '✔', failed: '✖' };
     await redis.deployment.carryOut(parallel, {
@@ -183,7 +185,7 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
         this.output.message(`${words[state]} ${desired.options.name} on ${desired.host}: ${kind}`),
       warning: (text) => this.output.warning(text),
     });
-    if (rolling.size === 0) return;
+    if (rolling.size === 0) return false;
     const nodes = [...rolling].map((action) => {
       const { announce, host } = redis.nodeOf(action);
       return formatAddress({ host: announce.ip ?? host, port: announce.port });
@@ -191,15 +193,23 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
     const request = {
       nodes,
       command: [...this.#itself(), '--node', '{address}', '--now', '--yes', '--quiet', ...passedOn(flags)],
+      commandMs: ONE_NODE_MS,
       failBack: false,
       allowOutage: false,
     };
+    const wish = { operation: 'cluster restart', request: restartRequest(request) };
+    let continued = false;
     await this.change({
       flags,
-      operation: 'cluster restart',
-      request: restartRequest(request),
+      ...wish,
       plan: (snapshot) => planRestart(snapshot, request),
+      // Of its nodes some are done by now, so that others are left; what is deployed is for forge.yaml to say.
+      continues: ({ operation, request: begun }) => {
+        continued = sameRequest({ operation, request: { ...begun, nodes: wish.request['nodes'] ?? [] } }, wish);
+        return continued;
+      },
     });
+    return continued;
   }
 
   /** How a step of the rolling part calls this command again, for one node. */

@@ -12,6 +12,8 @@ export interface RestartRequest {
   readonly nodes: readonly string[];
   /** The operator's command with its placeholders; without it, a supervisor starts the node after SHUTDOWN. */
   readonly command?: readonly string[];
+  /** Until the command is ended, milliseconds: of one that has bounds of its own. The bound of each wait when not given. */
+  readonly commandMs?: number;
   /** The command starts the node after SHUTDOWN, instead of ending it as well. */
   readonly starts?: boolean;
   /** The former masters get their role back. */
@@ -182,6 +184,7 @@ function restartStep(
       shutdown: shutsDown(request),
       save: save && shutsDown(request),
       command: request.command === undefined ? null : [...request.command],
+      ...(request.commandMs === undefined ? {} : { commandMs: request.commandMs }),
     },
   };
 }

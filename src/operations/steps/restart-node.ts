@@ -17,6 +17,7 @@ const ADDRESS_LOOK_MS = 1_000;
 const ASKED_MAX = 4;
 const RUN_ID_LENGTH_MAX = 64;
 const WORDS_MAX = 64;
+const COMMAND_MAX_MS = 86_400_000;
 
 const schema = z.strictObject({
   kind: z.literal('restart-node'),
@@ -31,6 +32,8 @@ const schema = z.strictObject({
   save: z.boolean(),
   /** The operator's command, with its placeholders; null for a supervisor that starts what has ended. */
   command: z.nullable(z.array(z.string()).min(1).max(WORDS_MAX)),
+  /** Until the command is ended; the bound of each wait when not given. */
+  commandMs: z.optional(z.int().min(1).max(COMMAND_MAX_MS)),
 });
 type RestartNode = z.infer<typeof schema>;
 
@@ -41,7 +44,7 @@ export const restartNodeStep = defineStep({
   isDone: async (context, { node, runId }) => (await stateOf(context, node, runId)).phase === 'back',
 
   async apply(context, action) {
-    const { node, runId, shutdown, command } = action;
+    const { node, runId, shutdown, command, commandMs = context.waitMs } = action;
     let { phase } = await stateOf(context, node, runId);
     if (phase === 'before') await requireRole(context, action);
     if (phase === 'before' && shutdown) {
@@ -51,7 +54,7 @@ export const restartNodeStep = defineStep({
     // A killed run may have ended the server without starting it: so the command is run until it has come back.
     if ((phase === 'before' || phase === 'silent') && command !== null) {
       await context.requireLeave();
-      await runRestartCommand(command, node, context.waitMs);
+      await runRestartCommand(command, node, commandMs);
     }
     await waitUntilBack(context, action);
   },
