@@ -23,6 +23,7 @@ export type DockerReason =
   | 'port-taken'
   | 'disk-full'
   | 'file-limit'
+  | 'mounts-not-shared'
   | 'in-use'
   | 'not-ending'
   | 'registry-login'
@@ -151,6 +152,18 @@ const RULES: readonly Rule[] = [
       next: [
         'Raise its own limit: LimitNOFILE of docker.service (forge host tune does).',
         'Or ask for less: redis.nofile in forge.yaml, with maxclients below it.',
+      ],
+    }),
+  },
+  {
+    reason: 'mounts-not-shared',
+    kind: 'refused',
+    pattern: /path (\S+) is mounted on (\S+) but it is not a shared or slave mount/,
+    say: (found, { endpoint }) => ({
+      message: `The mounts of ${endpoint.name} are not shared ones: what it mounts later cannot be followed in a container.`,
+      next: [
+        `Share them on that host, as systemd does: mount --make-rshared ${found[2]}`,
+        'Or do without: monitoring.node_exporter.mounts: fixed in forge.yaml.',
       ],
     }),
   },

@@ -25,6 +25,12 @@ const CASES: [string, string, string, RegExp][] = [
   [ssh('ssh: Could not resolve hostname redis-1: Name or service not known'), 'unreachable', 'no-answer', /Try: ssh/],
   [ssh('kex_exchange_identification: Connection closed by remote host'), 'unreachable', 'no-answer', /Try: ssh/],
   [
+    said('path / is mounted on / but it is not a shared or slave mount'),
+    'refused',
+    'mounts-not-shared',
+    /mount --make-rshared \//,
+  ],
+  [
     'Got permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: Get "http://%2Fvar%2Frun%2Fdocker.sock/v1.24/version": dial unix /var/run/docker.sock: connect: permission denied',
     'denied',
     'no-permission',
