@@ -65,6 +65,13 @@ export function planCertificates(
   if (told.length === 0) return { kind: 'unchanged' };
   const effect = effectOf(desired, told);
   if (effect.kind === 'replace') return { kind: 'deploy', reasons: effect.reasons };
+  if (
+    effect.changes.some(({ to }) => to === 'program') &&
+    argumentsOf(observed) !== JSON.stringify(desired.options.args)
+  ) {
+    // An older one may listen elsewhere, or not at all, for what it is told.
+    return { kind: 'deploy', reasons: ['it was started with other arguments'] };
+  }
   // Only an image that the host has for certain: that of the container.
   const options = { ...desired.options, image: observed.imageId };
   return {
@@ -78,6 +85,16 @@ export function planCertificates(
       live: observed.status === 'running' ? effect.changes : [],
     },
   };
+}
+
+/** Of the program, as its container was made. */
+function argumentsOf({ wanted }: ObservedContainer): string | undefined {
+  try {
+    const { args } = JSON.parse(wanted ?? '') as { args?: unknown };
+    return JSON.stringify(args);
+  } catch {
+    return undefined;
+  }
 }
 
 const toldAgain = ({ path, text }: CertificateFile): FileChange => ({ path, before: text, after: text, again: true });

@@ -127,6 +127,25 @@ describe('certificates of a container', () => {
     });
   });
 
+  it('are for a deployment where what is to be told was started otherwise', () => {
+    const program: EffectOf = () => ({
+      kind: 'live',
+      changes: [{ to: 'program', words: ['reload'], shown: 'reload' }],
+    });
+    const desired = wanted({ 'server.crt': SECOND });
+    const { options } = desired;
+    const other = there({}, { wanted: JSON.stringify({ ...options, args: ['--older'] }) });
+    const reasons = ['it was started with other arguments'];
+    expect(planCertificates(desired, other, program, all)).toEqual({ kind: 'deploy', reasons });
+    expect(planCertificates(desired, there({}, { wanted: 'damaged' }), program, all)).toEqual({
+      kind: 'deploy',
+      reasons,
+    });
+    expect(planCertificates(desired, there(), program, all)).toMatchObject({ kind: 'action' });
+    // Redis is told the same whatever its arguments are.
+    expect(planCertificates(desired, other, effectOf, all)).toMatchObject({ kind: 'action' });
+  });
+
   it('are taken back as they came', () => {
     const before = there();
     const plan = planCertificates(wanted({ 'server.crt': SECOND }), before, effectOf, all);
