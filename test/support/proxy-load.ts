@@ -1,4 +1,5 @@
 /** Clients that write and read through an endpoint all the time, and look at every reply. */
+import type { ConnectionOptions } from 'node:tls';
 import { RawClient } from './raw-client.js';
 import { poll } from './redis.js';
 import { ErrorReply, type Value } from './resp.js';
@@ -9,6 +10,12 @@ const PROGRESS_MS = 20_000;
 
 export interface LoadOptions {
   port: number;
+  /** 127.0.0.1 when not given. */
+  host?: string;
+  /** Speaks TLS. */
+  tls?: ConnectionOptions;
+  /** Logs in with it. */
+  password?: string;
   /** 50 when not given. */
   clients?: number;
   /** Keys begin with it. */
@@ -45,11 +52,16 @@ export interface Load {
  * all in one pipeline. Every value names the client and the round, so that a reply to somebody else is seen.
  */
 export async function startLoad(options: LoadOptions): Promise<Load> {
-  const { port, clients: count = 50, name = 'load', keyOf = (client) => `${name}:${client}:` } = options;
+  const { port, host, tls, password, clients: count = 50, name = 'load' } = options;
+  const { keyOf = (client: number) => `${name}:${client}:` } = options;
   const result: LoadResult = { rounds: 0, errors: new Map(), wrong: [], lost: [], closed: 0, slowestMs: 0 };
   const rounds = new Array<number>(count).fill(0);
   const clients = await Promise.all(
-    Array.from({ length: count }, () => RawClient.connect({ port, timeoutMs: FINISH_MS })),
+    Array.from({ length: count }, async () => {
+      const client = await RawClient.connect({ port, host, tls, timeoutMs: FINISH_MS });
+      if (password !== undefined) await client.pipeline([['AUTH', password]]);
+      return client;
+    }),
   );
   let running = true;
   const loops = clients.map(async (client, index) => {

@@ -70,6 +70,7 @@ describe('a rolling restart', () => {
     expect(refusal).toMatchObject({ kind: 'refused', host: address(3) });
     const plan = planRestart(snapshotOf(TABLE), { ...request, nodes: [address(3)], allowOutage: true });
     expect(plan.steps[0]?.action).toMatchObject({ kind: 'restart-node', mayServe: true, save: true, command: null });
+    expect(plan.steps[0]?.action).not.toHaveProperty('commandMs');
     expect(plan.notes).toEqual([expect.stringContaining('5461 slots are not served')]);
 
     const durable = [...TABLE.slice(0, 2), master(3, '10923-16383', { aof_enabled: 1 }), ...TABLE.slice(3)];

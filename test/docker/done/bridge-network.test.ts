@@ -1,0 +1,37 @@
+/** The same system behind published ports: nodes announce the host's address, and everybody meets there. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hasDocker } from '../../support/docker/engine.js';
+import { Applications } from './applications.js';
+import { System } from './system.js';
+
+/** On two quiet cores all of it takes a minute and a half; a test that waits longer than this for a busy machine is wrong. */
+const STEP_MS = 600_000;
+
+describe.skipIf(!hasDocker())('a system on a bridge network', { timeout: STEP_MS }, () => {
+  let system: System;
+  let applications: Applications;
+
+  beforeAll(async () => {
+    system = await System.prepare({ cluster: `b${process.pid}`, network: 'bridge' });
+  });
+  afterAll(async () => {
+    applications?.redis.disconnect();
+    await system?.end();
+  });
+
+  it('comes up from forge.yaml, passes every test and check, and stays as it is when it is deployed again', async () => {
+    await system.comeUp();
+    await system.expectAllWell(/^7\./);
+    await system.expectUnchangedByDeploys();
+  });
+
+  it('rolls another version with another setting under clients, and loses nothing', async () => {
+    applications = await Applications.start(system.endpoint);
+    await system.write({ upgraded: true, settings: { 'io-threads': 2 } });
+    const { nodes = [] } = await system.operator.json('deploy', 'redis', '--all', '--yes');
+    expect(nodes.every(({ action, rolling }) => action === 'replace' && rolling)).toBe(true);
+    const { rounds, entries } = await applications.finish();
+    await system.expectAllWell(/^8\./);
+    console.log(`${rounds} rounds and ${entries} entries of clients`);
+  });
+});
