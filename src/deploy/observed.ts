@@ -74,8 +74,8 @@ export interface ObservedVolume {
   readonly content: string;
 }
 
-/** How many containers are asked for their files at once. */
-const FILES_AT_ONCE = 4;
+/** How many containers are asked for their files at once; an SSH server lets ten commands share a connection. */
+const FILES_AT_ONCE = 6;
 
 /**
  * Looks at one host. Changes nothing.
@@ -86,30 +86,29 @@ export async function observeHost(
   cluster: string,
   desired: readonly DesiredContainer[],
 ): Promise<ObservedHost> {
-  const all = lines(await engine.run(listAllContainers(LABELS.cluster))).map(readLine);
-  const ids = all.flatMap(({ id, label }) => (label === cluster ? [id] : []));
-  const wanted = new Set(desired.flatMap(({ options }) => namesOf(options.name)));
-  const foreign = all.flatMap(({ name, image, label }) =>
-    wanted.has(name) && label !== cluster ? [[name, image] as const] : [],
-  );
-  const [ours, images, networks, volumes] = await Promise.all([
-    inspectThose(engine, ids),
+  // Each is a process of its own, over SSH with a way there and back: as much as can be is asked at once.
+  const [listed, images, networks, volumes] = await Promise.all([
+    engine.run(listAllContainers(LABELS.cluster)),
     Promise.all([...new Set(desired.map(({ options }) => options.image))].map((image) => imageId(engine, image))),
     Promise.all([...networkNames(desired)].map(async (name) => ((await hasNetwork(engine, name)) ? [name] : []))),
     engine.run(listLabelledVolumes(labelFilter(LABELS.cluster, cluster), LABELS.instance, LABELS.content)),
   ]);
-  const targets = new Map(
-    desired.flatMap(({ options, filesTarget, files }) =>
-      files.length === 0 ? [] : [[options.name, filesTarget] as const],
-    ),
+  const all = lines(listed).map(readLine);
+  const mine = all.filter(({ label }) => label === cluster);
+  const wanted = new Set(desired.flatMap(({ options }) => namesOf(options.name)));
+  const foreign = all.flatMap(({ name, image, label }) =>
+    wanted.has(name) && label !== cluster ? [[name, image] as const] : [],
   );
+  const ids = mine.map(({ id }) => id);
+  const [ours, files] = await Promise.all([inspectThose(engine, ids), filesOf(engine, mine, desired)]);
   const isLock = ({ Config }: ContainerAnswer) => Config.Labels[LABELS.role] === LOCK_ROLE;
-  const observed = ours.filter((each) => !isLock(each)).map(observedOf);
-  const containers: ObservedContainer[] = [];
-  for (let index = 0; index < observed.length; index += FILES_AT_ONCE) {
-    const some = observed.slice(index, index + FILES_AT_ONCE);
-    containers.push(...(await Promise.all(some.map((each) => withFiles(engine, each, targets.get(each.name))))));
-  }
+  const containers = ours
+    .filter((each) => !isLock(each))
+    .map(observedOf)
+    .map((each): ObservedContainer => {
+      const found = files.get(each.id);
+      return found === undefined ? each : { ...each, files: found };
+    });
   return {
     containers,
     foreign: new Map(foreign),
@@ -163,26 +162,44 @@ function publishedPorts({ HostConfig: { PortBindings } }: ContainerAnswer): stri
   );
 }
 
-async function withFiles(
+/** The files of those that read any, by the number of the container. */
+async function filesOf(
   engine: DockerEngine,
-  container: ObservedContainer,
-  target: string | undefined,
-): Promise<ObservedContainer> {
-  if (target === undefined) return container;
-  const archive = await orMissing(engine.execute(copyFrom(container.name, target)));
+  containers: readonly { readonly id: string; readonly name: string }[],
+  desired: readonly DesiredContainer[],
+): Promise<ReadonlyMap<string, ReadonlyMap<string, ObservedFile>>> {
+  const targets = new Map(
+    desired.flatMap(({ options, filesTarget, files }) =>
+      files.length === 0 ? [] : [[options.name, filesTarget] as const],
+    ),
+  );
+  const left = containers.flatMap(({ id, name }) => {
+    const target = targets.get(name);
+    return target === undefined ? [] : [{ id, target }];
+  });
+  const found = new Map<string, ReadonlyMap<string, ObservedFile>>();
+  const lane = async () => {
+    for (let next = left.shift(); next !== undefined; next = left.shift()) {
+      found.set(next.id, await readFiles(engine, next.id, next.target));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(FILES_AT_ONCE, left.length) }, lane));
+  return found;
+}
+
+async function readFiles(
+  engine: DockerEngine,
+  container: string,
+  target: string,
+): Promise<ReadonlyMap<string, ObservedFile>> {
+  const archive = await orMissing(engine.execute(copyFrom(container, target)));
   // A container that is on its way out, or was made and never filled: that is a difference, not a failure.
-  if (archive === undefined) return { ...container, files: new Map() };
+  if (archive === undefined) return new Map();
   const files = await unpackArchive(archive.stdout);
   // The first part is the name of the folder itself.
-  return {
-    ...container,
-    files: new Map(
-      files.map(({ path, content, mode, uid, gid }) => [
-        path.slice(path.indexOf('/') + 1),
-        { content, mode, uid, gid },
-      ]),
-    ),
-  };
+  return new Map(
+    files.map(({ path, content, mode, uid, gid }) => [path.slice(path.indexOf('/') + 1), { content, mode, uid, gid }]),
+  );
 }
 
 async function imageId(engine: DockerEngine, image: string): Promise<readonly [string, string] | undefined> {

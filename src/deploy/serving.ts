@@ -75,10 +75,10 @@ export async function serving(
   let loading = false;
   for (;;) {
     signal?.throwIfAborted();
-    const state = await stateOf(engine, name);
-    if (state?.status !== 'running') throw await ended(engine, host, name, state?.status);
     const answer = await lookAt(engine, started);
     if (answer === 'serving') return;
+    const state = await stateOf(engine, name);
+    if (state?.status !== 'running') throw await ended(engine, host, name, state?.status);
     loading ||= answer === 'loading';
     if (performance.now() - begun > (loading ? LOAD_MS : serveMs)) {
       // It may be removed now, and its log with it.
