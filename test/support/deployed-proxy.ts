@@ -19,6 +19,7 @@ export interface ProxyAnswer {
   readonly status: string;
   readonly proxies: readonly { readonly action: string; readonly reasons: readonly string[] }[];
   readonly commands?: readonly { readonly line: string }[];
+  readonly elapsedMs: number;
 }
 
 export interface DeployedProxy {

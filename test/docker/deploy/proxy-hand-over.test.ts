@@ -92,6 +92,7 @@ describe.skipIf(!hasDocker())('forge deploy proxy, of a proxy whose clients neve
     const before = await proxy.inspect('{{.Id}}');
     const done = await proxy.deploy();
     expect(done, done.stdout).toMatchObject({ code: 0 });
+    console.log(`handed over in ${done.answer.elapsedMs} ms`);
     expect(await proxy.inspect('{{.Id}}')).not.toBe(before);
     expect(await proxy.inspect('{{.Config.Image}} {{.HostConfig.RestartPolicy.Name}}')).toBe(
       `${second} unless-stopped`,
@@ -105,5 +106,30 @@ describe.skipIf(!hasDocker())('forge deploy proxy, of a proxy whose clients neve
     const again = await proxy.deploy();
     expect(again.answer.status).toBe('unchanged');
     expect(load.result.rounds).toBeGreaterThan(CLIENTS * 30);
+  });
+
+  it('is finished by the next run when forge itself was killed in the middle', async () => {
+    await proxy.write({ config: 'proxy.yaml' });
+    const next = `${proxy.name}-next`;
+    const running = proxy.start(['--json']);
+    await poll('the new one runs', SEEN_MS, async () => {
+      const status = await docker.run(['inspect', '-f', '{{.State.Status}}', next]).catch(() => '');
+      return status === 'running';
+    });
+    running.child.kill('SIGKILL');
+    await running.ended;
+    // It takes over by itself.
+    await poll('the new one serves', SEEN_MS, async () => {
+      return (await docker.run(['inspect', '-f', '{{.State.Health.Status}}', next])) === 'healthy';
+    });
+    await load.progress(5);
+    const successor = await docker.run(['inspect', '-f', '{{.Id}}', next]);
+    const finished = await proxy.deploy();
+    expect(finished, finished.stdout).toMatchObject({ code: 0, answer: { status: 'unchanged' } });
+    expect(await proxy.inspect('{{.Id}} {{.HostConfig.RestartPolicy.Name}}')).toBe(`${successor} unless-stopped`);
+    expect(await proxy.containers()).toBe(`${proxy.name} running`);
+    expect(await proxy.volumes()).toEqual([expect.stringMatching(/-config-\d+$/), `${proxy.name}-run`]);
+    await load.progress(5);
+    unharmed();
   });
 });
