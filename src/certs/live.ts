@@ -1,22 +1,12 @@
-/** Has what is running take new certificates: new connections get them, those that stand go on. */
+/** Which certificate a server shows to new connections. */
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { pause } from '../cluster/bounded.js';
-import type { NodeConnection } from '../cluster/node-connection.js';
 import { ForgeError } from '../errors.js';
-import { type ReloadOptions, reloadProxy } from '../proxy/control/reload.js';
 
 /** How long new connections may still get the old certificate after a server has taken the new one. */
 const TAKEN_MS = 10_000;
 const POLL_MS = 200;
 const HANDSHAKE_MS = 5_000;
-
-/** Files as the server itself sees them. */
-export interface ServerFiles {
-  readonly certificate: string;
-  readonly key: string;
-  /** What the server trusts; unchanged when not given. */
-  readonly ca?: string;
-}
 
 export interface TlsAddress {
   readonly host: string;
@@ -34,51 +24,6 @@ export interface TakenOptions {
   readonly signal?: AbortSignal | undefined;
   /** How long new connections may get another one; ten seconds when not given. */
   readonly withinMs?: number | undefined;
-}
-
-/**
- * Has a Redis node read certificate, key and CA anew, all of them in one command, so that no half of them is ever used. It
- * reads them also when their names are the same as before. Connections of clients, replicas and other nodes stay.
- * @throws ForgeError `refused` when the node cannot use the files (it goes on with those before); `denied` without the
- *   right to CONFIG SET; `verification` when new connections do not get the new certificate
- */
-export async function takeCertificatesOnNode(
-  node: NodeConnection,
-  files: ServerFiles,
-  { address, fingerprint, signal }: TakenOptions,
-): Promise<void> {
-  signal?.throwIfAborted();
-  const settings = [
-    ...['tls-cert-file', files.certificate, 'tls-key-file', files.key],
-    ...(files.ca === undefined ? [] : ['tls-ca-cert-file', files.ca]),
-  ];
-  try {
-    await node.call('CONFIG', 'SET', ...settings);
-  } catch (error) {
-    if (!(error instanceof ForgeError) || error.kind !== 'refused') throw error;
-    throw new ForgeError('refused', `${node.label} cannot use the new certificates, and goes on with those before.`, {
-      host: node.label,
-      next: [
-        'Its log says why. Are the files there, readable by its user, and do certificate and key belong together?',
-        'forge gen-certs DIR --check looks at the folder that they come from.',
-      ],
-      cause: error,
-    });
-  }
-  await waitUntilTaken(node.label, { address, fingerprint, signal });
-}
-
-/**
- * Has a proxy read its configuration and the certificates in it anew. Clients stay connected.
- * @throws ForgeError `configuration` when it cannot use them (it goes on with those before); `refused` while an upgrade is
- *   under way; `unreachable` without a proxy; `verification` when new clients do not get the new certificate
- */
-export async function takeCertificatesOnProxy(
-  proxy: Pick<ReloadOptions, 'pidFile' | 'admin'>,
-  { address, fingerprint, signal }: TakenOptions,
-): Promise<void> {
-  await reloadProxy({ ...proxy, dryRun: false, signal });
-  await waitUntilTaken(`${address.host}:${address.port}`, { address, fingerprint, signal });
 }
 
 /**
