@@ -131,7 +131,11 @@ export async function diagnose(options: DoctorOptions): Promise<DoctorFinding[]>
     const chosen = DOCTOR_CHECKS.filter((check) => only.includes(check));
     const found = await Promise.all(chosen.map((check) => within(check, limitMs, work[check])));
     options.signal.throwIfAborted();
-    return found.flat();
+    const all = found.flat();
+    // Nothing is no proof of anything; what kept a check from its work is said by another one, which was not asked for.
+    return all.length > 0
+      ? all
+      : chosen.map((check) => notKnown(check, 'all', 'it found nothing to look at: run forge doctor without --only'));
   } finally {
     ending.abort();
     close();

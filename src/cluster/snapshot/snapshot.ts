@@ -136,7 +136,8 @@ export class ClusterSnapshot {
     const report = this.#byId.get(id) ?? this.strangers.find((stranger) => stranger.id === id);
     if (report !== undefined) return report.address;
     const node = this.topology.node(id);
-    return node === undefined ? id : nodeAddress(node);
+    // A node that has lost its address is known by its id alone.
+    return node === undefined || (node.ip === '' && node.hostname === undefined) ? id : nodeAddress(node);
   }
 }
 

@@ -72,11 +72,18 @@ export function planFix(snapshot: ClusterSnapshot, keys: SlotKeys, options: FixO
       abandon: [...abandoned].sort(),
       strays: options.strays === true,
     },
-    title: titleOf({ repaired, misheard, cancelled: failing.length, steps: steps.length }),
+    title: titleOf({
+      repaired,
+      misheard,
+      cancelled: failing.length,
+      steps: steps.length,
+      lost: lostMasters(snapshot, abandoned).length,
+    }),
     steps,
     tolerates: FIX_TOLERATES,
     notes: [
       ...(options.strays ? [] : strayNotes(snapshot, strayed)),
+      ...lostNotes(snapshot, abandoned),
       ...[...abandoned]
         .sort()
         .map((id) => `the keys of ${snapshot.addressOf(id)} are lost; if it comes back, it empties itself`),
@@ -93,15 +100,27 @@ function strayNotes(snapshot: ClusterSnapshot, strayed: ReadonlyMap<string, Slot
   });
 }
 
+/** Slots that are in order may still be served by nobody; who is to serve them is no question of order. */
+function lostNotes(snapshot: ClusterSnapshot, abandoned: Abandoned): string[] {
+  return lostMasters(snapshot, abandoned)
+    .slice(0, TOLD_MAX)
+    .map(({ id, slots }) => {
+      const address = snapshot.addressOf(id);
+      return `${address} does not answer: nobody serves its ${countSlots(slots)} slots. Start it, let a replica take over (forge cluster failover), or give its keys up (--abandon)`;
+    });
+}
+
 interface Counts {
   readonly repaired: number;
   readonly misheard: number;
   readonly cancelled: number;
   readonly steps: number;
+  /** Masters that do not answer. */
+  readonly lost: number;
 }
 
-function titleOf({ repaired, misheard, cancelled, steps }: Counts): string {
-  if (steps === 0) return 'All slots are in order';
+function titleOf({ repaired, misheard, cancelled, steps, lost }: Counts): string {
+  if (steps === 0) return lost === 0 ? 'All slots are in order' : 'No slot needs a repair; a master is missing';
   if (repaired > 0) return `Repair ${repaired} slots`;
   if (cancelled > 0) return `Cancel ${cancelled} ${cancelled === 1 ? 'job' : 'jobs'} of the servers`;
   return misheard > 0 ? `Make the owners of ${misheard} slots known to all` : 'Make the nodes agree';
