@@ -84,7 +84,9 @@ describe.skipIf(!hasDocker())('forge deploy redis', () => {
     const shown = await run('deploy', 'redis', '--all', '--dry-run', '--json');
     expect(shown, shown.stderr).toMatchObject({ code: 0 });
     expect(actions(shown)).toEqual(['create']);
-    expect(json(shown).commands?.[0]?.line).toContain('volume create');
+    // Under the lock of the node, which others see.
+    expect(json(shown).commands?.[0]?.line).toMatch(/ create --name \S+-lock /);
+    expect(json(shown).commands?.[1]?.line).toContain('volume create');
     expect(await docker.run(['ps', '-aq', '--filter', `label=io.redisforge.cluster=${CLUSTER}`])).toBe('');
 
     const made = await run('deploy', 'redis', '--all', '--yes', '--json');
