@@ -24,6 +24,8 @@ import { readTold } from './redis-cli.js';
 import { type Started, serving, stateOf } from './serving.js';
 import { tryFiles } from './trial.js';
 
+const LOGIN_REFUSED = /^(?:WRONGPASS|NOAUTH)\b/;
+
 export interface CarryOutOptions extends CommandChoice {
   /** Told before each command that changes something. */
   readonly onCommand?: (command: DockerCommand) => void;
@@ -95,6 +97,7 @@ async function takeLive(engine: DockerEngine, action: DeployAction, options: Car
     const before = index === 0 ? files : untold(files);
     const back = before.length === 0 ? [] : [filesCommand(name, desired.filesTarget, before)];
     const failed = await undo(options.undoEngine ?? engine, back);
+    if (LOGIN_REFUSED.test(fault)) throw stranger(action, fault, failed);
     throw new ForgeError('refused', `${name} does not take ${change.shown}: ${fault}`, {
       host: desired.host,
       next:
@@ -104,6 +107,21 @@ async function takeLive(engine: DockerEngine, action: DeployAction, options: Car
     });
   }
   await runAll(engine, [allFiles(desired)], options);
+}
+
+/** A node knows its administrator by the password that it was deployed with, and can be told of another by that one only. */
+function stranger({ desired }: DeployAction, fault: string, failed: readonly string[]): ForgeError {
+  const { name } = desired.options;
+  return new ForgeError('denied', `${name} does not let the administrator in: ${fault}`, {
+    host: desired.host,
+    next: [
+      'Deploy with the password that it was deployed with.',
+      'Or have each node know the new one as well, and deploy again: “Another administrator’s password” in docs/deploy.md.',
+      ...(failed.length === 0
+        ? []
+        : [`Its files could not be put back (${failed.join('; ')}): deploying again puts them right.`]),
+    ],
+  });
 }
 
 async function replace(engine: DockerEngine, action: DeployAction, options: CarryOutOptions): Promise<void> {
