@@ -92,7 +92,8 @@ export class System {
           app: { password: { environment: 'APP_PASSWORD' } },
           readonly: { password: { environment: 'READ_PASSWORD' } },
         },
-        settings: { 'repl-backlog-size': '2mb', ...settings },
+        // On a busy machine a node may be silent for seconds: the others are not to take it for dead.
+        settings: { 'cluster-node-timeout': 30_000, ...settings },
       },
       proxy: { image: images.proxy, hosts: ['here'], port: ports.proxy, admin_port: ports.admin },
       ...this.#monitoring(),
