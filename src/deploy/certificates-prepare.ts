@@ -72,7 +72,7 @@ export async function prepareInstall(
   const present = parties.filter(({ observed }) => observed !== undefined);
   const sets = new Map(present.map((party) => [party, setsOf(party)]));
   refuseUnusable(sets, { directory: options.directory, now });
-  const stages = order(sets, unseen, { directory: options.directory, now });
+  const stages = orderCertificates(sets, unseen, { directory: options.directory, now });
   const chosen = present.filter((party) => party.chosen);
   const shownBefore = await lookAtPorts(chosen, options.signal);
   const planned = chosen.map((party) => ({ party, ...planParty(party, stages, shownBefore) }));
@@ -110,7 +110,8 @@ export async function prepareInstall(
 
 type Sets = ReadonlyMap<CertificateParty, { readonly before: CertificateSet; readonly after: CertificateSet }>;
 
-function refuseUnusable(sets: Sets, { directory, now }: { directory: string; now: number }): void {
+/** @throws ForgeError `configuration` that names each certificate that cannot be used, with why */
+export function refuseUnusable(sets: Sets, { directory, now }: { directory: string; now: number }): void {
   const faults = [...sets].flatMap(([{ name, names, usages, chosen }, { after }]) =>
     chosen ? judgeSet(after, { now, names, usages }).map((fault) => ({ name, fault })) : [],
   );
@@ -127,7 +128,8 @@ function refuseUnusable(sets: Sets, { directory, now }: { directory: string; now
   });
 }
 
-function order(
+/** @throws ForgeError `refused` with who would not trust whom; `unreachable` where that matters and cannot be seen */
+export function orderCertificates(
   sets: Sets,
   unseen: ReadonlyMap<string, ForgeError>,
   { directory, now }: { directory: string; now: number },

@@ -110,7 +110,11 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
     const changed = rows.filter(({ action }) => action !== 'unchanged');
     const ended = () => Math.round(performance.now() - started);
     this.output.data(deployTable(rows, this.output.colors));
-    if (changed.length > 0) await proveDeployment(work.wanted, settings.environment, this.signal);
+    if (changed.length > 0) {
+      // Before a server looks at them: it would say less.
+      await this.#guardCertificates(work, flags, settings);
+      await proveDeployment(work.wanted, settings.environment, this.signal);
+    }
     if (flags['dry-run']) {
       const commands = [...work.builds, ...actions.flatMap((action) => work.redis.deployment.commands(action))];
       for (const { line } of commands) this.output.data(line);
@@ -131,14 +135,28 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
     return { cluster, status: 'done', nodes: rows, elapsedMs: ended() };
   }
 
+  async #guardCertificates({ wanted, actions }: Work, flags: Flagged['flags'], settings: Settings): Promise<void> {
+    const directory = wanted.redis.tls?.directory;
+    if (directory === undefined) return;
+    const { guardCertificates } = await import('../../deploy/certificates-guard.js');
+    const options = {
+      settings: wanted,
+      directory,
+      choice: choiceOf(flags),
+      environment: settings.environment,
+      serverName: settings.cluster?.tls?.server_name,
+      signal: this.signal,
+    };
+    await guardCertificates(options, actions);
+  }
+
   async #plan(flags: Flagged['flags'], settings: Settings): Promise<Work> {
     const set = [...(flags.version === undefined ? [] : [`redis.version=${flags.version}`]), ...(flags.set ?? [])];
     const wanted = await loadDeploySettings(settings, set);
     for (const warning of wanted.warnings) this.output.warning(warning);
-    const choice = { hosts: flags.host ?? [], nodes: flags.node ?? [], all: flags.all };
     const redis = await redisDeployment({
       settings: wanted,
-      nodes: chooseDeployNodes(wanted, choice, ownAddresses()),
+      nodes: chooseDeployNodes(wanted, choiceOf(flags), ownAddresses()),
       environment: settings.environment,
       signal: this.signal,
     });
@@ -217,6 +235,8 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
     return [process.execPath, path.join(this.config.root, 'bin', 'run.js'), 'deploy', 'redis'];
   }
 }
+
+const choiceOf = ({ host, node, all }: Flagged['flags']) => ({ hosts: host ?? [], nodes: node ?? [], all });
 
 /** The flags are gone; their values, which are optional, are never there. */
 function withoutPlans<F extends { plan: unknown; 'plan-out': unknown }>(flags: F): F {

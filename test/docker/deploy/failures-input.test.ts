@@ -1,7 +1,7 @@
 /** What `forge deploy redis` says when something around it is wrong, and that it leaves nothing behind then. */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -9,6 +9,7 @@ import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packArchive } from '../../../src/docker/archive.js';
+import { inDays, makeAuthority } from '../../support/certificates.js';
 import { type DeployedCluster, deployedCluster } from '../../support/docker/deployed.js';
 import { dockerForTests, hasDocker, type TestDocker } from '../../support/docker/engine.js';
 import { redisImage } from '../../support/docker/images.js';
@@ -185,6 +186,33 @@ describe.skipIf(!hasDocker())('forge deploy redis, where something is wrong', ()
       expect(result).toMatchObject({ code: 10, stderr: expect.stringMatching(/image has no program redis-server/) });
     } finally {
       await docker.run(['rmi', empty]);
+    }
+  });
+
+  it('says which certificates have expired, are for others, or belong to another key', async () => {
+    const authority = await makeAuthority();
+    const certificates = path.join(folder, 'certs');
+    const node = path.join(certificates, 'nodes', '127.0.0.1');
+    try {
+      await mkdir(node, { recursive: true });
+      await copyFile(authority.ca, path.join(certificates, 'ca.crt'));
+      const good = authority.server;
+      const old = await authority.issue({ name: 'old', names: ['IP:127.0.0.1'], from: inDays(-9), until: inDays(-2) });
+      const others = await authority.issue({ name: 'others', names: ['IP:10.9.9.9'] });
+      for (const [certificate, key, words] of [
+        [old.certificate, old.key, /expired on/],
+        [others.certificate, others.key, /127\.0\.0\.1/],
+        [good.certificate, others.key, /key/],
+      ] as const) {
+        await copyFile(certificate, path.join(node, 'server.crt'));
+        await copyFile(key, path.join(node, 'server.key'));
+        const { code, stderr } = await deploy({ more: `tls: { directory: "${certificates}" }` });
+        expect(code, stderr).toBe(3);
+        expect(stderr).toMatch(words);
+        expect(stderr).toContain('forge gen-certs');
+      }
+    } finally {
+      await authority.remove();
     }
   });
 
