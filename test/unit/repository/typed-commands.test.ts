@@ -53,7 +53,7 @@ const FILES = new Set(
     .map((file) => path.join(COMMANDS, file)),
 );
 
-type CommandClass = Command.Class & Interfaces.Input<never, never, never>;
+type CommandClass = Pick<typeof Command, 'baseFlags' | 'flags' | 'args' | 'strict'>;
 
 /** All commands, and what they are made of. */
 const LOAD_MS = 120_000;
