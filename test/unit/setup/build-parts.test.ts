@@ -43,7 +43,7 @@ describe('what was built', () => {
     ['package.json', { cli: true, proxy: false }],
     ['src/proxy/engine/a.ts', { cli: false, proxy: true }],
     ['src/proxy/server/main.ts', { cli: false, proxy: true }],
-    ['package-lock.json', { cli: false, proxy: true }],
+    ['package-lock.json', { cli: true, proxy: true }],
     ['src/proxy/config/b.ts', { cli: true, proxy: true }],
     ['tsconfig.json', { cli: true, proxy: true }],
     ['docs/page.md', { cli: false, proxy: false }],
