@@ -23,7 +23,7 @@ const login = { username: 'admin', password: PASSWORD };
 const COMMANDS_MAX = 30;
 /** FORGE_TORTURE=full ends it at every command, before and after. */
 const FULL = process.env['FORGE_TORTURE'] === 'full';
-const STRIDE = 5;
+const STRIDE = 8;
 
 /** As if the process were killed before, or right after, its n-th changing command: nothing comes back, nothing is undone. */
 class MortalEngine extends DockerEngine {
