@@ -170,6 +170,7 @@ export class Core {
     if (this.clockRead) return;
     this.clockRead = true;
     this.nowMs = this.runtime.now();
+    this.mapVersion();
     // Also when nothing is to be written: what comes later is not of this time.
     this.deferTurn();
   }
@@ -238,6 +239,7 @@ export class Core {
   tick(): void {
     this.clockRead = false;
     this.nowMs = this.runtime.now();
+    this.mapVersion();
     this.retries.tick();
     for (const router of this.routers) router.tick();
     if (this.retiring.size > 0) tickRetiring(this);
@@ -325,7 +327,7 @@ export class Core {
     return this.router.facts;
   }
 
-  /** Goes up whenever a slot map or the configuration changes. */
+  /** Goes up whenever a slot map or the configuration changes. What is routed after it goes by the maps of this moment. */
   mapVersion(): number {
     const { routers } = this;
     if (routers.length === 1) return this.router.slotMap.version() + this.configured;

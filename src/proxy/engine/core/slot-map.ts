@@ -8,16 +8,25 @@ const HEAD_BYTES = 8;
 
 /**
  * Which node serves each slot, in memory that the main thread and all workers share. Nodes are indices into a table
- * that the main thread hands out; the version goes up before and after every change, so that nobody who routes meanwhile
- * in another thread takes the old and the new map for one.
+ * that the main thread hands out.
+ *
+ * Each thread goes by a copy of its own, which it takes anew when it looks at the version. The shared map may change
+ * between that look and the routing of a command, however short that is: a thread may lose its processor there. A command
+ * that goes by the new map then would overtake those that its client has sent by the old one. The version goes up before
+ * and after every change: a copy that was taken in the middle of one is taken again.
  */
 export class SlotMap {
   private readonly head: Int32Array;
+  private readonly shared: Uint16Array;
   private readonly slots: Uint16Array;
+  /** The version that `slots` is a copy of. */
+  private seen = -1;
 
   constructor(memory: SharedArrayBuffer) {
     this.head = new Int32Array(memory, 0, 2);
-    this.slots = new Uint16Array(memory, HEAD_BYTES);
+    this.shared = new Uint16Array(memory, HEAD_BYTES);
+    this.slots = new Uint16Array(this.shared.length);
+    this.version();
   }
 
   /** @param slots a Redis Cluster's when not given */
@@ -27,10 +36,19 @@ export class SlotMap {
     return memory;
   }
 
+  /** Takes the map as it is now, when it is another one. Until the next call, this thread goes by that. */
   version(): number {
-    return this.head[0];
+    if (this.head[0] !== this.seen) this.take();
+    return this.seen;
   }
 
+  private take(): void {
+    // The version first: what changes while this copies is seen by the next look.
+    this.seen = Atomics.load(this.head, 0);
+    this.slots.set(this.shared);
+  }
+
+  /** By the copy of this thread. */
   nodeOf(slot: number): number {
     return this.slots[slot];
   }
@@ -42,9 +60,10 @@ export class SlotMap {
 
   /** Gives one slot to a node; true when that changed anything. */
   assign(slot: number, node: number): boolean {
-    if (this.slots[slot] === node) return false;
-    Atomics.add(this.head, 0, 1);
     this.slots[slot] = node;
+    if (this.shared[slot] === node) return false;
+    Atomics.add(this.head, 0, 1);
+    this.shared[slot] = node;
     Atomics.add(this.head, 0, 1);
     return true;
   }
@@ -52,11 +71,12 @@ export class SlotMap {
   /** Replaces the map, or its first so many slots; the version goes up only when something changed. */
   replace(slots: Uint16Array): boolean {
     const count = slots.length;
+    this.slots.set(slots);
     let slot = 0;
-    while (slot < count && this.slots[slot] === slots[slot]) slot++;
+    while (slot < count && this.shared[slot] === slots[slot]) slot++;
     if (slot === count) return false;
     Atomics.add(this.head, 0, 1);
-    for (; slot < count; slot++) this.slots[slot] = slots[slot];
+    for (; slot < count; slot++) this.shared[slot] = slots[slot];
     Atomics.add(this.head, 0, 1);
     return true;
   }
@@ -64,7 +84,7 @@ export class SlotMap {
   /** Slots that have a node. */
   covered(): number {
     let count = 0;
-    for (let slot = 0; slot < this.slots.length; slot++) if (this.slots[slot] !== NO_NODE) count++;
+    for (let slot = 0; slot < this.shared.length; slot++) if (this.shared[slot] !== NO_NODE) count++;
     return count;
   }
 }
