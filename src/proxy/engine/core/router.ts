@@ -287,6 +287,8 @@ export class Router {
 
   /** The slot map has new contents: notes the masters, and sends on what waited for them. */
   mapChanged(): void {
+    // A message of the main thread, not an event of a socket: the copy is not taken yet.
+    this.slotMap.version();
     this.masters = this.shards().map(({ node }) => node);
     const masters = new Set(this.masters);
     for (const node of this.known.all()) node.master = masters.has(node);
