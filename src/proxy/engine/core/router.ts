@@ -165,15 +165,10 @@ export class Router {
 
   /** All masters, each with the lowest slot that it serves, in the order of these slots. */
   shards(): Shard[] {
-    const shards: Shard[] = [];
-    const seen = new Set<UpstreamNode>();
-    for (let slot = 0; slot < this.keySpace.slots; slot++) {
-      const node = this.byIndex[this.slotMap.nodeOf(slot)];
-      if (node === undefined || seen.has(node)) continue;
-      seen.add(node);
-      shards.push({ slot, node });
-    }
-    return shards;
+    return this.slotMap.owners(this.keySpace.slots).flatMap(({ slot, index }): Shard[] => {
+      const node = this.byIndex[index];
+      return node === undefined ? [] : [{ slot, node }];
+    });
   }
 
   // ---------------------------------------------------------------- sending

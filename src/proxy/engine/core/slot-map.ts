@@ -53,6 +53,16 @@ export class SlotMap {
     return this.slots[slot];
   }
 
+  /** Each node that serves one of the first so many slots, with the lowest of them, in the order of these. */
+  owners(count: number): { slot: number; index: number }[] {
+    const first = new Map<number, number>();
+    for (let slot = 0; slot < count; slot++) {
+      const index = this.slots[slot];
+      if (index !== NO_NODE && !first.has(index)) first.set(index, slot);
+    }
+    return [...first].map(([index, slot]) => ({ slot, index }));
+  }
+
   /** What is routed from here on may go another way, though the map is the same. */
   bump(): void {
     Atomics.add(this.head, 0, 1);

@@ -70,12 +70,14 @@ export class FakeCore implements Runtime {
   readonly refreshes: string[] = [];
   readonly logged: string[] = [];
   readonly stats = new Float64Array(statsLength(COMMANDS.length));
+  /** What other threads see, and change. */
+  readonly slotMemory = SlotMap.create();
   nowMs = 1000;
   private readonly deferred: (() => void)[] = [];
 
   /** @param nodes masters that share the slots evenly; none: no topology is known */
   constructor(nodes = 0, settings: Partial<WorkerSettings & ClusterSettings> = {}, limits: Partial<Limits> = {}) {
-    const map = new SlotMap(SlotMap.create());
+    const map = new SlotMap(this.slotMemory);
     const defaults: WorkerSettings & ClusterSettings = {
       name: 'main',
       adminCommands: [],
