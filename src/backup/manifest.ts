@@ -7,7 +7,8 @@ import * as z from 'zod/mini';
 import { isSlot, SLOT_COUNT } from '../cluster/slots.js';
 import { ForgeError } from '../errors.js';
 import { canonicalJson } from '../operations/canonical.js';
-import { isBackupId, isClusterName } from './layout.js';
+import { keyFor } from './archive/encryption.js';
+import { isBackupId, isClusterName, MANIFEST } from './layout.js';
 
 /** Raised when a reader of the former one would be wrong about what it reads. */
 export const FORMAT = 1;
@@ -100,10 +101,15 @@ export type BackupObject = z.infer<typeof objectSchema>;
 export type BackupShard = z.infer<typeof shardSchema>;
 export type BackupManifest = z.infer<typeof bodySchema>;
 
-/** The file. @param key of an encrypted backup */
-export function writeManifest(manifest: BackupManifest, key?: Buffer): string {
+/** The file. @param secret of an encrypted backup: its seal is made with it */
+export function writeManifest(manifest: BackupManifest, secret?: Buffer): string {
   const body = bodySchema.parse(manifest);
-  return `${JSON.stringify({ ...body, seal: sealOf(body, key) }, undefined, 2)}\n`;
+  return `${JSON.stringify({ ...body, seal: sealOf(body, sealKey(body, secret)) }, undefined, 2)}\n`;
+}
+
+function sealKey({ encryption }: BackupManifest, secret: Buffer | undefined): Buffer | undefined {
+  if (encryption === undefined || secret === undefined) return undefined;
+  return keyFor(secret, Buffer.from(encryption.salt, 'base64'), MANIFEST);
 }
 
 function sealOf(body: unknown, key: Buffer | undefined): string {
@@ -116,7 +122,7 @@ export interface ReadManifestOptions {
   /** For messages: where it is. */
   readonly place: string;
   /** Of an encrypted backup; without it, the seal of one is not looked at, which `sealed` tells. */
-  readonly key?: Buffer;
+  readonly secret?: Buffer;
 }
 
 /**
@@ -127,7 +133,7 @@ export function readManifest(
   text: string,
   options: ReadManifestOptions,
 ): { manifest: BackupManifest; sealed: boolean } {
-  const { place, key } = options;
+  const { place, secret } = options;
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -148,8 +154,8 @@ export function readManifest(
   const parsed = bodySchema.safeParse(body);
   if (!parsed.success) throw damaged(place, z.prettifyError(parsed.error).split('\n')[0] ?? 'wrong content');
   const manifest = parsed.data;
-  if (manifest.encryption !== undefined && key === undefined) return { manifest, sealed: false };
-  const wanted = Buffer.from(sealOf(body, manifest.encryption === undefined ? undefined : key));
+  if (manifest.encryption !== undefined && secret === undefined) return { manifest, sealed: false };
+  const wanted = Buffer.from(sealOf(body, sealKey(manifest, secret)));
   const found = Buffer.from(typeof seal === 'string' ? seal : '');
   if (wanted.length !== found.length || !timingSafeEqual(wanted, found)) {
     const why = manifest.encryption === undefined ? 'its seal is wrong' : 'its seal is wrong, or this is another key';

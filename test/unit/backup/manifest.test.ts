@@ -59,7 +59,7 @@ const manifest = (more: Partial<BackupManifest> = {}): BackupManifest => ({
 const place = 'orders/x/manifest.json';
 const kindOf = (text: string, key?: Buffer) => {
   try {
-    readManifest(text, { place, key });
+    readManifest(text, { place, secret: key });
     return undefined;
   } catch (error) {
     expect(error).toBeInstanceOf(ForgeError);
@@ -94,7 +94,7 @@ describe('a manifest', () => {
   it('of an encrypted backup is sealed by its key', () => {
     const encryption = { cipher: 'aes-256-gcm', salt: 'c2FsdA==', chunkBytes: 65_536 } as const;
     const text = writeManifest(manifest({ encryption }), KEY);
-    expect(readManifest(text, { place, key: KEY }).sealed).toBe(true);
+    expect(readManifest(text, { place, secret: KEY }).sealed).toBe(true);
     expect(readManifest(text, { place }).sealed).toBe(false);
     expect(kindOf(text, Buffer.alloc(32, 8))).toBe('verification');
     // Nobody without the key makes one that passes: the plain digest does not.
