@@ -10,8 +10,8 @@ import { mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs
 import path from 'node:path';
 import * as z from 'zod/mini';
 import { ForgeError } from '../errors.js';
-import { withLock } from '../local/lock.js';
 import { writeFileAtomic } from '../runtime/files.js';
+import { withLock } from '../runtime/lock.js';
 import { identifyProcess, isAlive } from '../runtime/process/identity.js';
 import { fileFailure } from './file-failure.js';
 
@@ -103,18 +103,13 @@ export interface OpenFolder {
 export async function withFolder<T>(directory: string, work: (folder: OpenFolder) => Promise<T>): Promise<T> {
   const lock = path.join(directory, LOCK);
   try {
-    return await withLock({ directory, lock }, 'forge gen-certs', async () => {
+    const recovered = async () => {
       const finished = await recover(directory);
       const apply = (purpose: string, changes: readonly FileChange[]) => change(directory, purpose, changes);
       return await work({ ...(finished === undefined ? {} : { finished }), apply });
-    });
+    };
+    return await withLock({ directory, lock }, 'forge gen-certs', recovered, { what: directory });
   } catch (error) {
-    if (error instanceof ForgeError && error.kind === 'locked') {
-      throw new ForgeError('locked', `Another forge gen-certs is at work on ${directory}.`, {
-        next: 'Wait until it is done, and run this again.',
-        details: error.details,
-      });
-    }
     throw fileFailure(error, `${directory} cannot be written`);
   }
 }

@@ -1,8 +1,8 @@
 /** `forge down`: stops what `forge up` started, and nothing else. */
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { withLock } from '../runtime/lock.js';
 import type { StopOutcome } from '../runtime/runtime.js';
-import { withLock } from './lock.js';
 import { type ClusterPaths, clusterPaths } from './paths.js';
 import { type LocalPlace, openPlace } from './place.js';
 import { type ClusterState, loadState } from './state.js';

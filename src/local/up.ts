@@ -1,8 +1,8 @@
 /** `forge up`: from whatever there is to a running cluster behind one endpoint. */
 import { rmdir } from 'node:fs/promises';
+import { withLock } from '../runtime/lock.js';
 import { BUS_PORT_OFFSET } from '../runtime/redis-server.js';
 import { formCluster, waitUntilHealthy } from './formation.js';
-import { withLock } from './lock.js';
 import { LOOPBACK, waitUntilServing } from './nodes.js';
 import { type ClusterPaths, clusterPaths } from './paths.js';
 import { type LocalPlace, openPlace } from './place.js';

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ForgeError } from '../errors.js';
-import { withLock } from '../local/lock.js';
+import { withLock } from '../runtime/lock.js';
 import { familiesOf, type LogFamily, nameMatcher } from './families.js';
 import { LogFolder } from './files.js';
 import { describeStep, dueFor, planRecovery, planRotation, type RotationLimits, type RotationStep } from './plan.js';
@@ -54,7 +54,7 @@ export async function rotateLogs(request: RotateRequest, signal: AbortSignal): P
   if (request.dryRun) return rotateAll(request, signal);
   const paths = { directory: request.directory, lock: `${request.directory}/${LOCK_NAME}` };
   try {
-    return await withLock(paths, 'forge rotate-logs', () => rotateAll(request, signal));
+    return await withLock(paths, 'forge rotate-logs', () => rotateAll(request, signal), { what: 'these logs' });
   } catch (error) {
     throw explained(error, request.directory);
   }

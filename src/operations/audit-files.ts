@@ -2,7 +2,7 @@
 import { type FileHandle, open, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ForgeError } from '../errors.js';
-import { withLock } from '../local/lock.js';
+import { withLock } from '../runtime/lock.js';
 
 /** The file is put aside when it has this size: some ten thousand lines. */
 export const AUDIT_BYTES_MAX = 4 * 1024 * 1024;

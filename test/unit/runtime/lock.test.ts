@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { withLock } from '../../../src/local/lock.js';
 import { type ClusterPaths, clusterPaths } from '../../../src/local/paths.js';
+import { withLock } from '../../../src/runtime/lock.js';
 
 let home: string;
 let paths: ClusterPaths;
@@ -25,6 +25,14 @@ describe('the lock of a cluster', () => {
       });
     });
     expect(await withLock(paths, 'forge up', async () => 'in')).toBe('in');
+  });
+
+  it('says in the words of its holder what is worked on', async () => {
+    await withLock(paths, 'forge backup', async () => {
+      await expect(withLock(paths, 'forge backup', async () => {}, { what: '/var/backups' })).rejects.toMatchObject({
+        message: `forge backup (process ${process.pid}) is at work on /var/backups.`,
+      });
+    });
   });
 
   it('is given back when the work fails, and leaves nothing behind', async () => {

@@ -1,11 +1,10 @@
-/** One change at a time on one local cluster. */
+/** One at a time: a lock file that dies with its process. */
 import { createHash, randomBytes } from 'node:crypto';
 import { link, readFile, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ForgeError } from '../errors.js';
-import { makePrivateDirectory, writeFileAtomic } from '../runtime/files.js';
-import { identifyProcess, isAlive, type ProcessIdentity } from '../runtime/process/identity.js';
-import type { ClusterPaths } from './paths.js';
+import { makePrivateDirectory, writeFileAtomic } from './files.js';
+import { identifyProcess, isAlive, type ProcessIdentity } from './process/identity.js';
 
 /** A free lock is taken at the first attempt, a dead one at the second; more only while others take it over, too. */
 const ATTEMPTS_MAX = 10;
@@ -18,17 +17,31 @@ interface LockOwner extends ProcessIdentity {
   purpose: string;
 }
 
+export interface LockPaths {
+  /** The folder that `lock` is in; made when it is missing. */
+  readonly directory: string;
+  /** The lock file. */
+  readonly lock: string;
+}
+
+export interface LockOptions {
+  /** What the holder is at work on, for the message to others; `this cluster` when not told. */
+  readonly what?: string;
+}
+
 /**
- * Runs `work` while holding the cluster's lock. The lock of a process that has died is taken over.
+ * Runs `work` while holding the lock. The lock of a process that has died is taken over.
+ * @param purpose what the work is, for the message to others: `forge up`
  * @throws ForgeError `locked` (exit code 6) at once when somebody else holds it
  */
 export async function withLock<T>(
-  paths: Pick<ClusterPaths, 'directory' | 'lock'>,
+  paths: LockPaths,
   purpose: string,
   work: () => Promise<T>,
+  { what = 'this cluster' }: LockOptions = {},
 ): Promise<T> {
   await makePrivateDirectory(paths.directory);
-  const mine = await takeLock(paths.lock, purpose);
+  const mine = await takeLock(paths.lock, purpose, what);
   try {
     return await work();
   } finally {
@@ -38,7 +51,7 @@ export async function withLock<T>(
 }
 
 /** @returns the content of the lock file, which is unlike any other's */
-async function takeLock(file: string, purpose: string): Promise<string> {
+async function takeLock(file: string, purpose: string, what: string): Promise<string> {
   const self = await identifyProcess(process.pid);
   const token = randomBytes(8).toString('hex');
   const content = JSON.stringify({ ...self, purpose, token });
@@ -48,7 +61,7 @@ async function takeLock(file: string, purpose: string): Promise<string> {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       if (await place(scratch, file)) return content;
       const owner = parseOwner((await readText(file)) ?? '');
-      if (owner !== undefined && (await isAlive(owner))) throw lockedBy(owner, file);
+      if (owner !== undefined && (await isAlive(owner))) throw lockedBy(owner, file, what);
       await removeDead(scratch, file);
       await sleep(PAUSE_MS);
     }
@@ -109,8 +122,8 @@ function parseOwner(text: string): LockOwner | undefined {
   }
 }
 
-function lockedBy(owner: LockOwner, file: string): ForgeError {
-  return new ForgeError('locked', `${owner.purpose} (process ${owner.pid}) is at work on this cluster.`, {
+function lockedBy(owner: LockOwner, file: string, what: string): ForgeError {
+  return new ForgeError('locked', `${owner.purpose} (process ${owner.pid}) is at work on ${what}.`, {
     next: 'Wait until it is done, or end it, and run this again.',
     details: { lock: file, pid: owner.pid },
   });
