@@ -13,6 +13,7 @@ const SERVICES = [
   'deploy',
   'logs',
   'backup',
+  'drills',
 ];
 /** The terminal and the command line belong to commands; services return data and report through what they are given. */
 const NO_TERMINAL = /^(?!@oclif|listr2)/;

@@ -1,0 +1,82 @@
+/** A channel with one publisher, who numbers the messages, and one subscriber, who listens all the time. Pure. */
+import { type Findings, show } from './findings.js';
+
+/** Messages that may be on their way at once; older ones that did not come are missed. */
+export const WINDOW = 10_000;
+
+export class Channel {
+  readonly name: string;
+  readonly #findings: Findings;
+  #sent = 0;
+  #last = 0;
+  /** Answered and not yet heard. */
+  readonly #waiting = new Set<number>();
+  /** Heard before the publisher had its answer. */
+  readonly #early = new Set<number>();
+  #received = 0;
+
+  constructor(name: string, findings: Findings) {
+    this.name = name;
+    this.#findings = findings;
+  }
+
+  next(): string {
+    return `${this.name}=${++this.#sent}`;
+  }
+
+  get received(): number {
+    return this.#received;
+  }
+
+  /** The last one was answered. */
+  published(reply: unknown): void {
+    if (typeof reply !== 'number') {
+      this.#findings.add('foreign-reply', this.name, `PUBLISH was answered ${show(reply)}`);
+    }
+    if (!this.#early.delete(this.#sent)) this.#waiting.add(this.#sent);
+    const [oldest] = this.#waiting;
+    if (this.#waiting.size > WINDOW && oldest !== undefined) this.#miss([oldest]);
+  }
+
+  heard(channel: string, text: string): void {
+    const [name, number] = text.split('=');
+    if (channel !== this.name || name !== this.name || !/^[1-9][0-9]*$/.test(number ?? '')) {
+      this.#findings.add('foreign-reply', this.name, `heard ${show(text)} of ${show(channel)}`);
+      return;
+    }
+    const value = Number(number);
+    if (value > this.#sent) {
+      this.#findings.add('foreign-reply', this.name, `heard ${value}, ${this.#sent} is the last that was published`);
+      return;
+    }
+    this.#received++;
+    if (value === this.#last) this.#findings.add('doubled', this.name, `heard ${value} twice`);
+    else if (value < this.#last) this.#findings.add('out-of-order', this.name, `heard ${value} after ${this.#last}`);
+    this.#last = Math.max(this.#last, value);
+    if (!this.#waiting.delete(value)) this.#early.add(value);
+    const [oldest] = this.#early;
+    if (this.#early.size > WINDOW && oldest !== undefined) this.#early.delete(oldest);
+  }
+
+  /** Whether all that was answered has been heard. */
+  get isComplete(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  /** The subscriber's connection broke: what was published meanwhile is not promised. */
+  interrupted(): void {
+    this.#waiting.clear();
+  }
+
+  /** Nothing more will come. */
+  settle(): void {
+    this.#miss([...this.#waiting]);
+  }
+
+  #miss(values: readonly number[]): void {
+    if (values.length === 0) return;
+    for (const value of values) this.#waiting.delete(value);
+    const words = values.length === 1 ? `${values[0]}` : `${values[0]} to ${values.at(-1)}`;
+    this.#findings.add('missed-message', this.name, `${words} was answered, and not heard`, values.length);
+  }
+}

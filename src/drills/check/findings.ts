@@ -1,0 +1,79 @@
+/** What checkers find. Pure. */
+
+/** What no failure excuses: somebody was told what is not true. */
+export const WRONG_KINDS = [
+  /** A reply to another command, another client, or of another shape than the command's. */
+  'foreign-reply',
+  /** A value older than one that was acknowledged, where a later look finds that one. */
+  'stale-read',
+  /** Done twice: a counter too high, a token there twice. */
+  'doubled',
+  /** One command of a transaction without the other. */
+  'torn',
+  /** Later before earlier. */
+  'out-of-order',
+] as const;
+
+/** What asynchronous replication may cost when a master dies; never when a change was planned. */
+export const LOSS_KINDS = [
+  /** Acknowledged, and not there. */
+  'lost-write',
+  /** An element that was taken is there again: the taking is lost. */
+  'undone-pop',
+  /** An element that was put in, acknowledged, and never came out. */
+  'lost-item',
+  /** Published with an answer, and not heard by one who listened all the time. */
+  'missed-message',
+] as const;
+
+export type WrongKind = (typeof WRONG_KINDS)[number];
+export type LossKind = (typeof LOSS_KINDS)[number];
+export type FindingKind = WrongKind | LossKind;
+
+export interface Finding {
+  readonly kind: FindingKind;
+  /** The key or channel. */
+  readonly key: string;
+  readonly detail: string;
+  /** How many writes, items or messages it stands for. */
+  readonly count: number;
+}
+
+/** All are counted; so many are kept with their words. */
+export const EXAMPLES_MAX = 100;
+const DETAIL_MAX = 200;
+
+export class Findings {
+  readonly examples: Finding[] = [];
+  readonly #counts = new Map<FindingKind, number>();
+
+  add(kind: FindingKind, key: string, detail: string, count = 1): void {
+    this.#counts.set(kind, this.of(kind) + count);
+    if (this.examples.length < EXAMPLES_MAX) {
+      this.examples.push({ kind, key, detail: detail.slice(0, DETAIL_MAX), count });
+    }
+  }
+
+  of(kind: FindingKind): number {
+    return this.#counts.get(kind) ?? 0;
+  }
+
+  get wrong(): number {
+    return WRONG_KINDS.reduce((sum, kind) => sum + this.of(kind), 0);
+  }
+
+  get losses(): number {
+    return LOSS_KINDS.reduce((sum, kind) => sum + this.of(kind), 0);
+  }
+
+  /** Only kinds that were found. */
+  get counts(): Partial<Record<FindingKind, number>> {
+    return Object.fromEntries(this.#counts);
+  }
+}
+
+/** A reply in words, short. */
+export function show(reply: unknown): string {
+  const text = Buffer.isBuffer(reply) ? reply.toString() : (JSON.stringify(reply) ?? String(reply));
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}

@@ -1,0 +1,96 @@
+/** A client of a drill: connects again when its connection breaks, and measures what it lives through. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Endpoint, isLink, type Link, type Outcome } from '../link/link.js';
+import type { Meter } from '../meter.js';
+
+/** Between two attempts to connect. */
+const AGAIN_MS = 20;
+
+export type Commands = readonly (readonly string[])[];
+
+export class DrillClient {
+  readonly name: string;
+  readonly #endpoint: Endpoint;
+  readonly #meter: Meter;
+  #link: Link | undefined;
+  #closed = false;
+
+  constructor(name: string, endpoint: Endpoint, meter: Meter) {
+    this.name = name;
+    this.#endpoint = endpoint;
+    this.#meter = meter;
+  }
+
+  /** The outcome of each; latency and errors are counted. */
+  async do(commands: Commands): Promise<Outcome[]> {
+    return this.#measured((link) => link.send(commands), commands.length);
+  }
+
+  async one(command: readonly string[]): Promise<Outcome> {
+    const [outcome] = await this.do([command]);
+    return outcome as Outcome;
+  }
+
+  async transaction(commands: Commands): Promise<Outcome> {
+    const [outcome] = await this.#measured(async (link) => [await link.transaction(commands)], 1);
+    return outcome as Outcome;
+  }
+
+  /** A command that waits by itself: its time is no latency; errors are counted. */
+  async wait(command: readonly string[]): Promise<Outcome> {
+    const link = await this.#connected();
+    if ('ok' in link) return link;
+    const [outcome] = await link.send([command]);
+    this.#count(outcome as Outcome);
+    return outcome as Outcome;
+  }
+
+  /** Listens until the connection breaks; @returns once it does, or nothing could be heard at all */
+  async listen(channel: string, onMessage: (channel: string, text: string) => void, onReady: () => void) {
+    const link = await this.#connected();
+    if ('ok' in link) return;
+    const outcome = await link.subscribe(channel, onMessage);
+    this.#count(outcome);
+    if (!outcome.ok) {
+      link.close();
+      return;
+    }
+    onReady();
+    while (link.isOpen && !this.#closed) await sleep(AGAIN_MS);
+    if (!this.#closed) this.#meter.error('closed', 'a listener lost its connection', performance.now());
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#link?.close();
+  }
+
+  async #measured(work: (link: Link) => Promise<Outcome[]>, count: number): Promise<Outcome[]> {
+    const asked = performance.now();
+    this.#meter.begin(this.name, asked);
+    const link = await this.#connected();
+    if ('ok' in link) return Array.from({ length: count }, () => link);
+    const outcomes = await work(link);
+    const now = performance.now();
+    for (const outcome of outcomes) this.#count(outcome);
+    if (outcomes.every(({ ok }) => ok)) this.#meter.success(this.name, asked, now);
+    return outcomes;
+  }
+
+  async #connected(): Promise<Link | Outcome> {
+    if (this.#link?.isOpen) return this.#link;
+    const found = await this.#endpoint.connect();
+    if (isLink(found)) {
+      if (this.#closed) found.close();
+      this.#link = found;
+      return found;
+    }
+    this.#count(found);
+    await sleep(AGAIN_MS);
+    return found;
+  }
+
+  #count(outcome: Outcome): void {
+    if (!outcome.ok && !this.#closed) this.#meter.error(outcome.kind, outcome.message, performance.now());
+  }
+}

@@ -1,0 +1,95 @@
+/** What all probes of a workload share. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Findings } from '../check/findings.js';
+import type { Endpoint, Outcome } from '../link/link.js';
+import type { Meter } from '../meter.js';
+import { DrillClient } from './client.js';
+
+export interface ProbeOptions {
+  readonly endpoint: Endpoint;
+  readonly meter: Meter;
+  readonly findings: Findings;
+  /** Keys begin with it. */
+  readonly prefix: string;
+  readonly index: number;
+  /** Between two commands of one client, milliseconds. */
+  readonly pauseMs: number;
+  /** A write is acknowledged when so many replicas have it; 0 for none. */
+  readonly replicas: number;
+}
+
+/** Keys that an unanswered write has left; older ones are not looked at again. */
+export const RETIRED_MAX = 1_000;
+/** How long a replica that waits for its master's stream may take to say so. */
+const WAIT_MS = 1_000;
+
+export abstract class Probe {
+  protected readonly options: ProbeOptions;
+  readonly #clients: DrillClient[] = [];
+  #stopping = false;
+  #generation = 0;
+
+  constructor(options: ProbeOptions) {
+    this.options = options;
+  }
+
+  /** Goes on until `stop`. */
+  abstract run(): Promise<void>;
+  /** Looks at everything once more, when nothing disturbs any longer. */
+  abstract settle(): Promise<void>;
+  /** The keys that it has made. */
+  abstract readonly keys: readonly string[];
+
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  close(): void {
+    for (const client of this.#clients) client.close();
+  }
+
+  protected get stopping(): boolean {
+    return this.#stopping;
+  }
+
+  protected client(role: string): DrillClient {
+    const { endpoint, meter, index } = this.options;
+    const client = new DrillClient(`${role} ${index}`, endpoint, meter);
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** Unlike all before; all of this probe are in one slot. */
+  protected newKey(kind: string): string {
+    const { prefix, index } = this.options;
+    return `${prefix}{${kind}${index}}:${++this.#generation}`;
+  }
+
+  protected pause(): Promise<void> {
+    return sleep(this.options.pauseMs);
+  }
+
+  /** One write, and as many replicas as are asked for: the write's outcome, not certain when these are missing. */
+  protected async write(client: DrillClient, command: readonly string[]): Promise<Outcome> {
+    const { replicas } = this.options;
+    if (replicas === 0) return client.one(command);
+    const [written, waited] = (await client.do([command, ['WAIT', String(replicas), String(WAIT_MS)]])) as [
+      Outcome,
+      Outcome,
+    ];
+    if (!written.ok) return written;
+    if (waited.ok && typeof waited.reply === 'number' && waited.reply >= replicas) return written;
+    const message = waited.ok ? `${waited.reply} replicas have it` : waited.message;
+    return { ok: false, kind: 'wait', message, certain: false };
+  }
+
+  /** Asks until there is an answer; for the end, when all should be well. */
+  protected async insist(client: DrillClient, command: readonly string[], attempts = 50): Promise<Outcome> {
+    let outcome = await client.one(command);
+    for (let attempt = 1; !outcome.ok && attempt < attempts; attempt++) {
+      await sleep(100);
+      outcome = await client.one(command);
+    }
+    return outcome;
+  }
+}
