@@ -4,6 +4,7 @@ import { formatAddress, type NodeAddress, parseAddress } from '../cluster/addres
 import { ForgeError } from '../errors.js';
 import { name as anyName, oneOf, whole } from '../proxy/config/values.js';
 import { parseYaml } from '../proxy/config/yaml.js';
+import { backup } from './backup-schema.js';
 import {
   hosts,
   monitoring,
@@ -17,7 +18,6 @@ import { file, secretPlace } from './schema-values.js';
 /** The largest cluster that Redis recommends has 1,000 nodes. */
 const NODES_MAX = 10_000;
 const CLUSTERS_MAX = 1_000;
-const RETENTION_DAYS_MAX = 36_500;
 const DEFAULT_PORT = 6379;
 /** As `--weight` has it. */
 const WEIGHT_MAX = 100_000;
@@ -133,20 +133,7 @@ const settings = {
   redis,
   proxy,
   monitoring,
-  backup: z.optional(
-    z.strictObject({
-      /** `s3://bucket/prefix`. */
-      bucket: z.optional(z.string().check(z.regex(/^s3:\/\/[a-z0-9][a-z0-9.-]{1,62}(?:\/.*)?$/, 's3://bucket/prefix'))),
-      endpoint: z.optional(
-        z.string().check(z.regex(/^https?:\/\/[^\s@]+$/, 'https://host, without user and password')),
-      ),
-      region: z.optional(anyName),
-      directory: z.optional(file),
-      retention_days: z.optional(whole(1, RETENTION_DAYS_MAX)),
-      access_key_id: z.optional(secretPlace),
-      secret_access_key: z.optional(secretPlace),
-    }),
-  ),
+  backup,
 };
 
 const several = z.strictObject({

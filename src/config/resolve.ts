@@ -5,6 +5,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { formatAddress } from '../cluster/address.js';
 import { ForgeError } from '../errors.js';
 import { CONFIG_BYTES_MAX, ConfigError } from '../proxy/config/problems.js';
+import { BACKUP_VARIABLES } from './backup-place.js';
 import { type CredentialSources, type Credentials, readCredentials } from './credentials.js';
 import { deployedAdmin, deployedTls } from './deployed-access.js';
 import { type Dotenv, parseDotenv } from './dotenv.js';
@@ -28,6 +29,7 @@ export const KNOWN_VARIABLES = [
   'REDIS_TLS_CERT',
   'REDIS_TLS_KEY',
   'REDIS_TLS_SNI',
+  ...BACKUP_VARIABLES,
 ] as const;
 
 export interface SettingsSources {
@@ -178,6 +180,8 @@ export function referredVariables(cluster: ForgeCluster | undefined): string[] {
     password,
     cluster?.backup?.access_key_id,
     cluster?.backup?.secret_access_key,
+    cluster?.backup?.session_token,
+    cluster?.backup?.encryption_key,
     ...[...Object.values(users), ...Object.values(further ?? {})].map((user) => (user ? user.password : undefined)),
     ...[discord?.webhook, slack?.webhook, mail?.password, cluster?.monitoring?.grafana?.password],
     webhook !== undefined && 'url' in webhook ? webhook.url : undefined,
