@@ -2,18 +2,23 @@
  * What a backup says of itself. It is written last: what has none is no backup. Its seal is a digest of all the rest, so
  * that no byte of it changes unnoticed; where the backup is encrypted, made with its key.
  */
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import * as z from 'zod/mini';
 import { isSlot, SLOT_COUNT } from '../cluster/slots.js';
 import { ForgeError } from '../errors.js';
-import { canonicalJson } from '../operations/canonical.js';
 import { keyFor } from './archive/encryption.js';
 import { isBackupId, isClusterName, MANIFEST } from './layout.js';
+import { sealFits, sealText } from './sealed.js';
 
 /** Raised when a reader of the former one would be wrong about what it reads. */
 export const FORMAT = 1;
-/** A manifest of 1,000 shards has some 4 MiB. */
-export const MANIFEST_MAX_BYTES = 64 * 1024 * 1024;
+/** A manifest of 1,000 shards with keys in all slots has some 2 MiB. */
+export const MANIFEST_MAX_BYTES = 16 * 1024 * 1024;
+/** Whoever reads keeps a chunk in memory. */
+const CHUNK_MIN_BYTES = 1_024;
+const CHUNK_MAX_BYTES = 16 * 1024 * 1024;
+/** Where slots and their keys are written over many lines. */
+const PAIR = /\[\n\s*(\d+),\n\s*(\d+)\n\s*\]/g;
+const BETWEEN_PAIRS = /\],\n\s*\[/g;
 
 const NODE_ID = /^[0-9a-f]{40}$/;
 const SHA256 = /^[0-9a-f]{64}$/;
@@ -74,7 +79,13 @@ const bodySchema = z.strictObject({
   finishedAt: time,
   compression: z.enum(['gzip', 'zstd', 'none']),
   /** What the key must be like; never the key. */
-  encryption: z.optional(z.strictObject({ cipher: z.literal('aes-256-gcm'), salt: z.string(), chunkBytes: whole })),
+  encryption: z.optional(
+    z.strictObject({
+      cipher: z.literal('aes-256-gcm'),
+      salt: z.string(),
+      chunkBytes: z.int().check(z.gte(CHUNK_MIN_BYTES), z.lte(CHUNK_MAX_BYTES)),
+    }),
+  ),
   currentEpoch: whole,
   nodes: z.array(
     z.strictObject({
@@ -104,18 +115,14 @@ export type BackupManifest = z.infer<typeof bodySchema>;
 /** The file. @param secret of an encrypted backup: its seal is made with it */
 export function writeManifest(manifest: BackupManifest, secret?: Buffer): string {
   const body = bodySchema.parse(manifest);
-  return `${JSON.stringify({ ...body, seal: sealOf(body, sealKey(body, secret)) }, undefined, 2)}\n`;
+  // One slot a line would be most of the file.
+  const json = JSON.stringify(body, undefined, 2).replace(PAIR, '[$1,$2]').replace(BETWEEN_PAIRS, '],[');
+  return sealText(json, sealKey(body, secret));
 }
 
 function sealKey({ encryption }: BackupManifest, secret: Buffer | undefined): Buffer | undefined {
   if (encryption === undefined || secret === undefined) return undefined;
   return keyFor(secret, Buffer.from(encryption.salt, 'base64'), MANIFEST);
-}
-
-function sealOf(body: unknown, key: Buffer | undefined): string {
-  const text = canonicalJson(body);
-  if (key === undefined) return createHash('sha256').update(text).digest('hex');
-  return createHmac('sha256', key).update('redisforge manifest\n').update(text).digest('hex');
 }
 
 export interface ReadManifestOptions {
@@ -150,14 +157,12 @@ export function readManifest(
       },
     );
   }
-  const { seal, ...body } = (typeof json === 'object' && json !== null ? json : {}) as { seal?: unknown };
+  const { seal: _, ...body } = (typeof json === 'object' && json !== null ? json : {}) as { seal?: unknown };
   const parsed = bodySchema.safeParse(body);
   if (!parsed.success) throw damaged(place, z.prettifyError(parsed.error).split('\n')[0] ?? 'wrong content');
   const manifest = parsed.data;
   if (manifest.encryption !== undefined && secret === undefined) return { manifest, sealed: false };
-  const wanted = Buffer.from(sealOf(body, sealKey(manifest, secret)));
-  const found = Buffer.from(typeof seal === 'string' ? seal : '');
-  if (wanted.length !== found.length || !timingSafeEqual(wanted, found)) {
+  if (!sealFits(text, sealKey(manifest, secret))) {
     const why = manifest.encryption === undefined ? 'its seal is wrong' : 'its seal is wrong, or this is another key';
     throw damaged(place, why);
   }
