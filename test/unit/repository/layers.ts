@@ -80,20 +80,17 @@ export const LAYERS: Layer[] = [
       'template',
       'docker',
       'runtime',
-      'key-slot',
       ...SERVICES,
     ],
     packages: NO_TERMINAL,
   })),
   // The proxy's engine is pure: no package, nothing of Node or Bun, nothing outside itself.
-  { name: 'proxy/engine', paths: ['src/proxy/engine/'], mayImport: ['key-slot'], packages: /^$/ },
-  // The one hash function of a cluster: keys of backups are sorted by it, too.
-  { name: 'key-slot', paths: ['src/proxy/engine/hash/crc16.ts'], mayImport: [], packages: /^$/ },
+  { name: 'proxy/engine', paths: ['src/proxy/engine/'], mayImport: [], packages: /^$/ },
   { name: 'proxy/config', paths: ['src/proxy/config/'], mayImport: ['errors'], packages: NO_TERMINAL },
   {
     name: 'proxy/server',
     paths: ['src/proxy/server/'],
-    mayImport: ['proxy/engine', 'key-slot', 'proxy/config'],
+    mayImport: ['proxy/engine', 'proxy/config'],
     packages: /^(node:|bun(?::|$))/,
   },
 ];

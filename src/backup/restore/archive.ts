@@ -1,0 +1,70 @@
+/** A backup that is read: its objects as they were before they were compressed and encrypted, each proved to its end. */
+
+import type { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { ForgeError } from '../../errors.js';
+import { keyFor } from '../archive/encryption.js';
+import { unpack } from '../archive/pack.js';
+import type { ListedBackup } from '../catalogue.js';
+import { keyOf } from '../layout.js';
+import type { BackupManifest, BackupObject } from '../manifest.js';
+import type { BackupStore } from '../store/store.js';
+
+export class BackupArchive {
+  readonly manifest: BackupManifest;
+  readonly #store: BackupStore;
+  readonly #secret: Buffer | undefined;
+
+  /**
+   * @param secret what the backup was encrypted with
+   * @throws ForgeError `verification` for one that is damaged, or not whole at all; `configuration` for one that is
+   *   encrypted when there is no key
+   */
+  constructor(store: BackupStore, backup: ListedBackup, secret: Buffer | undefined) {
+    const { manifest, cluster, id, state, problem } = backup;
+    if (manifest === undefined || state === 'damaged') {
+      throw new ForgeError('verification', `${store.place}/${cluster}/${id} is ${problem ?? 'no whole backup'}.`, {
+        next: 'Take another backup of the list: forge backup list.',
+      });
+    }
+    if (manifest.encryption !== undefined && secret === undefined) {
+      throw new ForgeError('configuration', `The backup ${id} is encrypted, and no key is given.`, {
+        next: 'Give its key: --encryption-key-file, or BACKUP_ENCRYPTION_KEY_FILE.',
+      });
+    }
+    this.manifest = manifest;
+    this.#store = store;
+    this.#secret = secret;
+  }
+
+  /** Where an object is, for messages. */
+  placeOf({ name }: BackupObject): string {
+    return `${this.#store.place}/${keyOf(this.manifest.cluster, this.manifest.id, name)}`;
+  }
+
+  /** What the object holds; fails with a ForgeError `verification` where a byte of it is not as it was. */
+  async open(object: BackupObject, signal: AbortSignal): Promise<Readable> {
+    const { cluster, id, compression, encryption } = this.manifest;
+    const source = await this.#store.open(keyOf(cluster, id, object.name), signal);
+    const key =
+      encryption === undefined || this.#secret === undefined
+        ? undefined
+        : keyFor(this.#secret, Buffer.from(encryption.salt, 'base64'), object.name);
+    return unpack(source, object, {
+      compression,
+      place: this.placeOf(object),
+      ...(key === undefined ? {} : { key }),
+    });
+  }
+
+  /** Reads all of it and keeps nothing. @throws ForgeError `verification` as `open` */
+  async prove(object: BackupObject, signal: AbortSignal, onBytes?: (bytes: number) => void): Promise<void> {
+    const stream = await this.open(object, signal);
+    let bytes = 0;
+    stream.on('data', (piece: Buffer) => {
+      bytes += piece.length;
+      onBytes?.(bytes);
+    });
+    await finished(stream, { signal });
+  }
+}
