@@ -8,6 +8,10 @@ export const SETTINGS = 'settings.json';
 export const KEEP_MARK = 'keep';
 /** Renewed by whoever is at work on the backup. */
 export const RUNNING_MARK = 'running.json';
+/** What the last look at all its bytes has found. */
+export const VERIFIED_MARK = 'verified.json';
+/** Names that no object of a shard may have. */
+export const RESERVED_NAMES: readonly string[] = [MANIFEST, KEEP_MARK, RUNNING_MARK, VERIFIED_MARK];
 
 const ID = /^([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z-[0-9a-f]{6}$/;
 const CLUSTER = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;

@@ -8,7 +8,10 @@ export interface RetentionRules {
   readonly daily?: number;
   readonly weekly?: number;
   readonly monthly?: number;
-  /** All that are younger, milliseconds. */
+  /**
+   * All that were begun within so many milliseconds before the newest good one: counted from it and not from now, a
+   * clock that is wrong, or weeks without a backup, do not make all of them old at once.
+   */
   readonly withinMs?: number;
   /** So many of the newest stay whatever the other rules, and the clock, say; 1 when not told. */
   readonly floor?: number;
@@ -39,6 +42,8 @@ export const FLOOR_DEFAULT = 1;
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
+/** Clocks of hosts may differ so much; what is later than that was dated by a clock that is wrong. */
+export const FUTURE_MS = HOUR_MS;
 /** 1970-01-01 was a Thursday; ISO weeks begin on Monday. */
 const MONDAY_MS = 4 * DAY_MS;
 const WEEK_MS = 7 * DAY_MS;
@@ -55,7 +60,9 @@ const WORDS: Record<Bucket, string> = { hourly: 'hour', daily: 'day', weekly: 'w
 
 /**
  * The verdict on each, newest first. Without a rule, all stay. Only complete backups that are not damaged count for a
- * rule; one that is not complete stays while nothing newer is complete, since it may be all that there is.
+ * rule; others stay while nothing newer is good, since they may be all that there is. What is dated after `nowMs` stays
+ * and counts for nothing: else every backup that is made now would be older than so many that wait for their time.
+ * @param nowMs milliseconds since 1970; used for that alone
  */
 export function judgeRetention(
   backups: readonly DatedBackup[],
@@ -63,15 +70,17 @@ export function judgeRetention(
   nowMs: number,
 ): RetentionVerdict[] {
   const newestFirst = [...backups].sort((one, other) => other.atMs - one.atMs || (one.id < other.id ? 1 : -1));
-  const good = newestFirst.filter(({ complete, damaged, running }) => complete && !damaged && !running);
+  const isFuture = ({ atMs }: DatedBackup) => atMs > nowMs + FUTURE_MS;
+  const good = newestFirst.filter((each) => each.complete && !each.damaged && !each.running && !isFuture(each));
   const reasons = new Map<string, string[]>(newestFirst.map(({ id }) => [id, []]));
   const say = (id: string, reason: string) => reasons.get(id)?.push(reason);
 
-  const limited =
-    BUCKET_NAMES.some((name) => rules[name] !== undefined) || rules.last !== undefined || rules.withinMs !== undefined;
-  for (const { id, kept, running } of newestFirst) {
-    if (running) say(id, 'it is being made');
+  const limited = hasRule(rules);
+  for (const each of newestFirst) {
+    const { id, kept, running } = each;
+    if (running) say(id, 'somebody is at work on it');
     if (kept) say(id, 'it is marked to be kept');
+    if (isFuture(each)) say(id, 'its time is yet to come: a clock was wrong');
     if (!limited) say(id, 'there is no rule');
   }
   const floor = Math.max(FLOOR_DEFAULT, rules.floor ?? FLOOR_DEFAULT);
@@ -79,23 +88,40 @@ export function judgeRetention(
     say(id, index === 0 ? 'the newest that is good' : `one of the newest ${floor}`);
   }
   for (const { id } of good.slice(0, rules.last ?? 0)) say(id, `one of the last ${rules.last}`);
-  if (rules.withinMs !== undefined) {
-    const since = nowMs - rules.withinMs;
-    for (const { id, atMs } of good) if (atMs >= since) say(id, 'it is young enough');
-  }
+  for (const id of within(good, rules.withinMs)) say(id, 'it is young enough');
   for (const name of BUCKET_NAMES) {
     for (const id of newestOf(good, BUCKETS[name], rules[name] ?? 0)) say(id, `the last of its ${WORDS[name]}`);
   }
   const newestGood = good[0]?.atMs ?? Number.NEGATIVE_INFINITY;
   for (const { id, atMs, complete, damaged } of newestFirst) {
-    if (!complete && !damaged && atMs > newestGood) say(id, 'nothing newer is complete');
+    if ((!complete || damaged) && atMs >= newestGood) say(id, 'nothing newer is good');
   }
   return newestFirst.map(({ id, complete, damaged }) => {
     const why = reasons.get(id) ?? [];
     if (why.length > 0) return { id, stays: true, reasons: why };
-    if (damaged) return { id, stays: false, reasons: ['it is damaged'] };
+    if (damaged) return { id, stays: false, reasons: ['it is damaged, and a newer one is good'] };
     return { id, stays: false, reasons: [complete ? 'no rule keeps it' : 'it is not complete, and a newer one is'] };
   });
+}
+
+/** Whether anything may go at all. */
+export function hasRule(rules: RetentionRules): boolean {
+  return (
+    BUCKET_NAMES.some((name) => rules[name] !== undefined) || rules.last !== undefined || rules.withinMs !== undefined
+  );
+}
+
+/**
+ * Those of the time before the newest. Where the newest is alone in that time (after a pause, or because a clock jumped
+ * forward), those of the time before the second one as well: one backup does not do away with all that were before it.
+ */
+function within(newestFirst: readonly DatedBackup[], withinMs: number | undefined): string[] {
+  if (withinMs === undefined) return [];
+  const [newest, second] = newestFirst;
+  const from = (each: DatedBackup | undefined) => (each?.atMs ?? 0) - withinMs;
+  const alone = second !== undefined && second.atMs < from(newest);
+  const since = alone ? from(second) : from(newest);
+  return newestFirst.filter(({ atMs }) => atMs >= since).map(({ id }) => id);
 }
 
 /** The newest of each bucket, of so many buckets that have one. */

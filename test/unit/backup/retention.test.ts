@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type DatedBackup, judgeRetention, type RetentionRules } from '../../../src/backup/retention.js';
+import { type DatedBackup, FUTURE_MS, judgeRetention, type RetentionRules } from '../../../src/backup/retention.js';
 
 const DAY_MS = 86_400_000;
 const NOW = Date.UTC(2026, 10, 22, 12);
@@ -41,14 +41,37 @@ describe('which backups stay', () => {
     expect(stay(backups, { daily: 4 })).toEqual(backups.slice(0, 4).map(({ id }) => id));
   });
 
-  it('goes by age, and never below the floor, whatever the clock says', () => {
+  it('goes by age, counted from the newest, whatever the clock says', () => {
     const backups = [1, 2, 3, 4, 5].map((day) => backup(NOW - day * DAY_MS));
-    expect(stay(backups, { withinMs: 3.5 * DAY_MS })).toHaveLength(3);
+    expect(stay(backups, { withinMs: 2.5 * DAY_MS })).toHaveLength(3);
+    const ids = backups.map(({ id }) => id);
+    // Nobody has made a backup for years, or the clock is wrong: the same stay.
     const late = NOW + 10_000 * DAY_MS;
-    expect(stay(backups, { withinMs: DAY_MS }, late)).toEqual([backups[0]?.id]);
-    expect(stay(backups, { withinMs: DAY_MS, floor: 2 }, late)).toEqual(backups.slice(0, 2).map(({ id }) => id));
-    // A clock that was put back: what is of tomorrow is young.
-    expect(stay(backups, { withinMs: DAY_MS }, NOW - 30 * DAY_MS)).toHaveLength(5);
+    expect(stay(backups, { withinMs: DAY_MS }, late)).toEqual(ids.slice(0, 2));
+    expect(stay(backups, { withinMs: 0 }, late)).toEqual(ids.slice(0, 2));
+    expect(stay(backups, { withinMs: 0, floor: 3 }, late)).toEqual(ids.slice(0, 3));
+  });
+
+  it('does not take all away because of one backup after a pause, or after a jump of the clock', () => {
+    const before = [100, 101, 102, 150].map((day) => backup(NOW - day * DAY_MS));
+    const rules = { withinMs: 10 * DAY_MS };
+    const first = backup(NOW - DAY_MS);
+    expect(stay([first, ...before], rules)).toEqual([first, ...before.slice(0, 3)].map(({ id }) => id));
+    const second = backup(NOW);
+    expect(stay([second, first, ...before], rules)).toEqual([second.id, first.id]);
+  });
+
+  it('is unmoved by backups of a time that is yet to come', () => {
+    const future = [10, 20, 4_000].map((day) => backup(NOW + day * DAY_MS));
+    const backups = [0, 1, 2, 3].map((day) => backup(NOW - day * DAY_MS));
+    for (const rules of [{ last: 2 }, { daily: 2 }, { withinMs: DAY_MS }]) {
+      const kept = stay([...future, ...backups], rules);
+      expect(kept).toEqual([...[...future].reverse(), ...backups.slice(0, 2)].map(({ id }) => id));
+    }
+    // A clock that was put back: all are yet to come.
+    expect(stay(backups, { last: 1 }, NOW - 30 * DAY_MS)).toHaveLength(4);
+    // One of a host whose clock is a little ahead is as good as any.
+    expect(stay([backup(NOW + 60_000), ...backups], { last: 1 })).toHaveLength(1);
   });
 
   it('counts only what is complete and not damaged', () => {
@@ -59,16 +82,18 @@ describe('which backups stay', () => {
       backup(NOW - 3 * DAY_MS, { running: true, complete: false }),
       good,
       backup(NOW - 6 * DAY_MS, { complete: false }),
+      backup(NOW - 6.5 * DAY_MS, { damaged: true }),
       backup(NOW - 7 * DAY_MS),
     ];
     const verdicts = judgeRetention(backups, { last: 1 }, NOW);
-    expect(verdicts.map(({ stays }) => stays)).toEqual([true, false, true, true, false, false]);
+    expect(verdicts.map(({ stays }) => stays)).toEqual([true, true, true, true, false, false, false]);
     expect(verdicts.map(({ reasons }) => reasons[0])).toEqual([
-      'nothing newer is complete',
-      'it is damaged',
-      'it is being made',
+      'nothing newer is good',
+      'nothing newer is good',
+      'somebody is at work on it',
       'the newest that is good',
       'it is not complete, and a newer one is',
+      'it is damaged, and a newer one is good',
       'no rule keeps it',
     ]);
   });
@@ -101,7 +126,11 @@ describe('which backups stay', () => {
         const kept = new Set(stay(all, policy));
         const good = all
           .filter(({ complete, damaged, running }) => complete && !damaged && !running)
+          .filter(({ atMs }) => atMs <= NOW + FUTURE_MS)
           .sort((one, other) => other.atMs - one.atMs);
+        for (const { id, atMs } of all) {
+          if (atMs > NOW + FUTURE_MS || atMs > (good[0]?.atMs ?? 0)) expect(kept).toContain(id);
+        }
         for (const { id, kept: marked, running } of all) if (marked || running) expect(kept).toContain(id);
         for (const { id } of good.slice(0, Math.max(1, policy.floor ?? 1))) expect(kept).toContain(id);
         const verdicts = judgeRetention(all, policy, NOW);
