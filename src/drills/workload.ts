@@ -139,8 +139,8 @@ export class Workload {
     };
     this.#delay.disable();
     await Promise.all(this.#probes.map((probe) => probe.settle()));
-    await this.#cleanUp();
     for (const probe of this.#probes) probe.close();
+    await this.#cleanUp();
     const at = (part: number) => total.percentile(part) / 1_000;
     return {
       ...about,
@@ -154,7 +154,8 @@ export class Workload {
   }
 
   async #cleanUp(): Promise<void> {
-    const client = new DrillClient('cleaner', this.#endpoint, new Meter(performance.now()));
+    const meter = new Meter(performance.now());
+    const client = new DrillClient('cleaner', { endpoint: this.#endpoint, meter, findings: this.#findings });
     const keys = this.#probes.flatMap((probe) => probe.keys);
     for (let at = 0; at < keys.length; at += DELETED_AT_ONCE) {
       await client.do(keys.slice(at, at + DELETED_AT_ONCE).map((key) => ['UNLINK', key]));

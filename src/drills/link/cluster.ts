@@ -1,4 +1,7 @@
-/** A client that knows the cluster itself (ioredis): what a proxy is compared with. */
+/**
+ * A client that knows the cluster itself (ioredis): what a proxy is compared with. It publishes through any node, so that
+ * messages of one channel overtake each other: no order can be expected there.
+ */
 import { Cluster, type ClusterOptions } from 'ioredis';
 import { formatAddress, type NodeAddress } from '../../cluster/address.js';
 import type { ConnectSettings } from '../../cluster/node-pool.js';
@@ -47,6 +50,8 @@ class ClusterLink implements Link {
     this.#client = client;
   }
 
+  readonly failure = undefined;
+
   get isOpen(): boolean {
     return !this.#closed;
   }
@@ -83,7 +88,9 @@ class ClusterLink implements Link {
 
   async transaction(commands: readonly (readonly string[])[]): Promise<Outcome> {
     return this.#bounded(async () => {
-      const replies = await this.#client.multi(commands.map((command) => [...command])).exec();
+      const replies = await this.#client
+        .multi(commands.map(([name = '', ...args]) => [name.toLowerCase(), ...args]))
+        .exec();
       return (replies ?? []).map(([error, reply]) => (error === null ? (reply as LinkReply) : `-${error.message}`));
     });
   }

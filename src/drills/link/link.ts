@@ -22,6 +22,8 @@ export type Outcome = Answer | Refusal;
 export interface Link {
   /** It can take commands: not closed, not given up. */
   readonly isOpen: boolean;
+  /** Why it has ended; `protocol` for what no server may send. */
+  readonly failure: Refusal | undefined;
   /** Sends the commands at once, and resolves with the outcome of each, in their order. Never rejects. */
   send(commands: readonly (readonly string[])[]): Promise<Outcome[]>;
   /** The commands in MULTI and EXEC; the reply is EXEC's. Never rejects. */

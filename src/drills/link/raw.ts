@@ -80,7 +80,7 @@ class RawLink implements Link {
   readonly #requests: Request[] = [];
   #onMessage: ((channel: string, text: string) => void) | undefined;
   #subscribed: ((outcome: Outcome) => void) | undefined;
-  #closed = false;
+  #failure: Refusal | undefined;
 
   constructor(socket: Duplex, replyMs: number) {
     this.#socket = socket;
@@ -91,14 +91,18 @@ class RawLink implements Link {
   }
 
   get isOpen(): boolean {
-    return !this.#closed;
+    return this.#failure === undefined;
+  }
+
+  get failure(): Refusal | undefined {
+    return this.#failure;
   }
 
   send(commands: readonly (readonly string[])[]): Promise<Outcome[]> {
     if (commands.length === 0) return Promise.resolve([]);
     return new Promise((resolve) => {
       const outcomes: Outcome[] = [];
-      if (this.#closed) {
+      if (!this.isOpen) {
         // Nothing was sent.
         const refusal: Refusal = { ok: false, kind: 'closed', message: 'the connection is closed', certain: true };
         resolve(commands.map(() => refusal));
@@ -125,7 +129,7 @@ class RawLink implements Link {
         resolve(outcome);
       };
       this.#onMessage = onMessage;
-      if (this.#closed) this.#subscribed({ ok: false, kind: 'closed', message: 'closed', certain: true });
+      if (!this.isOpen) this.#subscribed({ ok: false, kind: 'closed', message: 'closed', certain: true });
       else this.#socket.write(encodeCommands([['SUBSCRIBE', channel]]));
     });
   }
@@ -143,7 +147,7 @@ class RawLink implements Link {
       return;
     }
     for (const reply of replies) {
-      if (this.#closed) return;
+      if (!this.isOpen) return;
       if (this.#onMessage === undefined) this.#answer(reply);
       else this.#message(reply);
     }
@@ -175,11 +179,11 @@ class RawLink implements Link {
   }
 
   #end(kind: string, message: string): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#socket.destroy();
+    if (this.#failure !== undefined) return;
     // The first of what was not answered may have been done, and so may all behind it.
     const refusal: Refusal = { ok: false, kind, message, certain: false };
+    this.#failure = refusal;
+    this.#socket.destroy();
     for (const { count, outcomes, resolve, timer } of this.#requests.splice(0)) {
       clearTimeout(timer);
       while (outcomes.length < count) outcomes.push(refusal);

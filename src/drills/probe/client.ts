@@ -1,5 +1,6 @@
 /** A client of a drill: connects again when its connection breaks, and measures what it lives through. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Findings } from '../check/findings.js';
 import { type Endpoint, isLink, type Link, type Outcome } from '../link/link.js';
 import type { Meter } from '../meter.js';
 
@@ -12,11 +13,13 @@ export class DrillClient {
   readonly name: string;
   readonly #endpoint: Endpoint;
   readonly #meter: Meter;
+  readonly #findings: Findings;
   #link: Link | undefined;
   #closed = false;
 
-  constructor(name: string, endpoint: Endpoint, meter: Meter) {
+  constructor(name: string, { endpoint, meter, findings }: { endpoint: Endpoint; meter: Meter; findings: Findings }) {
     this.name = name;
+    this.#findings = findings;
     this.#endpoint = endpoint;
     this.#meter = meter;
   }
@@ -61,8 +64,10 @@ export class DrillClient {
   }
 
   close(): void {
+    this.#judge();
     this.#closed = true;
     this.#link?.close();
+    this.#link = undefined;
   }
 
   async #measured(work: (link: Link) => Promise<Outcome[]>, count: number): Promise<Outcome[]> {
@@ -79,6 +84,7 @@ export class DrillClient {
 
   async #connected(): Promise<Link | Outcome> {
     if (this.#link?.isOpen) return this.#link;
+    this.#judge();
     const found = await this.#endpoint.connect();
     if (isLink(found)) {
       if (this.#closed) found.close();
@@ -88,6 +94,12 @@ export class DrillClient {
     this.#count(found);
     await sleep(AGAIN_MS);
     return found;
+  }
+
+  /** A connection that ended by what no server may send: somebody else's reply, or one twice. */
+  #judge(): void {
+    const failure = this.#link?.failure;
+    if (failure?.kind === 'protocol') this.#findings.add('foreign-reply', this.name, failure.message);
   }
 
   #count(outcome: Outcome): void {

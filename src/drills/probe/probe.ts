@@ -53,8 +53,7 @@ export abstract class Probe {
   }
 
   protected client(role: string): DrillClient {
-    const { endpoint, meter, index } = this.options;
-    const client = new DrillClient(`${role} ${index}`, endpoint, meter);
+    const client = new DrillClient(`${role} ${this.options.index}`, this.options);
     this.#clients.push(client);
     return client;
   }
