@@ -49,12 +49,14 @@ export function formatCertificates(cluster: string, certificates: readonly Certi
   );
 }
 
-interface Sample {
+/** A value with what it is of. */
+export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
-function family(name: string, help: string, samples: readonly Sample[]): string {
+/** All values of one metric; nothing when there are none. */
+export function family(name: string, help: string, samples: readonly Sample[]): string {
   if (samples.length === 0) return '';
   const lines = samples.map(({ labels, value }) => {
     const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escapeLabel(text)}"`);

@@ -36,6 +36,8 @@ export interface AttachedReplica {
 
 export interface ReplicationReport {
   readonly role: NodeRole;
+  /** The stream of writes that `offset` is a place in; empty where the server does not tell. */
+  readonly streamId: string;
   /** A master: bytes written to its stream. A replica: bytes that it has applied. */
   readonly offset: number;
   /** A replica: whether its link to the master stands; true for a master. */
@@ -101,6 +103,7 @@ function replicationOf(info: Info): ReplicationReport {
   const offset = replica ? 'slave_repl_offset' : 'master_repl_offset';
   return {
     role: replica ? 'replica' : 'master',
+    streamId: info.get('master_replid') ?? '',
     offset: infoNumber(info, offset) ?? 0,
     linkUp: !replica || info.get('master_link_status') === 'up',
     syncing: replica && info.get('master_sync_in_progress') === '1',

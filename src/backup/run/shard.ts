@@ -1,0 +1,214 @@
+/** Reads one shard into the store; begins anew from another node where one breaks off. */
+import { pipeline, Transform, type TransformCallback } from 'node:stream';
+import { pause } from '../../cluster/bounded.js';
+import type { SlotSet } from '../../cluster/slots.js';
+import { ForgeError } from '../../errors.js';
+import type { ClusterSession } from '../../operations/session.js';
+import { keyFor } from '../archive/encryption.js';
+import { pack } from '../archive/pack.js';
+import { type Compression, keyOf, shardName } from '../layout.js';
+import type { BackupShard } from '../manifest.js';
+import { readRdb } from '../source/network.js';
+import type { BackupStore } from '../store/store.js';
+import type { BackupObserver } from './events.js';
+import { foreignSlots } from './moving.js';
+import { type PlannedShard, planBackup, type ShardSource, shardWith } from './plan.js';
+
+/** A shard is begun so many times at most. */
+export const ATTEMPTS_MAX = 5;
+/** How long a shard may have no node that can be read: failovers take the node timeout (15 s) and an election. */
+export const FAILOVER_WAIT_MS = 90_000;
+const LOOK_MS = 500;
+const PROGRESS_MS = 250;
+
+/** What all shards of a run share. */
+export interface ShardRun {
+  readonly session: ClusterSession;
+  readonly store: BackupStore;
+  readonly cluster: string;
+  readonly id: string;
+  readonly compression: Compression;
+  readonly encryption?: { readonly secret: Buffer; readonly salt: Buffer };
+  /** Only this node is read. */
+  readonly node?: string;
+  readonly signal: AbortSignal;
+  readonly observe: BackupObserver;
+  /** Told the name of each object before it is written. */
+  readonly wrote: (name: string) => void;
+  /** Longest silence of a node in the middle of its data, milliseconds; what `readRdb` has when not told. */
+  readonly silenceMs?: number;
+  /** FAILOVER_WAIT_MS when not told. */
+  readonly failoverWaitMs?: number;
+}
+
+export interface ReadShard {
+  readonly shard: BackupShard;
+  /** Keys were found of slots that the shard did not serve. */
+  readonly foreign: SlotSet;
+}
+
+/** The node, not the store, is why a shard could not be read. */
+export class SourceFailure extends Error {
+  override readonly name = 'SourceFailure';
+  readonly failure: ForgeError;
+
+  constructor(failure: ForgeError) {
+    super(failure.message, { cause: failure });
+    this.failure = failure;
+  }
+}
+
+/**
+ * Puts the data of the shard into the store.
+ * @param number of the object in the backup
+ * @returns undefined where nobody serves just these slots any more
+ * @throws SourceFailure of the last node that was tried; what the store throws
+ */
+export async function readShard(run: ShardRun, planned: PlannedShard, number: number): Promise<ReadShard | undefined> {
+  const name = objectName(run, number);
+  run.wrote(name);
+  const tried = new Map<string, number>();
+  const triesOf = ({ nodeId }: ShardSource) => tried.get(nodeId) ?? 0;
+  let shard = planned;
+  for (let attempt = 1; ; attempt++) {
+    const [source] = shard.sources.toSorted((one, other) => triesOf(one) - triesOf(other));
+    if (source === undefined) return undefined;
+    try {
+      return await readFrom(run, shard, source, name);
+    } catch (error) {
+      run.signal.throwIfAborted();
+      if (!(error instanceof SourceFailure)) throw error;
+      if (attempt >= ATTEMPTS_MAX) throw error;
+      run.observe({ type: 'shard-failed', name, source: source.address, reason: error.message });
+      tried.set(source.nodeId, triesOf(source) + 1);
+      const next = await lookAgain(run, shard.slots, error);
+      if (next === undefined) return undefined;
+      shard = next;
+    }
+  }
+}
+
+const objectName = ({ compression, encryption }: ShardRun, number: number) =>
+  shardName(number, { source: 'network', compression, encrypted: encryption !== undefined });
+
+/**
+ * Who can be read for these slots now; waits for a failover.
+ * @returns undefined where they are no shard any more: some have moved
+ * @throws the failure, when nobody could be read for so long
+ */
+async function lookAgain(run: ShardRun, slots: SlotSet, failure: SourceFailure): Promise<PlannedShard | undefined> {
+  const { session, node, signal, failoverWaitMs = FAILOVER_WAIT_MS } = run;
+  const end = performance.now() + failoverWaitMs;
+  for (;;) {
+    await pause(LOOK_MS, signal);
+    try {
+      const plan = planBackup(await session.look(), { node });
+      const found = shardWith(plan, slots);
+      if (found !== undefined) return found;
+      if (plan.missing.length === 0) return undefined;
+    } catch (error) {
+      // Nobody answers at the moment, or not the one that was named.
+      if (!(error instanceof ForgeError)) throw error;
+    }
+    if (performance.now() > end) throw failure;
+  }
+}
+
+async function readFrom(run: ShardRun, shard: PlannedShard, source: ShardSource, name: string): Promise<ReadShard> {
+  const { session, store, compression, encryption, signal, observe } = run;
+  const fail = (error: unknown) => {
+    signal.throwIfAborted();
+    if (error instanceof ForgeError) throw new SourceFailure(error);
+    throw error;
+  };
+  const connection = await session.pool.dedicated(source.nodeId, { clientName: `forge-backup:${run.id}` }).catch(fail);
+  observe({
+    ...{ type: 'shard-begun', name, master: shard.masterAddress, source: source.address, role: source.role },
+    ...{ kind: 'network', keys: shard.keys },
+  });
+  const silence = run.silenceMs === undefined ? {} : { silenceMs: run.silenceMs };
+  const rdb = await readRdb(connection, { signal, ...silence }).catch(fail);
+  let broken: ForgeError | undefined;
+  rdb.stream.once('error', (error) => {
+    // Where the store fails, its error comes back here; those of nodes are ForgeErrors of their own.
+    if (error instanceof ForgeError) broken = error;
+  });
+  const meter = new Meter((bytes) => observe({ type: 'shard-progress', name, bytes }));
+  const key = encryption && keyFor(encryption.secret, encryption.salt, name);
+  try {
+    const { stream, object } = pack(pipeline(rdb.stream, meter, ignore), { name, compression, key });
+    await store.put(keyOf(run.cluster, run.id, name), stream, { signal });
+    const keys = await keysOf(run, source, shard);
+    const stored = object();
+    observe({
+      ...{ type: 'shard-done', name, master: shard.masterAddress, source: source.address, keys },
+      ...{ plainBytes: stored.plainBytes, bytes: stored.bytes },
+      ...{ replicationId: rdb.replicationId, offset: rdb.offset },
+    });
+    return {
+      shard: {
+        masterId: shard.masterId,
+        masterAddress: shard.masterAddress,
+        slots: [...shard.slots],
+        configEpoch: shard.configEpoch,
+        source: { kind: 'network', ...source },
+        replicationId: rdb.replicationId,
+        offset: rdb.offset,
+        startedAt: new Date(rdb.startedAt).toISOString(),
+        finishedAt: new Date(meter.endedAtMs).toISOString(),
+        keys,
+        object: stored,
+      },
+      foreign: foreignSlots([], shard.slots),
+    };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (broken !== undefined) throw new SourceFailure(broken);
+    throw error;
+  } finally {
+    rdb.stream.destroy();
+  }
+}
+
+/** The failure of a stream is that of the last of its pipeline, which is read. */
+const ignore = () => undefined;
+
+/** As the node tells; what it told when it was planned, where it does not answer. */
+async function keysOf({ session }: ShardRun, { nodeId }: ShardSource, { keys }: PlannedShard): Promise<number> {
+  try {
+    return Number(await (await session.pool.get(nodeId)).call('DBSIZE'));
+  } catch (error) {
+    if (error instanceof ForgeError) return keys;
+    throw error;
+  }
+}
+
+/** Tells how much has come. */
+class Meter extends Transform {
+  readonly #tell: (bytes: number) => void;
+  #bytes = 0;
+  #toldAt = 0;
+  /** When all of it had come, milliseconds since 1970. */
+  endedAtMs = 0;
+
+  constructor(tell: (bytes: number) => void) {
+    super();
+    this.#tell = tell;
+  }
+
+  override _transform(piece: Buffer, _: BufferEncoding, done: TransformCallback): void {
+    this.#bytes += piece.length;
+    const now = performance.now();
+    if (now - this.#toldAt >= PROGRESS_MS) {
+      this.#toldAt = now;
+      this.#tell(this.#bytes);
+    }
+    done(null, piece);
+  }
+
+  override _flush(done: TransformCallback): void {
+    this.endedAtMs = Date.now();
+    this.#tell(this.#bytes);
+    done();
+  }
+}

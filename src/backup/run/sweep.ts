@@ -1,0 +1,100 @@
+/** Clears away what runs left behind that were ended before their backup was whole, and finds those that are at work. */
+import { ForgeError } from '../../errors.js';
+import { RUNNING_STALE_MS } from '../catalogue.js';
+import { KEEP_MARK, keyOf, MANIFEST, parseKey, RUNNING_MARK } from '../layout.js';
+import type { BackupStore, StoredObject } from '../store/store.js';
+import { isDeadHere, MARK_MAX_BYTES, parseMark, type RunningMark } from './mark.js';
+
+/** Uploads that were begun so long ago are nobody's any more: the longest of one object. */
+const UPLOAD_STALE_MS = 48 * 3_600_000;
+const MINUTE_MS = 60_000;
+
+export interface SweepOptions {
+  readonly cluster: string;
+  /** The run that asks; it has set its mark. */
+  readonly id: string;
+  /** `ownerId` of this home. */
+  readonly owner: string;
+  readonly signal: AbortSignal;
+}
+
+/** What of a backup lies in the store, by name. */
+type Objects = ReadonlyMap<string, StoredObject>;
+
+/**
+ * Removes what is left of dead runs of the cluster. What somebody marked to be kept stays.
+ * @returns their ids
+ * @throws ForgeError `locked` when another run, of whatever host, is at work on the cluster's backups
+ */
+export async function sweepDeadRuns(store: BackupStore, options: SweepOptions): Promise<string[]> {
+  const { cluster, id: own, owner, signal } = options;
+  const found = await objectsOfBackups(store, cluster, signal);
+  // By the store's clock, which is what its objects are dated by: this host's may be another.
+  const nowMs = found.get(own)?.get(RUNNING_MARK)?.modifiedMs ?? Date.now();
+  const dead: [id: string, objects: Objects][] = [];
+  for (const [id, objects] of found) {
+    const marked = objects.get(RUNNING_MARK);
+    if (id === own || (objects.has(MANIFEST) && marked === undefined)) continue;
+    const mark = marked === undefined ? undefined : await readMark(store, marked, signal);
+    const fresh = marked !== undefined && nowMs - marked.modifiedMs < RUNNING_STALE_MS;
+    const running = fresh && !(mark !== undefined && (await isDeadHere(mark, owner)));
+    if (running) throw lockedBy(store, { cluster, id }, mark);
+    dead.push([id, objects]);
+  }
+  const removed: string[] = [];
+  for (const [id, objects] of dead) {
+    if (objects.has(MANIFEST)) {
+      // It died between its manifest and the end: the backup is whole.
+      await store.remove([keyOf(cluster, id, RUNNING_MARK)], signal);
+    } else if (!objects.has(KEEP_MARK)) {
+      await removeUnfinished(store, { cluster, id, names: [...objects.keys()] }, signal);
+      removed.push(id);
+    }
+  }
+  await store.sweep(`${cluster}/`, { beforeMs: nowMs - UPLOAD_STALE_MS, signal });
+  return removed;
+}
+
+/** Removes all of a backup: its manifest first, for without it there is none, and its mark last. */
+export async function removeUnfinished(
+  store: BackupStore,
+  { cluster, id, names }: { readonly cluster: string; readonly id: string; readonly names: readonly string[] },
+  signal: AbortSignal,
+): Promise<void> {
+  const keys = (some: readonly string[]) => some.map((name) => keyOf(cluster, id, name));
+  await store.remove(keys([MANIFEST]), signal);
+  await store.sweep(`${cluster}/${id}/`, { beforeMs: Number.MAX_SAFE_INTEGER, signal });
+  await store.remove(keys(names.filter((name) => name !== RUNNING_MARK && name !== MANIFEST)), signal);
+  await store.remove(keys([RUNNING_MARK]), signal);
+}
+
+async function objectsOfBackups(store: BackupStore, cluster: string, signal: AbortSignal) {
+  const found = new Map<string, Map<string, StoredObject>>();
+  for await (const object of store.list(`${cluster}/`, signal)) {
+    const key = parseKey(object.key);
+    if (key === undefined) continue;
+    const objects = found.get(key.id) ?? new Map<string, StoredObject>();
+    found.set(key.id, objects.set(key.name, object));
+  }
+  return found;
+}
+
+async function readMark(store: BackupStore, { key, bytes }: StoredObject, signal: AbortSignal) {
+  // What is so long was not written by a run.
+  if (bytes > MARK_MAX_BYTES) return undefined;
+  const content = await store.read(key, { maxBytes: MARK_MAX_BYTES, signal });
+  return content === undefined ? undefined : parseMark(content.toString('utf8'));
+}
+
+function lockedBy(
+  { place }: BackupStore,
+  { cluster, id }: { readonly cluster: string; readonly id: string },
+  mark: RunningMark | undefined,
+): ForgeError {
+  const who = mark === undefined ? 'Another run' : `Process ${mark.pid} of ${mark.host}`;
+  const minutes = RUNNING_STALE_MS / MINUTE_MS;
+  return new ForgeError('locked', `${who} is at work on a backup of ${cluster} in ${place} (${id}).`, {
+    next: `Wait until it is done. If it has died, its mark counts no more after ${minutes} minutes.`,
+    details: { id, ...(mark === undefined ? {} : { host: mark.host, pid: mark.pid }) },
+  });
+}
