@@ -29,8 +29,8 @@ export class Counter {
   /** What GET says in the end. */
   read(reply: unknown): void {
     const text = Buffer.isBuffer(reply) ? reply.toString() : reply;
-    const value = text === null ? 0 : Number(text);
-    if (!Number.isSafeInteger(value) || value < 0) {
+    const value = text === null ? 0 : typeof text === 'string' && /^[0-9]{1,15}$/.test(text) ? Number(text) : undefined;
+    if (value === undefined) {
       this.#findings.add('foreign-reply', this.key, `GET was answered ${show(reply)}`);
       return;
     }
