@@ -1,0 +1,307 @@
+/**
+ * Keys on their way into a cluster: each goes to the master that serves its slot, by RESTORE, many in one write. Slots
+ * that move, masters that are replaced and connections that break are followed; what was on its way then is sent again,
+ * which changes nothing where it had arrived.
+ */
+import { pause } from '../../cluster/bounded.js';
+import { BulkConnection } from '../../cluster/bulk/bulk-connection.js';
+import type { Command } from '../../cluster/node-connection.js';
+import { replyErrorOf } from '../../cluster/node-failure.js';
+import type { NodePool } from '../../cluster/node-pool.js';
+import type { Topology } from '../../cluster/topology.js';
+import { ForgeError } from '../../errors.js';
+
+/** Bound of one write's answers: a server takes some time for a value of hundreds of megabytes. */
+const COMMAND_MS = 60_000;
+/** So long a cluster may refuse a key: a failover takes seconds, with usual timeouts at most half a minute. */
+export const PATIENCE_MS = 90_000;
+const PAUSE_MS = 100;
+const PAUSE_MAX_MS = 2_000;
+
+/** A key and where it belongs. */
+export interface RoutedKey {
+  readonly slot: number;
+  readonly key: Buffer;
+  readonly database: number;
+  readonly expireAtMs: number | undefined;
+  readonly payload: Buffer;
+  /** An earlier attempt, of this run or of one before it, may have put it there. */
+  maybeThere: boolean;
+  /** A node that takes it although it does not serve the slot yet: the slot is on its way there. */
+  importer?: string;
+}
+
+export type KeyOutcome =
+  | { readonly outcome: 'restored' }
+  /** It is there, and was not to be replaced. */
+  | { readonly outcome: 'existing' }
+  /** The server does not take it, whoever asks: its own words. */
+  | { readonly outcome: 'refused'; readonly reply: string };
+
+export interface DeliveryOptions {
+  readonly pool: NodePool;
+  readonly clientName: string;
+  /** The cluster as it was found last. */
+  readonly topology: Topology;
+  /** Looks again. */
+  readonly look: () => Promise<Topology>;
+  readonly replace: boolean;
+  readonly patienceMs?: number;
+  readonly signal: AbortSignal;
+  /** Told once for each time that the cluster had to be looked at again. */
+  readonly onDetour?: (reason: string) => void;
+}
+
+type Verdict = 'restored' | 'existing' | 'refused' | 'again' | 'ask';
+
+/** What an answer means. Pure. */
+export function judgeReply(reply: string): Verdict | 'full' {
+  const [word = ''] = reply.split(' ', 1);
+  if (word === 'BUSYKEY') return 'existing';
+  if (word === 'ASK') return 'ask';
+  if (/^(MOVED|TRYAGAIN|CLUSTERDOWN|LOADING|READONLY|MASTERDOWN|BUSY|NOREPLICAS|FAILOVER|UNBLOCKED)$/.test(word)) {
+    return 'again';
+  }
+  return word === 'OOM' || word === 'MISCONF' ? 'full' : 'refused';
+}
+
+export class Delivery {
+  readonly #options: DeliveryOptions;
+  readonly #lanes = new Map<string, Promise<Lane>>();
+  #topology: Topology;
+  #looking: Promise<void> | undefined;
+  /** Rises with each look. */
+  #looks = 0;
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+    this.#topology = options.topology;
+  }
+
+  get topology(): Topology {
+    return this.#topology;
+  }
+
+  /**
+   * Puts the keys there, each once.
+   * @throws ForgeError `partial` where the cluster does not take them for a minute and a half, or is full; `denied`
+   */
+  async send(keys: readonly RoutedKey[]): Promise<KeyOutcome[]> {
+    const outcomes = new Array<KeyOutcome>(keys.length);
+    const { signal, patienceMs = PATIENCE_MS } = this.#options;
+    let left = keys.map((_, index) => index);
+    let waitMs = PAUSE_MS;
+    const begun = performance.now();
+    for (;;) {
+      signal.throwIfAborted();
+      const looks = this.#looks;
+      const failures: string[] = [];
+      const again = await this.#attempt(keys, left, outcomes, failures);
+      if (again.length === 0) return outcomes;
+      const reason = failures[0] ?? 'unknown';
+      if (performance.now() - begun > patienceMs) throw impatient(again.length, patienceMs, reason);
+      // An answer that names the next node is followed at once.
+      if (again.some((index) => keys[index]?.importer === undefined)) {
+        this.#options.onDetour?.(reason);
+        await pause(waitMs, signal);
+        waitMs = Math.min(PAUSE_MAX_MS, waitMs * 2);
+        if (looks === this.#looks) await this.#look();
+      }
+      left = again;
+    }
+  }
+
+  /** Until so many replicas of each master have what was written, or the time is over. @returns masters that lag */
+  async settle(replicas: (masterId: string) => number, timeoutMs: number): Promise<string[]> {
+    const lagging: string[] = [];
+    for (const [id, opening] of this.#lanes) {
+      const wanted = replicas(id);
+      if (wanted === 0) continue;
+      const lane = await opening.catch(() => undefined);
+      const answer = await lane?.connection.call('WAIT', wanted, timeoutMs).catch(() => 0);
+      if (Number(answer) < wanted) lagging.push(lane?.connection.label ?? id);
+    }
+    return lagging;
+  }
+
+  close(): void {
+    for (const opening of this.#lanes.values()) {
+      opening.then(
+        ({ connection }) => connection.close(),
+        () => undefined,
+      );
+    }
+  }
+
+  /** @returns which are to be sent again */
+  async #attempt(
+    keys: readonly RoutedKey[],
+    indexes: readonly number[],
+    outcomes: KeyOutcome[],
+    failures: string[],
+  ): Promise<number[]> {
+    const groups = new Map<string, number[]>();
+    const again: number[] = [];
+    for (const index of indexes) {
+      const { slot, importer } = keys[index] as RoutedKey;
+      const id = importer ?? this.#topology.ownerOf(slot)?.id;
+      if (id === undefined) {
+        failures.push(`nobody serves slot ${slot}`);
+        again.push(index);
+      } else if (!groups.get(id)?.push(index)) groups.set(id, [index]);
+    }
+    await Promise.all(
+      [...groups].map(async ([id, group]) => {
+        again.push(...(await this.#sendTo(id, keys, group, outcomes, failures)));
+      }),
+    );
+    return again;
+  }
+
+  async #sendTo(
+    id: string,
+    keys: readonly RoutedKey[],
+    group: readonly number[],
+    outcomes: KeyOutcome[],
+    failures: string[],
+  ): Promise<readonly number[]> {
+    let lane: Lane;
+    try {
+      lane = await this.#lane(id);
+    } catch (error) {
+      if (error instanceof ForgeError && error.kind === 'denied') throw error;
+      failures.push((error as Error).message);
+      for (const index of group) delete (keys[index] as RoutedKey).importer;
+      return group;
+    }
+    const again: number[] = [];
+    const results = await lane.send(group.map((index) => keys[index] as RoutedKey));
+    for (const [position, result] of results.entries()) {
+      const index = group[position] as number;
+      const key = keys[index] as RoutedKey;
+      delete key.importer;
+      if (result.status === 'fulfilled') {
+        outcomes[index] = { outcome: 'restored' };
+        continue;
+      }
+      const reply = replyErrorOf(result.reason);
+      if (result.reason instanceof ForgeError && result.reason.kind === 'denied') throw result.reason;
+      const verdict = reply === undefined ? 'again' : judgeReply(reply);
+      if (verdict === 'full') throw full(lane.connection.label, reply ?? '');
+      if (verdict === 'refused') outcomes[index] = { outcome: 'refused', reply: reply ?? '' };
+      else if (verdict === 'existing') {
+        outcomes[index] = { outcome: key.maybeThere ? 'restored' : 'existing' };
+      } else {
+        // Without an answer nobody knows whether it has arrived.
+        if (reply === undefined) key.maybeThere = true;
+        if (verdict === 'ask') key.importer = this.#importer(reply ?? '');
+        if (failures.length === 0) failures.push((result.reason as Error).message);
+        again.push(index);
+      }
+    }
+    return again;
+  }
+
+  /** `ASK 3999 127.0.0.1:6381`: undefined for a node that is not known here; then the cluster is looked at again. */
+  #importer(reply: string): string | undefined {
+    const address = reply.split(' ')[2] ?? '';
+    const colon = address.lastIndexOf(':');
+    return this.#topology.find(address.slice(0, colon), Number(address.slice(colon + 1)))?.id;
+  }
+
+  async #lane(id: string): Promise<Lane> {
+    const known = this.#lanes.get(id);
+    const lane = await known?.catch(() => undefined);
+    if (lane?.connection.isOpen) return lane;
+    const begun = this.#lanes.get(id);
+    if (begun !== undefined && begun !== known) return begun;
+    const opening = this.#open(id);
+    opening.catch(() => undefined);
+    this.#lanes.set(id, opening);
+    return opening;
+  }
+
+  async #open(id: string): Promise<Lane> {
+    const { pool, clientName, replace } = this.#options;
+    return new Lane(new BulkConnection(await pool.dedicated(id, { clientName }), COMMAND_MS), replace);
+  }
+
+  #look(): Promise<void> {
+    this.#looking ??= this.#options
+      .look()
+      .then(
+        (topology) => {
+          this.#topology = topology;
+        },
+        (error: unknown) => {
+          // Nobody answers at the moment; the bound of the keys that wait is the bound of this, too.
+          if (!(error instanceof ForgeError) || error.kind === 'denied') throw error;
+        },
+      )
+      .finally(() => {
+        this.#looks++;
+        this.#looking = undefined;
+      });
+    return this.#looking;
+  }
+}
+
+/** One connection to one master. */
+class Lane {
+  readonly connection: BulkConnection;
+  readonly #replace: boolean;
+  #database = 0;
+
+  constructor(connection: BulkConnection, replace: boolean) {
+    this.connection = connection;
+    this.#replace = replace;
+  }
+
+  /** The outcome of each key, in their order. */
+  async send(keys: readonly RoutedKey[]): Promise<PromiseSettledResult<unknown>[]> {
+    const commands: Command[] = [];
+    const places: number[] = [];
+    for (const key of keys) {
+      if (key.database !== this.#database) {
+        commands.push(['SELECT', key.database]);
+        this.#database = key.database;
+      }
+      if (key.importer !== undefined) commands.push(['ASKING']);
+      places.push(commands.length);
+      commands.push(restoreCommand(key, this.#replace));
+    }
+    const outcomes = await this.connection.callAll(commands);
+    // Where SELECT failed, its key must not be in another database: the answer to SELECT is the one that counts.
+    if (commands.length === keys.length) return outcomes;
+    return places.map((place) => {
+      const before = commands[place - 1]?.[0] === 'SELECT' ? outcomes[place - 1] : undefined;
+      return (before?.status === 'rejected' ? before : outcomes[place]) as PromiseSettledResult<unknown>;
+    });
+  }
+}
+
+/** RESTORE with the time as the backup has it, not as long as it was then. Pure. */
+export function restoreCommand({ key, payload, expireAtMs }: RoutedKey, replace: boolean): Command {
+  if (expireAtMs === undefined) {
+    return replace ? ['RESTORE', key, 0, payload, 'REPLACE'] : ['RESTORE', key, 0, payload];
+  }
+  return replace
+    ? ['RESTORE', key, expireAtMs, payload, 'ABSTTL', 'REPLACE']
+    : ['RESTORE', key, expireAtMs, payload, 'ABSTTL'];
+}
+
+const AGAIN = 'Run the same command again when that is mended: it goes on where it stopped.';
+
+const impatient = (keys: number, patienceMs: number, reason: string) =>
+  new ForgeError(
+    'partial',
+    `The cluster has not taken ${keys} keys for ${Math.round(patienceMs / 1_000)} s: ${reason}`,
+    { next: ['Look at it: forge cluster check.', AGAIN] },
+  );
+
+const full = (label: string, reply: string) =>
+  new ForgeError('partial', `${label} takes no more: ${reply}`, {
+    host: label,
+    next: ['Give it memory (maxmemory) or disk, or restore into more masters.', AGAIN],
+    details: { reply },
+  });
