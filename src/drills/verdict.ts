@@ -1,0 +1,58 @@
+/** What a drill must show, and whether it did. Pure. */
+import type { WorkloadReport } from './workload.js';
+
+/** Undefined for what is not bounded: it is shown all the same. */
+export interface Bounds {
+  /** Errors that clients may see. */
+  readonly errors?: number;
+  /** Acknowledged writes, elements and messages that may be lost. */
+  readonly losses?: number;
+  /** The longest time in which a client may try without success, milliseconds. */
+  readonly longestPauseMs?: number;
+  /** How much longer that may be than beside it, for a client that knows the cluster, milliseconds. */
+  readonly pauseBeyondMs?: number;
+}
+
+/** One number with its bound. */
+export interface Line {
+  readonly what: string;
+  readonly value: number;
+  readonly unit: '' | 'ms';
+  /** Undefined where nothing is asked for. */
+  readonly bound?: number;
+  readonly holds: boolean;
+}
+
+export interface Verdict {
+  readonly passed: boolean;
+  readonly lines: readonly Line[];
+}
+
+/** A drill in which hardly anything was done proves nothing. */
+export const OPERATIONS_MIN = 100;
+
+/** Wrong replies are never allowed, whatever the bounds say. */
+export function judge(report: WorkloadReport, bounds: Bounds, beside?: WorkloadReport): Verdict {
+  const errors = Object.values(report.errors).reduce((sum, count) => sum + count, 0);
+  const { ms } = report.longestPause;
+  const lines = [
+    atLeast('operations', report.operations, OPERATIONS_MIN),
+    atMost('wrong replies', report.wrong, 0),
+    atMost('errors', errors, bounds.errors),
+    atMost('lost', report.losses, bounds.losses),
+    atMost('longest pause', Math.round(ms), bounds.longestPauseMs, 'ms'),
+  ];
+  if (beside !== undefined) {
+    const beyond = Math.round(ms - beside.longestPause.ms);
+    lines.push(atMost('pause beyond that of a cluster-aware client', beyond, bounds.pauseBeyondMs, 'ms'));
+  }
+  return { passed: lines.every(({ holds }) => holds), lines };
+}
+
+function atMost(what: string, value: number, bound: number | undefined, unit: Line['unit'] = ''): Line {
+  return { what, value, unit, ...(bound === undefined ? {} : { bound }), holds: bound === undefined || value <= bound };
+}
+
+function atLeast(what: string, value: number, bound: number): Line {
+  return { what, value, unit: '', bound, holds: value >= bound };
+}
