@@ -1,5 +1,5 @@
 /** Reads one shard into the store; begins anew from another node where one breaks off. */
-import { pipeline, Transform, type TransformCallback } from 'node:stream';
+import { pipeline, type TransformCallback } from 'node:stream';
 import { pause } from '../../cluster/bounded.js';
 import type { SlotSet } from '../../cluster/slots.js';
 import { ForgeError } from '../../errors.js';
@@ -8,6 +8,8 @@ import { keyFor } from '../archive/encryption.js';
 import { pack } from '../archive/pack.js';
 import { type Compression, keyOf, shardName } from '../layout.js';
 import type { BackupShard } from '../manifest.js';
+import { RdbCounter } from '../rdb/count.js';
+import { UnsupportedRdb } from '../rdb/errors.js';
 import { readRdb } from '../source/network.js';
 import type { BackupStore } from '../store/store.js';
 import type { BackupObserver } from './events.js';
@@ -133,15 +135,15 @@ async function readFrom(run: ShardRun, shard: PlannedShard, source: ShardSource,
     // Where the store fails, its error comes back here; those of nodes are ForgeErrors of their own.
     if (error instanceof ForgeError) broken = error;
   });
-  const meter = new Meter((bytes) => observe({ type: 'shard-progress', name, bytes }));
+  const meter = new Meter((bytes, keys) => observe({ type: 'shard-progress', name, bytes, keys }));
   const key = encryption && keyFor(encryption.secret, encryption.salt, name);
   try {
     const { stream, object } = pack(pipeline(rdb.stream, meter, ignore), { name, compression, key });
     await store.put(keyOf(run.cluster, run.id, name), stream, { signal });
-    const keys = await keysOf(run, source, shard);
+    const counted = await countOf(run, { meter, source, shard });
     const stored = object();
     observe({
-      ...{ type: 'shard-done', name, master: shard.masterAddress, source: source.address, keys },
+      ...{ type: 'shard-done', name, master: shard.masterAddress, source: source.address, keys: counted.keys },
       ...{ plainBytes: stored.plainBytes, bytes: stored.bytes },
       ...{ replicationId: rdb.replicationId, offset: rdb.offset },
     });
@@ -156,15 +158,14 @@ async function readFrom(run: ShardRun, shard: PlannedShard, source: ShardSource,
         offset: rdb.offset,
         startedAt: new Date(rdb.startedAt).toISOString(),
         finishedAt: new Date(meter.endedAtMs).toISOString(),
-        keys,
+        ...counted,
         object: stored,
       },
-      foreign: foreignSlots([], shard.slots),
+      foreign: foreignSlots(counted.slotKeys ?? [], shard.slots),
     };
   } catch (error) {
     signal.throwIfAborted();
-    if (broken !== undefined) throw new SourceFailure(broken);
-    throw error;
+    throw broken === undefined || error instanceof SourceFailure ? error : new SourceFailure(broken);
   } finally {
     rdb.stream.destroy();
   }
@@ -173,42 +174,56 @@ async function readFrom(run: ShardRun, shard: PlannedShard, source: ShardSource,
 /** The failure of a stream is that of the last of its pipeline, which is read. */
 const ignore = () => undefined;
 
-/** As the node tells; what it told when it was planned, where it does not answer. */
-async function keysOf({ session }: ShardRun, { nodeId }: ShardSource, { keys }: PlannedShard): Promise<number> {
+interface Count {
+  readonly keys: number;
+  readonly slotKeys?: [slot: number, keys: number][];
+}
+
+/**
+ * The keys of what went by; where it could not be understood, as the node tells.
+ * @throws SourceFailure for what no server would load
+ */
+async function countOf(
+  { session, observe }: ShardRun,
+  { meter, source, shard }: { readonly meter: Meter; readonly source: ShardSource; readonly shard: PlannedShard },
+): Promise<Count> {
+  const { failure, keys, slotKeys } = meter;
+  if (failure === undefined) return { keys, slotKeys };
+  if (!(failure instanceof UnsupportedRdb)) throw new SourceFailure(failure);
+  observe({ type: 'warning', text: `keys of ${source.address} are not counted by slot: ${failure.message}` });
   try {
-    return Number(await (await session.pool.get(nodeId)).call('DBSIZE'));
+    return { keys: Number(await (await session.pool.get(source.nodeId)).call('DBSIZE')) };
   } catch (error) {
-    if (error instanceof ForgeError) return keys;
+    if (error instanceof ForgeError) return { keys: shard.keys };
     throw error;
   }
 }
 
-/** Tells how much has come. */
-class Meter extends Transform {
-  readonly #tell: (bytes: number) => void;
+/** Counts what goes by, and tells how much has come. */
+class Meter extends RdbCounter {
+  readonly #tell: (bytes: number, keys: number) => void;
   #bytes = 0;
   #toldAt = 0;
   /** When all of it had come, milliseconds since 1970. */
   endedAtMs = 0;
 
-  constructor(tell: (bytes: number) => void) {
+  constructor(tell: (bytes: number, keys: number) => void) {
     super();
     this.#tell = tell;
   }
 
-  override _transform(piece: Buffer, _: BufferEncoding, done: TransformCallback): void {
+  override _transform(piece: Buffer, encoding: BufferEncoding, done: TransformCallback): void {
     this.#bytes += piece.length;
     const now = performance.now();
     if (now - this.#toldAt >= PROGRESS_MS) {
       this.#toldAt = now;
-      this.#tell(this.#bytes);
+      this.#tell(this.#bytes, this.keys);
     }
-    done(null, piece);
+    super._transform(piece, encoding, done);
   }
 
   override _flush(done: TransformCallback): void {
     this.endedAtMs = Date.now();
-    this.#tell(this.#bytes);
-    done();
+    super._flush(done);
   }
 }
