@@ -34,9 +34,11 @@ function parse(argv) {
 function requirementsOf({ redis, tests, bench }) {
   const server = redis || tests || bench ? [REQUIREMENTS.redis] : [];
   const { redisCli, pythonClient, rubyClient, haproxy, openssl, nutcracker } = REQUIREMENTS;
-  const { prometheus, alertmanager, redisExporter, nodeExporter, registry, sshd } = REQUIREMENTS;
+  const { prometheus, alertmanager, redisExporter, nodeExporter, registry, sshd, swift } = REQUIREMENTS;
   const watching = [prometheus, alertmanager, redisExporter, nodeExporter];
-  const others = tests ? [redisCli, pythonClient, rubyClient, haproxy, openssl, ...watching, registry, sshd] : [];
+  const others = tests
+    ? [redisCli, pythonClient, rubyClient, haproxy, openssl, ...watching, registry, sshd, swift]
+    : [];
   return [...server, ...others, ...(bench ? [nutcracker, haproxy, openssl] : [])];
 }
 

@@ -18,7 +18,7 @@ const USUAL_FOLDERS = ['/usr/bin', '/usr/local/bin', '/usr/sbin', '/usr/local/sb
  * @property {string} [service] what Debian's package starts by itself on systemd, unasked
  */
 
-/** @type {Record<'redis' | 'redisCli' | 'pythonClient' | 'rubyClient' | 'haproxy' | 'openssl' | 'prometheus' | 'alertmanager' | 'redisExporter' | 'nodeExporter' | 'sshd' | 'registry' | 'nutcracker', Requirement>} */
+/** @type {Record<'redis' | 'redisCli' | 'pythonClient' | 'rubyClient' | 'haproxy' | 'openssl' | 'prometheus' | 'alertmanager' | 'redisExporter' | 'nodeExporter' | 'sshd' | 'registry' | 'swift' | 'nutcracker', Requirement>} */
 export const REQUIREMENTS = {
   redis: {
     what: `redis-server ${OLDEST_REDIS.join('.')} or newer`,
@@ -81,6 +81,11 @@ export const REQUIREMENTS = {
     isThere: async () => which('docker-registry') !== undefined,
     packages: { 'apt-get': 'docker-registry' },
     service: 'docker-registry',
+  },
+  swift: {
+    what: 'Swift, a store that speaks S3 (python3-swift)',
+    isThere: async () => existsSync('/usr/lib/python3/dist-packages/swift/common/middleware/s3api'),
+    packages: { 'apt-get': 'python3-swift' },
   },
   sshd: {
     what: 'sshd, a host over SSH on loopback',
