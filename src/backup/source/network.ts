@@ -2,12 +2,15 @@
 import { Readable } from 'node:stream';
 import { encodeCommands } from '../../cluster/bulk/encode-commands.js';
 import type { NodeConnection } from '../../cluster/node-connection.js';
-import { commandFailure } from '../../cluster/node-failure.js';
+import { commandFailure, replyErrorOf } from '../../cluster/node-failure.js';
 import { ForgeError } from '../../errors.js';
 import { FrameError, RdbFrame } from './rdb-frame.js';
 
 /** A server that prepares a snapshot sends an empty line every `repl-ping-replica-period` (10 s), or every second. */
 export const SILENCE_MAX_MS = 60_000;
+
+/** Newer than any: the server takes the newest format that it writes. */
+const NEWEST_VERSION = '255.255.255';
 
 export interface RdbSource {
   /** The stream of writes, and the place in it, that the snapshot is of. */
@@ -37,12 +40,25 @@ export async function readRdb(connection: NodeConnection, options: ReadRdbOption
     await connection.call('REPLCONF', 'capa', 'eof', 'capa', 'psync2');
     // It wants no writes afterwards: the server need not keep any for it.
     await connection.call('REPLCONF', 'rdb-only', '1');
+    await sayVersion(connection);
   } catch (error) {
     connection.close();
     throw error;
   }
   // Only now: a server refuses PSYNC while it has answers for this connection.
   return new Promise((resolve, reject) => new RdbReader(connection, options, { resolve, reject }).begin());
+}
+
+/**
+ * Valkey 9 gives the format of Valkey 8 to a replica that does not say its version, and gives up where that cannot hold what
+ * it has: a hash whose fields expire. Others do not know the word, and always give what they have.
+ */
+async function sayVersion(connection: NodeConnection): Promise<void> {
+  try {
+    await connection.call('REPLCONF', 'version', NEWEST_VERSION);
+  } catch (error) {
+    if (replyErrorOf(error) === undefined) throw error;
+  }
 }
 
 interface Settle {
