@@ -65,6 +65,20 @@ describe.skipIf(!hasDocker())('forge deploy status, logs, remove', () => {
   const statuses = (result: ForgeResult) =>
     (JSON.parse(result.stdout) as { containers: Record<string, unknown>[] }).containers;
 
+  it('shows exactly what would be run, and makes nothing of it', async () => {
+    const shown = await run('deploy', 'redis', '--all', '--dry-run', '--json');
+    expect(shown, shown.stderr).toMatchObject({ code: 0 });
+    const { nodes, commands } = JSON.parse(shown.stdout) as {
+      nodes: { action: string }[];
+      commands: { line: string }[];
+    };
+    expect(nodes.map(({ action }) => action)).toEqual(ports.map(() => 'create'));
+    // Under the lock of the node, which others see.
+    expect(commands[0]?.line).toMatch(/ create --name \S+-lock /);
+    expect(commands[1]?.line).toContain('volume create');
+    expect(await ours()).toEqual([]);
+  });
+
   it('shows what is not there, what is as wanted, and what differs', async () => {
     const none = await run('deploy', 'status', '--all', '--json');
     expect(none, none.stderr).toMatchObject({ code: 9 });

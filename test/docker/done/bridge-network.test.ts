@@ -1,4 +1,7 @@
-/** The same system behind published ports: nodes announce the host's address, and everybody meets there. */
+/**
+ * The same system behind published ports: nodes announce the host's address, and everybody meets there. A whole roll is in
+ * host-network.test.ts; here one node of each role is replaced.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasDocker } from '../../support/docker/engine.js';
 import { Applications } from './applications.js';
@@ -25,13 +28,24 @@ describe.skipIf(!hasDocker())('a system on a bridge network', { timeout: STEP_MS
     await system.expectUnchangedByDeploys();
   });
 
-  it('rolls another version with another setting under clients, and loses nothing', async () => {
+  it('rolls another version with another setting to a replica and a master under clients, and loses nothing', async () => {
+    const { nodes: ports } = system.ports;
+    const chosen = [ports.at(0), ports.at(-1)].map((port) => `${system.address}:${port}`);
     applications = await Applications.start(system.endpoint);
     await system.write({ upgraded: true, settings: { 'io-threads': 2 } });
-    const { nodes = [] } = await system.operator.json('deploy', 'redis', '--all', '--yes');
-    expect(nodes.every(({ action, rolling }) => action === 'replace' && rolling)).toBe(true);
+    const choice = chosen.flatMap((node) => ['--node', node]);
+    const { nodes = [] } = await system.operator.json('deploy', 'redis', ...choice, '--yes');
+    expect(nodes.map(({ action, rolling }) => ({ action, rolling }))).toEqual(
+      chosen.map(() => ({ action: 'replace', rolling: true })),
+    );
     const { rounds, entries } = await applications.finish();
-    await system.expectAllWell(/^8\./);
+    const containers = await system.settled();
+    expect(
+      containers.flatMap(({ node, wanted }) => (wanted === 'unchanged' && node !== null ? [node] : [])).sort(),
+    ).toEqual([...chosen].sort());
+    expect(containers.filter(({ node }) => chosen.includes(node ?? '')).map(({ version }) => version)).toEqual(
+      chosen.map(() => expect.stringMatching(/^8\./)),
+    );
     console.log(`${rounds} rounds and ${entries} entries of clients`);
   });
 });

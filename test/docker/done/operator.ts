@@ -26,6 +26,7 @@ export interface Printed {
   containers?: {
     action: string;
     container: string;
+    node: string | null;
     role: string;
     phase: string;
     version?: string;

@@ -178,14 +178,14 @@ export class System {
     const { findings = [] } = JSON.parse((await operator.try('doctor', '--json')).stdout) as Printed;
     // What this machine's kernel is set to is not what is deployed.
     expect(findings.filter(({ check, verdict }) => verdict === 'FAIL' && check !== 'hosts')).toEqual([]);
-    const containers = await this.#settled();
+    const containers = await this.settled();
     expect([...new Set(containers.map(({ wanted }) => wanted))]).toEqual(['unchanged']);
     const nodes = containers.filter(({ role }) => role === 'redis');
     expect(nodes.map((node) => node.version)).toEqual(Array(NODES).fill(expect.stringMatching(version)));
   }
 
   /** The status once nothing has a fault: Docker asks for health every few seconds, and on a busy machine gives up at times. */
-  async #settled(): Promise<NonNullable<Printed['containers']>> {
+  async settled(): Promise<NonNullable<Printed['containers']>> {
     let faults: readonly string[] = [];
     return await poll('containers without faults', HEALTHY_MS, async () => {
       const { stdout } = await this.operator.try('deploy', 'status', '--all', '--json');
