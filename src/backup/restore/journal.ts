@@ -36,7 +36,8 @@ const journalSchema = z.object({
   wasEmpty: z.boolean(),
   /** The sums of all objects were right. */
   proven: z.boolean(),
-  functions: z.boolean(),
+  /** Sources of the libraries of functions of shards that are done. */
+  libraries: z.array(z.string()),
   shards: z.record(z.string(), shardSchema),
 });
 
@@ -74,11 +75,11 @@ export class RestoreJournal {
   readonly wasEmpty: boolean;
   readonly beganMs: number;
   proven: boolean;
-  functions: boolean;
+  readonly libraries: Set<string>;
   readonly #identity: RestoreIdentity;
   readonly #shards: Map<string, ShardProgress>;
   /** Shards that an earlier run had begun, with the keys that may be there already. */
-  readonly #doubtful: ReadonlyMap<string, number>;
+  readonly #doubtful: Map<string, number>;
   #savedCursors = new Map<string, number>();
   #saving: Promise<void> | undefined;
   #savedAt = 0;
@@ -90,7 +91,7 @@ export class RestoreJournal {
     this.wasEmpty = content?.wasEmpty ?? wasEmpty;
     this.beganMs = content?.beganMs ?? Date.now();
     this.proven = content?.proven ?? false;
-    this.functions = content?.functions ?? false;
+    this.libraries = new Set(content?.libraries);
     const known = Object.entries(content?.shards ?? {});
     this.#shards = new Map(known.map(([name, shard]) => [name, { ...shard, counts: SlotCounts.from(shard.counts) }]));
     this.#doubtful = new Map(
@@ -119,10 +120,16 @@ export class RestoreJournal {
     return begun;
   }
 
-  /** Begins it anew, for a reader that gives the keys in another order every time. */
+  /** Begins it anew, in a round of its own: for a reader that gives the keys in another order every time. */
   reset(name: string): ShardProgress {
     this.#shards.delete(name);
+    this.#savedCursors.delete(name);
     return this.shard(name);
+  }
+
+  /** Any of its keys may be there already, from an attempt that was given up. */
+  doubt(name: string): void {
+    this.#doubtful.set(name, Number.POSITIVE_INFINITY);
   }
 
   get shards(): ReadonlyMap<string, ShardProgress> {
@@ -162,7 +169,7 @@ export class RestoreJournal {
       beganMs: this.beganMs,
       wasEmpty: this.wasEmpty,
       proven: this.proven,
-      functions: this.functions,
+      libraries: [...this.libraries],
       shards: Object.fromEntries(
         [...this.#shards].map(([name, shard]) => [name, { ...shard, counts: shard.counts.toJSON() }]),
       ),

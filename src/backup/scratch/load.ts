@@ -1,13 +1,15 @@
 /** One shard of a backup in a server of our own. */
 import { createWriteStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { Transform } from 'node:stream';
+import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { BackupShard } from '../manifest.js';
 import type { BackupArchive } from '../restore/archive.js';
+import { unpackFiles } from '../source/files/unpack.js';
 import { chooseServer } from './choose.js';
 import { makeScratchFolder, removeScratchFolder, requireMemory, scratchPlace } from './folder.js';
-import { DUMP_FILE, type ScratchServer, startScratch } from './server.js';
+import { DATA_FOLDER, DUMP_FILE, type ScratchServer, type StartScratchOptions, startScratch } from './server.js';
 
 export type LoadProgress =
   /** Bytes that have come of the object, of `plainBytes`. */
@@ -37,8 +39,9 @@ export async function loadShard(options: LoadShardOptions): Promise<ScratchServe
   );
   await requireMemory(object.plainBytes);
   const folder = await makeScratchFolder(scratchPlace(environment), object.plainBytes);
+  let appendOnly: StartScratchOptions['appendOnly'];
   try {
-    await fetchInto(folder, options);
+    appendOnly = await fetchInto(path.join(folder, DATA_FOLDER), options);
   } catch (error) {
     await removeScratchFolder(folder);
     throw error;
@@ -47,20 +50,37 @@ export async function loadShard(options: LoadShardOptions): Promise<ScratchServe
     server,
     folder,
     what: archive.placeOf(object),
+    ...(appendOnly === undefined ? {} : { appendOnly }),
     signal,
     onLoading: (loading) => onProgress?.({ loading }),
   });
 }
 
-async function fetchInto(folder: string, { archive, shard, signal, onProgress }: LoadShardOptions): Promise<void> {
-  const stream = await archive.open(shard.object, signal);
-  let fetched = 0;
+async function fetchInto(
+  directory: string,
+  { archive, shard, signal, onProgress }: LoadShardOptions,
+): Promise<StartScratchOptions['appendOnly']> {
+  await mkdir(directory, { mode: 0o700 });
+  const { object, source } = shard;
+  const stream = counted(await archive.open(object, signal), (fetched) => onProgress?.({ fetched }));
+  if (source.kind === 'files') {
+    const place = archive.placeOf(object);
+    return (await unpackFiles(stream, { directory, maxBytes: object.plainBytes, place, signal })).appendOnly;
+  }
+  await pipeline(stream, createWriteStream(path.join(directory, DUMP_FILE), { mode: 0o600 }), { signal });
+  return undefined;
+}
+
+function counted(source: Readable, onBytes: (bytes: number) => void): Readable {
+  let bytes = 0;
   const count = new Transform({
     transform(piece: Buffer, _, done) {
-      fetched += piece.length;
-      onProgress?.({ fetched });
+      bytes += piece.length;
+      onBytes(bytes);
       done(null, piece);
     },
   });
-  await pipeline(stream, count, createWriteStream(path.join(folder, DUMP_FILE), { mode: 0o600 }), { signal });
+  source.once('error', (error) => count.destroy(error));
+  count.once('close', () => source.destroy());
+  return source.pipe(count);
 }

@@ -26,6 +26,8 @@ const OUTPUT_CHARACTERS_MAX = 16 * 1024;
 const WORDS_MAX = 3;
 const SOCKET = 'socket';
 export const DUMP_FILE = 'dump.rdb';
+/** Within the scratch folder: what is loaded. */
+export const DATA_FOLDER = 'data';
 
 /** Ends the server when standard input ends, which it does with the process that holds its other end. */
 const SUPERVISOR = `exec 3<&0
@@ -69,8 +71,21 @@ function argumentsOf({ folder, appendOnly }: StartScratchOptions): string[] {
           ...['--auto-aof-rewrite-percentage', '0'],
         ];
   return [
-    ...['--port', '0', '--unixsocket', path.join(folder, SOCKET), '--unixsocketperm', '700', '--dir', folder],
-    ...['--save', '', '--daemonize', 'no', '--supervised', 'no', '--logfile', '', '--loglevel', 'notice'],
+    ...['--port', '0', '--unixsocket', path.join(folder, SOCKET), '--unixsocketperm', '700'],
+    ...[
+      '--dir',
+      path.join(folder, DATA_FOLDER),
+      '--save',
+      '',
+      '--daemonize',
+      'no',
+      '--supervised',
+      'no',
+      '--logfile',
+      '',
+      '--loglevel',
+      'notice',
+    ],
     // Values are looked at as if a stranger had sent them: what is damaged is found, and not crashed on.
     ...['--sanitize-dump-payload', 'yes', '--enable-debug-command', 'local', ...files],
   ];
@@ -238,11 +253,12 @@ class Running implements ScratchServer {
   }
 
   #words(): string[] {
-    return this.#output
+    const lines = this.#output
       .split('\n')
       .map((line) => line.replace(/^\d+:[A-Z] .*? [.*#-] /, '').trim())
-      .filter((line) => line !== '' && !/^(RDB|Done loading|\* )/.test(line))
-      .slice(-WORDS_MAX);
+      .filter((line) => line !== '' && !/^(RDB|Done loading|\* |\[info\]|\[additional info\])/.test(line));
+    const clear = lines.filter((line) => /error|short read|bad |can't|fatal|unexpected|wrong|invalid/i.test(line));
+    return (clear.length > 0 ? clear : lines).slice(-WORDS_MAX);
   }
 
   #refusal(): ForgeError {
