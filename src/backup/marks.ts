@@ -24,14 +24,18 @@ const keepSchema = z.strictObject({
   note: z.optional(z.string().check(z.maxLength(NOTE_MAX_CHARACTERS))),
 });
 
+const faults = z.array(z.string().check(z.maxLength(FAULT_MAX_CHARACTERS))).check(z.maxLength(FAULTS_REMEMBERED_MAX));
+
 const verifiedSchema = z.strictObject({
   ...about,
   /** What was done: all sums; also loaded into a server; also every value read. */
   how: z.enum(['sums', 'load', 'deep']),
   /** Digest of the manifest's text: it speaks of that backup alone. */
   manifest: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
-  /** None: it is good. */
-  faults: z.array(z.string().check(z.maxLength(FAULT_MAX_CHARACTERS))).check(z.maxLength(FAULTS_REMEMBERED_MAX)),
+  /** What is not as it was written; none: it is good. */
+  faults,
+  /** What servers found when they loaded it: it may be their fault. */
+  loadFaults: faults,
 });
 
 export type KeepMark = z.infer<typeof keepSchema>;
@@ -40,8 +44,10 @@ export type VerifiedMark = z.infer<typeof verifiedSchema>;
 export const writeKeepMark = (mark: KeepMark): string => sealText(JSON.stringify(keepSchema.parse(mark), undefined, 2));
 
 export function writeVerifiedMark(mark: VerifiedMark): string {
-  const faults = mark.faults.slice(0, FAULTS_REMEMBERED_MAX).map((fault) => fault.slice(0, FAULT_MAX_CHARACTERS));
-  return sealText(JSON.stringify(verifiedSchema.parse({ ...mark, faults }), undefined, 2));
+  const short = (all: readonly string[]) =>
+    all.slice(0, FAULTS_REMEMBERED_MAX).map((fault) => fault.slice(0, FAULT_MAX_CHARACTERS));
+  const fitting = { ...mark, faults: short(mark.faults), loadFaults: short(mark.loadFaults) };
+  return sealText(JSON.stringify(verifiedSchema.parse(fitting), undefined, 2));
 }
 
 /** Undefined for what was not written so, byte for byte. */

@@ -60,7 +60,8 @@ const WORDS: Record<Bucket, string> = { hourly: 'hour', daily: 'day', weekly: 'w
 
 /**
  * The verdict on each, newest first. Without a rule, all stay. Only complete backups that are not damaged count for a
- * rule; others stay while nothing newer is good, since they may be all that there is. What is dated after `nowMs` stays
+ * rule; others stay as long as good ones of their time would, and while nothing newer is good, since they may be all that
+ * there is. What is dated after `nowMs` stays
  * and counts for nothing: else every backup that is made now would be older than so many that wait for their time.
  * @param nowMs milliseconds since 1970; used for that alone
  */
@@ -87,11 +88,11 @@ export function judgeRetention(
   for (const [index, { id }] of good.slice(0, floor).entries()) {
     say(id, index === 0 ? 'the newest that is good' : `one of the newest ${floor}`);
   }
-  for (const { id } of good.slice(0, rules.last ?? 0)) say(id, `one of the last ${rules.last}`);
-  for (const id of within(good, rules.withinMs)) say(id, 'it is young enough');
-  for (const name of BUCKET_NAMES) {
-    for (const id of newestOf(good, BUCKETS[name], rules[name] ?? 0)) say(id, `the last of its ${WORDS[name]}`);
-  }
+  for (const [id, reason] of keptByRules(good, rules)) say(id, reason);
+  // As if it were good, and without taking the place of one that is: what was found damaged may be the fault of a cable.
+  const all = newestFirst.filter((each) => !each.running && !isFuture(each));
+  const isGood = new Set(good.map(({ id }) => id));
+  for (const [id, reason] of keptByRules(all, rules)) if (!isGood.has(id)) say(id, reason);
   const newestGood = good[0]?.atMs ?? Number.NEGATIVE_INFINITY;
   for (const { id, atMs, complete, damaged } of newestFirst) {
     if ((!complete || damaged) && atMs >= newestGood) say(id, 'nothing newer is good');
@@ -104,11 +105,24 @@ export function judgeRetention(
   });
 }
 
-/** Whether anything may go at all. */
+/** Ids and reasons, of backups that are all worth the same. */
+function keptByRules(newestFirst: readonly DatedBackup[], rules: RetentionRules): [string, string][] {
+  const { last = 0, withinMs } = rules;
+  return [
+    ...newestFirst.slice(0, last).map(({ id }): [string, string] => [id, `one of the last ${last}`]),
+    ...within(newestFirst, withinMs).map((id): [string, string] => [id, 'it is young enough']),
+    ...BUCKET_NAMES.flatMap((name) =>
+      newestOf(newestFirst, BUCKETS[name], rules[name] ?? 0).map((id): [string, string] => [
+        id,
+        `the last of its ${WORDS[name]}`,
+      ]),
+    ),
+  ];
+}
+
+/** Whether anything may go at all: a rule that keeps 0 is none. */
 export function hasRule(rules: RetentionRules): boolean {
-  return (
-    BUCKET_NAMES.some((name) => rules[name] !== undefined) || rules.last !== undefined || rules.withinMs !== undefined
-  );
+  return [rules.last, rules.withinMs, ...BUCKET_NAMES.map((name) => rules[name])].some((value = 0) => value > 0);
 }
 
 /**
@@ -116,7 +130,7 @@ export function hasRule(rules: RetentionRules): boolean {
  * forward), those of the time before the second one as well: one backup does not do away with all that were before it.
  */
 function within(newestFirst: readonly DatedBackup[], withinMs: number | undefined): string[] {
-  if (withinMs === undefined) return [];
+  if (withinMs === undefined || withinMs <= 0) return [];
   const [newest, second] = newestFirst;
   const from = (each: DatedBackup | undefined) => (each?.atMs ?? 0) - withinMs;
   const alone = second !== undefined && second.atMs < from(newest);

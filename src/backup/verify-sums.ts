@@ -272,7 +272,7 @@ export interface RememberOptions {
   readonly by: string;
   readonly signal: AbortSignal;
   /** What was found beside the sums, by loading it. */
-  readonly furtherFaults?: readonly string[];
+  readonly loadFaults?: readonly string[];
 }
 
 /**
@@ -283,7 +283,7 @@ export interface RememberOptions {
 export async function rememberVerified(
   store: BackupStore,
   { cluster, id, faults, decrypted, manifest }: VerifiedBackup,
-  { how, by, signal, furtherFaults = [] }: RememberOptions,
+  { how, by, signal, loadFaults = [] }: RememberOptions,
 ): Promise<boolean> {
   if (manifest === undefined || !decrypted || faults.some(({ ofKey }) => ofKey)) return false;
   const mark = {
@@ -293,7 +293,8 @@ export async function rememberVerified(
     by,
     how,
     manifest,
-    faults: [...faults.map(({ problem }) => problem), ...furtherFaults],
+    faults: faults.map(({ problem }) => problem),
+    loadFaults: [...loadFaults],
   };
   try {
     // It may have been removed meanwhile.

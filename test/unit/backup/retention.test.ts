@@ -22,6 +22,7 @@ describe('which backups stay', () => {
   it('is all of them without a rule', () => {
     expect(stay(hourly(50), {})).toHaveLength(50);
     expect(stay(hourly(50), { floor: 3 })).toHaveLength(50);
+    expect(stay(hourly(50), { last: 0, daily: 0, withinMs: 0 })).toHaveLength(50);
   });
 
   it('is the last of each hour, day, week and month that has one', () => {
@@ -48,8 +49,8 @@ describe('which backups stay', () => {
     // Nobody has made a backup for years, or the clock is wrong: the same stay.
     const late = NOW + 10_000 * DAY_MS;
     expect(stay(backups, { withinMs: DAY_MS }, late)).toEqual(ids.slice(0, 2));
-    expect(stay(backups, { withinMs: 0 }, late)).toEqual(ids.slice(0, 2));
-    expect(stay(backups, { withinMs: 0, floor: 3 }, late)).toEqual(ids.slice(0, 3));
+    expect(stay(backups, { withinMs: 1 }, late)).toEqual(ids.slice(0, 2));
+    expect(stay(backups, { withinMs: 1, floor: 3 }, late)).toEqual(ids.slice(0, 3));
   });
 
   it('does not take all away because of one backup after a pause, or after a jump of the clock', () => {
@@ -88,7 +89,7 @@ describe('which backups stay', () => {
     const verdicts = judgeRetention(backups, { last: 1 }, NOW);
     expect(verdicts.map(({ stays }) => stays)).toEqual([true, true, true, true, false, false, false]);
     expect(verdicts.map(({ reasons }) => reasons[0])).toEqual([
-      'nothing newer is good',
+      'one of the last 1',
       'nothing newer is good',
       'somebody is at work on it',
       'the newest that is good',
@@ -96,6 +97,20 @@ describe('which backups stay', () => {
       'it is damaged, and a newer one is good',
       'no rule keeps it',
     ]);
+  });
+
+  it('leaves what is damaged or not complete as long as a good one of its time, and no good one goes for it', () => {
+    const backups = [
+      backup(NOW),
+      backup(NOW - DAY_MS, { damaged: true }),
+      backup(NOW - 2 * DAY_MS, { complete: false }),
+      backup(NOW - 3 * DAY_MS),
+      backup(NOW - 4 * DAY_MS),
+      backup(NOW - 5 * DAY_MS, { damaged: true }),
+    ];
+    expect(stay(backups, { daily: 3 })).toEqual(backups.slice(0, 5).map(({ id }) => id));
+    expect(stay(backups, { last: 1 })).toEqual([backups[0]?.id]);
+    expect(stay(backups, { withinMs: 10 * DAY_MS })).toHaveLength(6);
   });
 
   const backups = fc.uniqueArray(
