@@ -1,5 +1,7 @@
 /** Flags of `forge backup` itself: what is read, and how. `forge backup schedule` takes the same. */
+import path from 'node:path';
 import { Flags } from '@oclif/core';
+import { ForgeError } from '../errors.js';
 import { encryptionFlags, toFlags } from './backup-flags.js';
 
 export const WAIT_DEFAULT = '5m';
@@ -12,6 +14,18 @@ export const backupRunFlags = {
   node: Flags.string({
     description: 'Back up the data of this node only, and read it from there: its address or id.',
     helpValue: 'NODE',
+  }),
+  source: Flags.option({
+    options: ['auto', 'network', 'files'] as const,
+    description:
+      'Where data comes from: the network, or the files of nodes that are on this host; auto takes files where the network is refused.',
+    default: 'auto',
+  })(),
+  'data-dir': Flags.string({
+    description: 'Where the files of a node are on this host. May be repeated.',
+    helpValue: 'NODE=DIR',
+    multiple: true,
+    multipleNonGreedy: true,
   }),
   partial: Flags.boolean({
     description: 'Go on without masters that cannot be read; the backup says so, and the exit code is 8.',
@@ -40,3 +54,19 @@ export const backupRunFlags = {
     helpValue: 'PATH',
   }),
 };
+
+/**
+ * Data directories by node, as `--data-dir` says them; absolute.
+ * @throws ForgeError `usage` for what is no NODE=DIR
+ */
+export function dataDirectories(words: readonly string[] = []): Map<string, string> {
+  return new Map(
+    words.map((word) => {
+      const at = word.indexOf('=');
+      if (at > 0 && at < word.length - 1) return [word.slice(0, at), path.resolve(word.slice(at + 1))];
+      throw new ForgeError('usage', `--data-dir ${word}: this is no NODE=DIR.`, {
+        next: 'Write for example --data-dir 10.0.0.1:6379=/var/lib/redis.',
+      });
+    }),
+  );
+}

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { ClusterSnapshot } from '../../cluster/snapshot/snapshot.js';
 import { ForgeError } from '../../errors.js';
+import { chooseNode } from '../../operations/planners/node-choice.js';
 import type { ClusterSession } from '../../operations/session.js';
 import { CHUNK_BYTES, CIPHER, keyFor, SALT_BYTES } from '../archive/encryption.js';
 import { pack } from '../archive/pack.js';
@@ -14,6 +15,7 @@ import type { BackupStore } from '../store/store.js';
 import type { BackupObserver } from './events.js';
 import { ownerId, withBackupLock } from './lock.js';
 import { MarkKeeper } from './mark.js';
+import type { WantedSource } from './open-source.js';
 import { type Collected, collectShards } from './rounds.js';
 import type { ShardRun } from './shard.js';
 import { removeUnfinished, sweepDeadRuns } from './sweep.js';
@@ -31,6 +33,9 @@ export interface BackupRequest {
   readonly secret?: Buffer;
   /** Only this node. */
   readonly node?: string;
+  readonly source: WantedSource;
+  /** Data directories of nodes, by the words that the operator has for these. */
+  readonly directories: ReadonlyMap<string, string>;
   /** Go on without masters that cannot be read. */
   readonly partial: boolean;
   /** How long to wait for slots that are on their way, milliseconds. */
@@ -115,10 +120,12 @@ class Run {
   }
 
   async #write(signal: AbortSignal): Promise<BackupManifest> {
-    const { session, store, cluster, compression, secret, observe, bounds = {} } = this.#request;
+    const { session, store, cluster, compression, secret, observe, source, bounds = {} } = this.#request;
+    const named = [...this.#request.directories];
+    const directories = new Map(named.map(([node, folder]) => [chooseNode(session.snapshot, node), folder]));
     const encryption = secret && this.#salt && { secret, salt: this.#salt };
     const shardRun: ShardRun = {
-      ...{ session, store, cluster, id: this.#id, compression, signal, observe, ...bounds },
+      ...{ session, store, cluster, id: this.#id, compression, signal, observe, source, directories, ...bounds },
       wrote: (name) => this.#names.add(name),
       ...(encryption === undefined ? {} : { encryption }),
       ...(this.#request.node === undefined ? {} : { node: this.#request.node }),

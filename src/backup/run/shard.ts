@@ -1,19 +1,19 @@
 /** Reads one shard into the store; begins anew from another node where one breaks off. */
-import { pipeline, type TransformCallback } from 'node:stream';
+import { pipeline } from 'node:stream';
 import { pause } from '../../cluster/bounded.js';
 import type { SlotSet } from '../../cluster/slots.js';
 import { ForgeError } from '../../errors.js';
 import type { ClusterSession } from '../../operations/session.js';
 import { keyFor } from '../archive/encryption.js';
 import { pack } from '../archive/pack.js';
-import { type Compression, keyOf, shardName } from '../layout.js';
+import { type Compression, keyOf, type SourceKind, shardName } from '../layout.js';
 import type { BackupShard } from '../manifest.js';
-import { RdbCounter } from '../rdb/count.js';
 import { UnsupportedRdb } from '../rdb/errors.js';
-import { readRdb } from '../source/network.js';
 import type { BackupStore } from '../store/store.js';
 import type { BackupObserver } from './events.js';
+import { Meter } from './meter.js';
 import { foreignSlots } from './moving.js';
+import { type OpenedSource, openSource, type WantedSource } from './open-source.js';
 import { type PlannedShard, planBackup, type ShardSource, shardWith } from './plan.js';
 
 /** A shard is begun so many times at most. */
@@ -21,7 +21,6 @@ export const ATTEMPTS_MAX = 5;
 /** How long a shard may have no node that can be read: failovers take the node timeout (15 s) and an election. */
 export const FAILOVER_WAIT_MS = 90_000;
 const LOOK_MS = 500;
-const PROGRESS_MS = 250;
 
 /** What all shards of a run share. */
 export interface ShardRun {
@@ -33,6 +32,9 @@ export interface ShardRun {
   readonly encryption?: { readonly secret: Buffer; readonly salt: Buffer };
   /** Only this node is read. */
   readonly node?: string;
+  readonly source: WantedSource;
+  /** Data directories by node id, where the operator has said them. */
+  readonly directories: ReadonlyMap<string, string>;
   readonly signal: AbortSignal;
   readonly observe: BackupObserver;
   /** Told the name of each object before it is written. */
@@ -67,8 +69,6 @@ export class SourceFailure extends Error {
  * @throws SourceFailure of the last node that was tried; what the store throws
  */
 export async function readShard(run: ShardRun, planned: PlannedShard, number: number): Promise<ReadShard | undefined> {
-  const name = objectName(run, number);
-  run.wrote(name);
   const tried = new Map<string, number>();
   const triesOf = ({ nodeId }: ShardSource) => tried.get(nodeId) ?? 0;
   let shard = planned;
@@ -76,13 +76,16 @@ export async function readShard(run: ShardRun, planned: PlannedShard, number: nu
     const [source] = shard.sources.toSorted((one, other) => triesOf(one) - triesOf(other));
     if (source === undefined) return undefined;
     try {
-      return await readFrom(run, shard, source, name);
+      return await readFrom(run, shard, source, number);
     } catch (error) {
       run.signal.throwIfAborted();
       if (!(error instanceof SourceFailure)) throw error;
-      if (attempt >= ATTEMPTS_MAX) throw error;
-      run.observe({ type: 'shard-failed', name, source: source.address, reason: error.message });
       tried.set(source.nodeId, triesOf(source) + 1);
+      // Rights do not change while one waits.
+      const hopeless = error.failure.kind === 'denied' && shard.sources.every((each) => triesOf(each) > 0);
+      if (attempt >= ATTEMPTS_MAX || hopeless) throw error;
+      const name = objectName(run, number, 'network');
+      run.observe({ type: 'shard-failed', name, source: source.address, reason: error.message });
       const next = await lookAgain(run, shard.slots, error);
       if (next === undefined) return undefined;
       shard = next;
@@ -90,8 +93,8 @@ export async function readShard(run: ShardRun, planned: PlannedShard, number: nu
   }
 }
 
-const objectName = ({ compression, encryption }: ShardRun, number: number) =>
-  shardName(number, { source: 'network', compression, encrypted: encryption !== undefined });
+const objectName = ({ compression, encryption }: ShardRun, number: number, source: SourceKind) =>
+  shardName(number, { source, compression, encrypted: encryption !== undefined });
 
 /**
  * Who can be read for these slots now; waits for a failover.
@@ -116,47 +119,65 @@ async function lookAgain(run: ShardRun, slots: SlotSet, failure: SourceFailure):
   }
 }
 
-async function readFrom(run: ShardRun, shard: PlannedShard, source: ShardSource, name: string): Promise<ReadShard> {
-  const { session, store, compression, encryption, signal, observe } = run;
-  const fail = (error: unknown) => {
+async function readFrom(run: ShardRun, shard: PlannedShard, source: ShardSource, number: number): Promise<ReadShard> {
+  const opened = await open(run, source);
+  try {
+    return await transfer(run, { shard, source, opened, name: objectName(run, number, opened.kind) });
+  } finally {
+    await opened.dispose();
+  }
+}
+
+/** @throws SourceFailure */
+async function open(run: ShardRun, source: ShardSource): Promise<OpenedSource> {
+  const { session, source: wanted, directories, signal, silenceMs } = run;
+  const silence = silenceMs === undefined ? {} : { silenceMs };
+  try {
+    const clientName = `forge-backup:${run.id}`;
+    return await openSource(source, { session, clientName, wanted, directories, signal, ...silence });
+  } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof ForgeError) throw new SourceFailure(error);
-    throw error;
-  };
-  const connection = await session.pool.dedicated(source.nodeId, { clientName: `forge-backup:${run.id}` }).catch(fail);
-  observe({
-    ...{ type: 'shard-begun', name, master: shard.masterAddress, source: source.address, role: source.role },
-    ...{ kind: 'network', keys: shard.keys },
-  });
-  const silence = run.silenceMs === undefined ? {} : { silenceMs: run.silenceMs };
-  const rdb = await readRdb(connection, { signal, ...silence }).catch(fail);
+    throw error instanceof ForgeError ? new SourceFailure(error) : error;
+  }
+}
+
+interface Transfer {
+  readonly shard: PlannedShard;
+  readonly source: ShardSource;
+  readonly opened: OpenedSource;
+  readonly name: string;
+}
+
+async function transfer(run: ShardRun, { shard, source, opened, name }: Transfer): Promise<ReadShard> {
+  const { store, compression, encryption, signal, observe } = run;
+  const { kind, replicationId, offset } = opened;
+  run.wrote(name);
+  const about = { name, master: shard.masterAddress, source: source.address };
+  observe({ type: 'shard-begun', ...about, role: source.role, kind, keys: shard.keys });
   let broken: ForgeError | undefined;
-  rdb.stream.once('error', (error) => {
+  opened.stream.once('error', (error) => {
     // Where the store fails, its error comes back here; those of nodes are ForgeErrors of their own.
     if (error instanceof ForgeError) broken = error;
   });
-  const meter = new Meter((bytes, keys) => observe({ type: 'shard-progress', name, bytes, keys }));
+  const meter = new Meter(kind, (bytes, keys) => observe({ type: 'shard-progress', name, bytes, keys }));
   const key = encryption && keyFor(encryption.secret, encryption.salt, name);
   try {
-    const { stream, object } = pack(pipeline(rdb.stream, meter, ignore), { name, compression, key });
+    const { stream, object } = pack(pipeline(opened.stream, meter, ignore), { name, compression, key });
     await store.put(keyOf(run.cluster, run.id, name), stream, { signal });
-    const counted = await countOf(run, { meter, source, shard });
+    const counted = await countOf(run, { kind, meter, source, shard });
     const stored = object();
-    observe({
-      ...{ type: 'shard-done', name, master: shard.masterAddress, source: source.address, keys: counted.keys },
-      ...{ plainBytes: stored.plainBytes, bytes: stored.bytes },
-      ...{ replicationId: rdb.replicationId, offset: rdb.offset },
-    });
+    const { plainBytes, bytes } = stored;
+    observe({ type: 'shard-done', ...about, keys: counted.keys, plainBytes, bytes, replicationId, offset });
     return {
       shard: {
         masterId: shard.masterId,
         masterAddress: shard.masterAddress,
         slots: [...shard.slots],
         configEpoch: shard.configEpoch,
-        source: { kind: 'network', ...source },
-        replicationId: rdb.replicationId,
-        offset: rdb.offset,
-        startedAt: new Date(rdb.startedAt).toISOString(),
+        source: { kind, ...source },
+        replicationId,
+        offset,
+        startedAt: new Date(opened.startedAt).toISOString(),
         finishedAt: new Date(meter.endedAtMs).toISOString(),
         ...counted,
         object: stored,
@@ -166,8 +187,6 @@ async function readFrom(run: ShardRun, shard: PlannedShard, source: ShardSource,
   } catch (error) {
     signal.throwIfAborted();
     throw broken === undefined || error instanceof SourceFailure ? error : new SourceFailure(broken);
-  } finally {
-    rdb.stream.destroy();
   }
 }
 
@@ -185,45 +204,18 @@ interface Count {
  */
 async function countOf(
   { session, observe }: ShardRun,
-  { meter, source, shard }: { readonly meter: Meter; readonly source: ShardSource; readonly shard: PlannedShard },
+  { kind, meter, source, shard }: Pick<Transfer, 'source' | 'shard'> & { kind: SourceKind; meter: Meter },
 ): Promise<Count> {
   const { failure, keys, slotKeys } = meter;
-  if (failure === undefined) return { keys, slotKeys };
-  if (!(failure instanceof UnsupportedRdb)) throw new SourceFailure(failure);
-  observe({ type: 'warning', text: `keys of ${source.address} are not counted by slot: ${failure.message}` });
+  if (kind === 'network' && failure === undefined) return { keys, slotKeys };
+  if (failure !== undefined) {
+    if (!(failure instanceof UnsupportedRdb)) throw new SourceFailure(failure);
+    observe({ type: 'warning', text: `keys of ${source.address} are not counted by slot: ${failure.message}` });
+  }
   try {
     return { keys: Number(await (await session.pool.get(source.nodeId)).call('DBSIZE')) };
   } catch (error) {
     if (error instanceof ForgeError) return { keys: shard.keys };
     throw error;
-  }
-}
-
-/** Counts what goes by, and tells how much has come. */
-class Meter extends RdbCounter {
-  readonly #tell: (bytes: number, keys: number) => void;
-  #bytes = 0;
-  #toldAt = 0;
-  /** When all of it had come, milliseconds since 1970. */
-  endedAtMs = 0;
-
-  constructor(tell: (bytes: number, keys: number) => void) {
-    super();
-    this.#tell = tell;
-  }
-
-  override _transform(piece: Buffer, encoding: BufferEncoding, done: TransformCallback): void {
-    this.#bytes += piece.length;
-    const now = performance.now();
-    if (now - this.#toldAt >= PROGRESS_MS) {
-      this.#toldAt = now;
-      this.#tell(this.#bytes, this.keys);
-    }
-    super._transform(piece, encoding, done);
-  }
-
-  override _flush(done: TransformCallback): void {
-    this.endedAtMs = Date.now();
-    super._flush(done);
   }
 }

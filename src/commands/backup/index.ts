@@ -9,7 +9,7 @@ import { pause } from '../../cluster/bounded.js';
 import { countSlots, formatSlots } from '../../cluster/slots.js';
 import { ClusterCommand } from '../../cluster-command.js';
 import { type EncryptionFlagValues, requireBackupCluster, type StoreFlagValues } from '../../config/backup-flags.js';
-import { backupRunFlags } from '../../config/backup-run-flags.js';
+import { backupRunFlags, dataDirectories } from '../../config/backup-run-flags.js';
 import { backupSecret, storeSettings } from '../../config/backup-settings.js';
 import { type ClusterFlagValues, readSettings } from '../../config/cluster-flags.js';
 import { parseDuration } from '../../config/duration.js';
@@ -30,6 +30,8 @@ const RANGES_SHOWN_MAX = 2;
 
 interface Values extends ClusterFlagValues, StoreFlagValues, EncryptionFlagValues {
   readonly node?: string;
+  readonly source: BackupRequest['source'];
+  readonly 'data-dir'?: string[];
   readonly partial: boolean;
   readonly wait: string;
   readonly parallel: number;
@@ -68,6 +70,7 @@ Exit codes: 0 done, 4 a master cannot be read, 6 another run is at work, 8 done 
 
   async run(): Promise<BackupResult | BackupPreview> {
     const { flags } = await this.parse(Backup);
+    dataDirectories(flags['data-dir']);
     const waitMs = parseDuration(flags.wait, { minMs: 0, maxMs: WAIT_MAX_MS });
     if (flags.delay !== undefined) {
       await pause(Math.random() * parseDuration(flags.delay, { minMs: 0, maxMs: DELAY_MAX_MS }), this.signal);
@@ -162,6 +165,8 @@ Exit codes: 0 done, 4 a master cannot be read, 6 another run is at work, 8 done 
         session,
         ...request,
         ...(flags.node === undefined ? {} : { node: flags.node }),
+        source: flags.source,
+        directories: dataDirectories(flags['data-dir']),
         compression: flags.compression,
         partial: flags.partial,
         parallel: flags.parallel,
