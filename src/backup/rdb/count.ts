@@ -2,7 +2,8 @@
 import { Transform, type TransformCallback } from 'node:stream';
 import { ForgeError } from '../../errors.js';
 import { keySlot, SLOT_COUNT } from '../../proxy/engine/hash/crc16.js';
-import { RdbReader, type RdbReaderOptions } from './reader.js';
+import type { RdbReaderOptions } from './events.js';
+import { RdbReader } from './reader.js';
 
 /** No key of an application is longer; a longer one ends the counting, not the stream. */
 export const COUNTED_KEY_MAX_BYTES = 16 * 1024 * 1024;

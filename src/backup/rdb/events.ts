@@ -1,4 +1,7 @@
-/** What a reader of RDB files tells. */
+/** What a reader of RDB files tells, and how it is told to read. */
+
+/** What servers take for a string when nobody told them otherwise: keys, and values as RESTORE gets them. */
+export const STRING_MAX_BYTES = 512 * 1024 * 1024;
 
 /** What the file says of a key. One object for all keys: look at it while it is given. */
 export interface KeyAbout {
@@ -15,6 +18,15 @@ export interface KeyAbout {
   metadata: Buffer | undefined;
 }
 
+export const newAbout = (): KeyAbout => ({
+  database: 0,
+  type: 0,
+  expireAtMs: -1,
+  idleSeconds: -1,
+  frequency: -1,
+  metadata: undefined,
+});
+
 /** Who is told. Where nobody listens, bytes are passed over and kept nowhere. */
 export interface RdbEvents {
   /** A key: `bytes[start, end)`. Nobody writes to the bytes again, but much else may lie in them. */
@@ -25,4 +37,13 @@ export interface RdbEvents {
   function?(source: Buffer): void;
   /** What the server says of itself and of the file: `redis-ver`, `ctime`, `repl-offset`. */
   auxiliary?(name: string, value: Buffer): void;
+}
+
+export interface RdbReaderOptions {
+  /** The longest key; a longer one is unsupported. {@link STRING_MAX_BYTES} when not given; so are functions. */
+  readonly keyMaxBytes?: number;
+  /** The largest value, where they are asked for. {@link STRING_MAX_BYTES} when not given. */
+  readonly valueMaxBytes?: number;
+  /** Sums all bytes, and compares with the sum at the end of the file. Takes a second for some 0.7 GB. */
+  readonly checksum?: boolean;
 }

@@ -2,9 +2,9 @@
 import type { Readable } from 'node:stream';
 import type { KeyReader, StoredKey } from '../restore/key-reader.js';
 import { type DumpParts, dumpPayload, dumpPayloadBytes, writeDumpPayload } from './dump-payload.js';
-import type { KeyAbout } from './events.js';
+import type { KeyAbout, RdbReaderOptions } from './events.js';
 import { type RdbFamily, versionOfType } from './format.js';
-import { RdbReader, type RdbReaderOptions } from './reader.js';
+import { RdbReader } from './reader.js';
 
 /**
  * The file is read in pieces of so many bytes at most, and each makes one batch at most: some thousand keys, as a key and
@@ -38,7 +38,7 @@ export class RdbKey implements StoredKey, DumpParts {
   /** Of the format: that of the payload. */
   version = 0;
   /** Its value: `bytes[start, end)`. */
-  bytes = NOTHING;
+  bytes: Buffer = NOTHING;
   start = 0;
   end = 0;
 

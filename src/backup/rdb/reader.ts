@@ -5,10 +5,12 @@
  * What it holds is the last bytes of a piece (18 at most), and what somebody wants that is not whole yet: a key, a value,
  * a function. Each of those is bounded, and grows only as its bytes come.
  */
+
+import { forgetAttributes, readAttribute } from './attributes.js';
 import { Crc64 } from './crc64.js';
 import { Cursor } from './cursor.js';
 import { UnsupportedRdb } from './errors.js';
-import type { KeyAbout, RdbEvents } from './events.js';
+import { newAbout, type RdbEvents, type RdbReaderOptions, STRING_MAX_BYTES } from './events.js';
 import { KEY_METADATA_SINCE, MAGIC_BYTES, Opcode, type RdbFamily, TRAILER_BYTES } from './format.js';
 import { Pieces, WantedString } from './kept.js';
 import { readMagic } from './magic.js';
@@ -21,19 +23,6 @@ import {
   valuePrograms,
 } from './programs.js';
 import { ValueWalker } from './value-walker.js';
-
-/** What servers take for a string when nobody told them otherwise: keys, and values as RESTORE gets them. */
-export const STRING_MAX_BYTES = 512 * 1024 * 1024;
-const WORD = 2 ** 32;
-
-export interface RdbReaderOptions {
-  /** The longest key; a longer one is unsupported. {@link STRING_MAX_BYTES} when not given; so are functions. */
-  readonly keyMaxBytes?: number;
-  /** The largest value, where they are asked for. {@link STRING_MAX_BYTES} when not given. */
-  readonly valueMaxBytes?: number;
-  /** Sums all bytes, and compares with the sum at the end of the file. Takes a second for some 0.7 GB. */
-  readonly checksum?: boolean;
-}
 
 /** What comes next. */
 const State = {
@@ -61,14 +50,7 @@ export class RdbReader {
   readonly #string: WantedString;
   readonly #kept: Pieces;
   readonly #keeps: boolean;
-  readonly #about: KeyAbout = {
-    database: 0,
-    type: 0,
-    expireAtMs: -1,
-    idleSeconds: -1,
-    frequency: -1,
-    metadata: undefined,
-  };
+  readonly #about = newAbout();
   #state: StateNumber = State.magic;
   #family: RdbFamily = 'redis';
   #version = 0;
@@ -187,30 +169,9 @@ export class RdbReader {
       this.#state = State.key;
       return true;
     }
+    const isWhole = readAttribute(code, cursor, this.#about);
+    if (isWhole !== undefined) return isWhole;
     switch (code) {
-      case Opcode.expireMs:
-        if (end - at < 9) return false;
-        this.#about.expireAtMs = bytes.readUInt32LE(at + 1) + bytes.readInt32LE(at + 5) * WORD;
-        cursor.at = at + 9;
-        return true;
-      case Opcode.expireSeconds:
-        if (end - at < 5) return false;
-        this.#about.expireAtMs = bytes.readInt32LE(at + 1) * 1000;
-        cursor.at = at + 5;
-        return true;
-      case Opcode.frequency:
-        if (end - at < 2) return false;
-        this.#about.frequency = bytes[at + 1] as number;
-        cursor.at = at + 2;
-        return true;
-      case Opcode.idle:
-        if (!this.#lengthBehind()) return false;
-        this.#about.idleSeconds = cursor.value;
-        return true;
-      case Opcode.selectDatabase:
-        if (!this.#lengthBehind()) return false;
-        this.#about.database = cursor.value;
-        return true;
       case Opcode.function:
         return this.#begin(this.#events.function && State.function, STRING_SKIPPED);
       case Opcode.auxiliary:
@@ -236,16 +197,6 @@ export class RdbReader {
     this.#walker.begin(KEY_METADATA);
     this.#keptFrom = at;
     return true;
-  }
-
-  /** The length behind an opcode, into the cursor's value; false, and the opcode is not read, when it is not whole. */
-  #lengthBehind(): boolean {
-    const cursor = this.#cursor;
-    const { at } = cursor;
-    cursor.at = at + 1;
-    if (cursor.length()) return true;
-    cursor.at = at;
-    return false;
   }
 
   /** Behind an opcode stands what somebody wants, or what is passed over. */
@@ -294,10 +245,7 @@ export class RdbReader {
   #tellKey(bytes: Buffer, start: number, end: number): void {
     const about = this.#about;
     this.#events.key?.(bytes, start, end, about);
-    about.expireAtMs = -1;
-    about.idleSeconds = -1;
-    about.frequency = -1;
-    about.metadata = undefined;
+    forgetAttributes(about);
     this.#walker.begin(this.#values[about.type] as Program);
     this.#keptFrom = this.#cursor.at;
     this.#state = State.value;
