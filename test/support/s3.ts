@@ -94,6 +94,8 @@ export async function startS3(): Promise<TestS3> {
     await end();
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   };
+  // It would write a warning for older versions of Node.js.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
   const makeBucket = async () => {
     const name = `forge-${randomBytes(6).toString('hex')}`;
     const client = new S3Client({

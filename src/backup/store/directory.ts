@@ -1,16 +1,27 @@
 /** Backups in a directory of this host, or of a file system that is mounted here. */
 import { randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { setMaxListeners } from 'node:events';
+import { constants, type Dirent } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { ForgeError } from '../../errors.js';
+import { isClusterName } from '../layout.js';
+import { CHECK_CONTENT, CHECK_KEY } from './check.js';
+import { codeOf, explained, ignoreMissing, ignoreUnsyncable, linked, missing, tooLarge } from './directory-failure.js';
+import { onAbort } from './signals.js';
 import type { BackupStore, PutOptions, StoredObject } from './store.js';
 
 /** Of a file that is being written; no key begins so. */
 const SCRATCH = /^\.forge-upload-[0-9a-f]{12}$/;
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
+const WRITE_BYTES = 1024 * 1024;
+/** Backups lie three deep; what others have below the place is not followed without end. */
+const DEPTH_MAX = 16;
+/** Another process may remove a folder, as empty, before the first file is in it. */
+const PLACE_ATTEMPTS = 5;
 
 export class DirectoryStore implements BackupStore {
   readonly place: string;
@@ -20,74 +31,115 @@ export class DirectoryStore implements BackupStore {
     this.place = directory;
   }
 
+  async check(signal: AbortSignal): Promise<void> {
+    await this.write(CHECK_KEY, CHECK_CONTENT, signal);
+    const found = await this.read(CHECK_KEY, { maxBytes: CHECK_CONTENT.length });
+    // Another that tries at the same moment may have removed it.
+    if (found !== undefined && !found.equals(CHECK_CONTENT)) {
+      throw new ForgeError('verification', `${this.place}: what was written a moment ago reads differently.`, {
+        next: 'Look at the disk.',
+      });
+    }
+    await this.remove([CHECK_KEY]);
+  }
+
   async *list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject> {
     for await (const { relative, scratch } of this.#walk('', prefix, signal)) {
       if (scratch) continue;
-      const found = await stat(this.#path(relative)).catch(ignoreMissing);
+      const found = await this.#told(lstat(this.#path(relative)).catch(ignoreMissing));
       if (found?.isFile()) yield { key: relative, bytes: found.size, modifiedMs: found.mtimeMs };
     }
   }
 
   async read(key: string, { maxBytes }: { readonly maxBytes: number }): Promise<Buffer | undefined> {
-    try {
-      const found = await stat(this.#path(key)).catch(ignoreMissing);
-      if (found === undefined) return undefined;
-      if (found.size > maxBytes) throw tooLarge(`${this.place}/${key}`, found.size, maxBytes);
-      return await readFile(this.#path(key)).catch(ignoreMissing);
-    } catch (error) {
-      throw explained(error, this.place);
-    }
+    return this.#told(
+      (async () => {
+        const file = await this.#openFile(key);
+        if (file === undefined) return undefined;
+        try {
+          const { size } = await file.stat();
+          if (size > maxBytes) throw tooLarge(this.#path(key), size, maxBytes);
+          return await file.readFile();
+        } finally {
+          await file.close();
+        }
+      })(),
+    );
   }
 
   async open(key: string, signal: AbortSignal): Promise<Readable> {
-    const found = await stat(this.#path(key)).catch(ignoreMissing);
-    if (!found?.isFile()) throw missing(`${this.place}/${key}`);
-    return createReadStream(this.#path(key), { signal });
+    signal.throwIfAborted();
+    const file = await this.#told(this.#openFile(key));
+    if (file === undefined) throw missing(this.#path(key));
+    const stream = file.createReadStream({ highWaterMark: WRITE_BYTES });
+    const destroy = stream.destroy.bind(stream);
+    stream.destroy = (error) => destroy(error && (explained(error, this.place) as Error));
+    stream.once(
+      'close',
+      onAbort(signal, () => destroy(signal.reason)),
+    );
+    return stream;
   }
 
   async write(key: string, content: Buffer, signal: AbortSignal): Promise<void> {
-    await this.#place(key, async (file) => {
+    await this.#placeFile(key, async (file) => {
       signal.throwIfAborted();
       await file.writeFile(content);
+      await file.sync();
+      return content.length;
     });
   }
 
   async put(key: string, source: Readable, { signal, onProgress }: PutOptions): Promise<void> {
-    const stop = () => source.destroy(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
+    // A source that is silent while the folder is made must not fail unheard.
+    const early = (error: Error) => source.destroy(error);
+    source.once('error', early);
     try {
-      await this.#place(key, async (file) => {
+      await this.#placeFile(key, async (file) => {
         signal.throwIfAborted();
+        // Safe on the disk before it is closed.
+        const target = file.createWriteStream({ highWaterMark: WRITE_BYTES, flush: true });
         let bytes = 0;
-        for await (const piece of source as AsyncIterable<Buffer>) {
-          await file.writeFile(piece);
-          bytes += piece.length;
-          onProgress?.(bytes);
-        }
+        const count = async function* (pieces: AsyncIterable<Buffer>) {
+          for await (const piece of pieces) {
+            bytes += piece.length;
+            yield piece;
+            onProgress?.(bytes);
+          }
+        };
+        setMaxListeners(0, signal);
+        await pipeline(source, count, target, { signal }).catch((error) => {
+          throw signal.aborted ? signal.reason : error;
+        });
+        return bytes;
       });
     } finally {
-      signal.removeEventListener('abort', stop);
       source.destroy();
+      source.off('error', early);
     }
   }
 
   async remove(keys: readonly string[]): Promise<void> {
-    try {
-      for (const key of keys) await rm(this.#path(key), { force: true });
-      // Folders that are empty now; the place itself stays.
-      for (const key of keys) await removeEmpty(this.place, path.dirname(this.#path(key)));
-    } catch (error) {
-      throw explained(error, this.place);
-    }
+    await this.#told(
+      (async () => {
+        const files = keys.map((key) => this.#path(key));
+        for (const key of keys) if (await this.#leadsThroughLink(key)) throw linked(this.#path(key));
+        for (const file of files) await rm(file, { force: true }).catch(ignoreMissing);
+        const folders = new Set(files.map((file) => path.dirname(file)));
+        for (const folder of folders) await syncFolder(folder).catch(ignoreMissing);
+        for (const folder of folders) await removeEmpty(this.place, folder);
+      })(),
+    );
   }
 
   async sweep(prefix: string, { beforeMs, signal }: { readonly beforeMs: number; readonly signal: AbortSignal }) {
     let count = 0;
     for await (const { relative, scratch } of this.#walk('', prefix, signal)) {
+      if (!scratch) continue;
       const file = this.#path(relative);
-      const found = scratch ? await stat(file).catch(ignoreMissing) : undefined;
+      const found = await this.#told(lstat(file).catch(ignoreMissing));
       if (found === undefined || found.mtimeMs >= beforeMs) continue;
-      await rm(file, { force: true });
+      await this.#told(rm(file, { force: true }));
       await removeEmpty(this.place, path.dirname(file));
       count++;
     }
@@ -101,17 +153,15 @@ export class DirectoryStore implements BackupStore {
     folder: string,
     prefix: string,
     signal: AbortSignal,
+    depth = 0,
   ): AsyncGenerator<{ relative: string; scratch: boolean }> {
     signal.throwIfAborted();
-    const entries = await readdir(this.#path(folder), { withFileTypes: true }).catch((error) => {
-      ignoreMissing(error);
-      return [];
-    });
-    const name = (entry: (typeof entries)[number]) => (entry.isDirectory() ? `${entry.name}/` : entry.name);
-    for (const entry of entries.sort((one, other) => (name(one) < name(other) ? -1 : 1))) {
+    const name = (entry: Dirent) => (entry.isDirectory() ? `${entry.name}/` : entry.name);
+    for (const entry of (await this.#entries(folder)).sort((one, other) => (name(one) < name(other) ? -1 : 1))) {
       const relative = folder + name(entry);
       if (entry.isDirectory()) {
-        if (relative.startsWith(prefix) || prefix.startsWith(relative)) yield* this.#walk(relative, prefix, signal);
+        const wanted = relative.startsWith(prefix) || prefix.startsWith(relative);
+        if (wanted && depth < DEPTH_MAX) yield* this.#walk(relative, prefix, signal, depth + 1);
       } else if (entry.isFile()) {
         const scratch = SCRATCH.test(entry.name);
         if (relative.startsWith(prefix) || (scratch && folder.startsWith(prefix))) yield { relative, scratch };
@@ -119,27 +169,78 @@ export class DirectoryStore implements BackupStore {
     }
   }
 
+  async #entries(folder: string): Promise<Dirent[]> {
+    try {
+      return await readdir(this.#path(folder), { withFileTypes: true });
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === 'ENOENT' || (code === 'ENOTDIR' && folder !== '')) return [];
+      // lost+found of a disk's root, snapshots of a file server: none of ours, and nobody's but root's.
+      const [top = ''] = folder.split('/');
+      if ((code === 'EACCES' || code === 'EPERM') && folder !== '' && !isClusterName(top)) return [];
+      throw explained(error, this.place);
+    }
+  }
+
   #path(key: string): string {
+    if (key.split('/').some((part) => part === '.' || part === '..') || key.includes('\0')) {
+      throw new ForgeError('refused', `${JSON.stringify(key)} is no name of an object.`);
+    }
     return path.join(this.place, key);
   }
 
-  /** Written beside its place, made safe on the disk, then named. */
-  async #place(key: string, fill: (file: Awaited<ReturnType<typeof open>>) => Promise<void>): Promise<void> {
+  async #told<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      return await work;
+    } catch (error) {
+      throw explained(error, this.place);
+    }
+  }
+
+  /** Whether a folder between the place and the object is a link. The place itself may be one: it was named. */
+  async #leadsThroughLink(key: string): Promise<boolean> {
+    let current = this.place;
+    for (const part of path.dirname(key).split('/')) {
+      current = path.join(current, part);
+      if ((await lstat(current).catch(ignoreMissing))?.isSymbolicLink()) return true;
+    }
+    return false;
+  }
+
+  /** Undefined without the file. @throws ForgeError `refused` for a link */
+  async #openFile(key: string) {
+    const file = this.#path(key);
+    if (await this.#leadsThroughLink(key)) throw linked(file);
+    // Without O_NONBLOCK a pipe of that name would be waited for.
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    const handle = await open(file, flags).catch((error) => {
+      if (codeOf(error) === 'ELOOP') throw linked(file);
+      return ignoreMissing(error);
+    });
+    if (handle === undefined || (await handle.stat()).isFile()) return handle;
+    await handle.close();
+    return undefined;
+  }
+
+  /** Written beside its place, made safe on the disk, then named. @param fill writes the file; @returns its bytes */
+  async #placeFile(key: string, fill: (file: FileHandle) => Promise<number>): Promise<void> {
     const target = this.#path(key);
     const folder = path.dirname(target);
     const scratch = path.join(folder, `.forge-upload-${randomBytes(6).toString('hex')}`);
     try {
-      await mkdir(folder, { recursive: true, mode: DIRECTORY_MODE });
-      const file = await open(scratch, 'wx', FILE_MODE);
+      if (await this.#leadsThroughLink(key)) throw linked(target);
+      const file = await makeFile(folder, scratch);
+      let bytes: number;
       try {
-        await fill(file);
-        await file.sync();
+        bytes = await fill(file);
       } finally {
+        // A stream has closed it already. Over a network, this may be what tells of a full disk.
         await file.close();
       }
+      const { size } = await stat(scratch);
+      if (size !== bytes) throw shortened(target, size, bytes);
       await rename(scratch, target);
-      const directory = await open(folder, 'r');
-      await directory.sync().finally(() => directory.close());
+      await syncFolder(folder);
     } catch (error) {
       await rm(scratch, { force: true }).catch(() => undefined);
       await removeEmpty(this.place, folder);
@@ -148,43 +249,45 @@ export class DirectoryStore implements BackupStore {
   }
 }
 
+/** Opens a new file in a folder that is made, and safe on the disk with every new one above it. */
+async function makeFile(folder: string, scratch: string): Promise<FileHandle> {
+  for (let attempt = 1; ; attempt++) {
+    const first = await mkdir(folder, { recursive: true, mode: DIRECTORY_MODE });
+    try {
+      // Before the file: a folder that is not empty stays.
+      const file = await open(scratch, 'wx', FILE_MODE);
+      const made = first === undefined ? [] : foldersFrom(first, folder);
+      for (const each of made)
+        await syncFolder(path.dirname(each)).catch((error) => file.close().then(() => Promise.reject(error)));
+      return file;
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT' || attempt >= PLACE_ATTEMPTS) throw error;
+    }
+  }
+}
+
+function foldersFrom(first: string, last: string): string[] {
+  return last.length <= first.length ? [first] : [...foldersFrom(first, path.dirname(last)), last];
+}
+
+/** Names in a folder are safe once the folder is. */
+async function syncFolder(folder: string): Promise<void> {
+  try {
+    const directory = await open(folder, 'r');
+    await directory.sync().finally(() => directory.close());
+  } catch (error) {
+    ignoreUnsyncable(error);
+  }
+}
+
 /** Up to the place itself, which stays. */
 async function removeEmpty(place: string, folder: string): Promise<void> {
-  let current = folder;
-  while (current.startsWith(`${place}${path.sep}`)) {
+  for (let current = folder; current.startsWith(`${place}${path.sep}`); current = path.dirname(current)) {
     if (!(await rmdir(current).then(...([() => true, () => false] as const)))) return;
-    current = path.dirname(current);
   }
 }
 
-function ignoreMissing(error: unknown): undefined {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
-}
-
-const missing = (place: string) =>
-  new ForgeError('verification', `${place} is missing.`, {
-    next: 'Take another backup of the list: forge backup list.',
+const shortened = (file: string, size: number, bytes: number) =>
+  new ForgeError('verification', `${file} has ${size} bytes on the disk, where ${bytes} were written.`, {
+    next: 'Look at the disk; run it again.',
   });
-
-const tooLarge = (place: string, bytes: number, maxBytes: number) =>
-  new ForgeError('verification', `${place} has ${bytes} bytes, where ${maxBytes} are the most.`, {
-    next: 'Look at who wrote it.',
-  });
-
-function explained(error: unknown, place: string): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new ForgeError('partial', `The disk of ${place} is full.`, {
-      next: 'Make room (forge backup prune), and run it again.',
-      cause: error,
-    });
-  }
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    return new ForgeError('denied', `${place} cannot be written to: ${(error as Error).message}.`, {
-      next: 'Check whose it is, and how it is mounted.',
-      cause: error,
-    });
-  }
-  return error;
-}

@@ -19,6 +19,11 @@ export interface PutOptions {
 
 /** All methods throw ForgeErrors that name the place: `unreachable`, `timeout`, `denied`, `configuration`, `partial` (full). */
 export interface BackupStore {
+  /**
+   * Tries all that a backup needs, with one tiny object: it is written, read back and removed. Called before anything else
+   * is begun, so that a missing right or a wrong setting costs nothing. Without the right to remove, it stays.
+   */
+  check(signal: AbortSignal): Promise<void>;
   /** As the operator wrote it, without secrets: `s3://bucket/prefix`, `/var/backups/redis`. */
   readonly place: string;
   /** All objects whose keys begin so, in the order of their keys. Scratch files of uploads are none. */
