@@ -23,12 +23,12 @@ export function rotationAdvice(state: RotationState, directory: string): { text:
     case 'announced':
       return {
         text: 'The CA is being changed, step 1 of 3: the next CA is trusted, the present one signs.',
-        next: `When ca-bundle.crt is with all nodes, proxies and clients: forge gen-certs ${directory} --switch-ca`,
+        next: `When ca-bundle.crt is with all nodes and proxies (deployed ones get it by forge gen-certs ${directory} --install --all) and with clients: forge gen-certs ${directory} --switch-ca`,
       };
     case 'switched':
       return {
         text: 'The CA is being changed, step 2 of 3: the new CA signs, the previous one is still trusted.',
-        next: `When all nodes, proxies and clients have their new certificates: forge gen-certs ${directory} --retire-ca`,
+        next: `When all nodes and proxies (deployed ones get them by forge gen-certs ${directory} --install --all) and clients have their new certificates: forge gen-certs ${directory} --retire-ca`,
       };
   }
 }

@@ -19,12 +19,11 @@ import {
   untoldFiles,
 } from './action-commands.js';
 import { createCommands, filesCommand, filesVolume, nextName, previousName, untold } from './container.js';
+import { notLetIn, refusedLogin } from './passwords.js';
 import type { DeployAction } from './plan.js';
 import { readTold } from './redis-cli.js';
 import { type Started, serving, stateOf } from './serving.js';
 import { tryFiles } from './trial.js';
-
-const LOGIN_REFUSED = /^(?:WRONGPASS|NOAUTH)\b/;
 
 export interface CarryOutOptions extends CommandChoice {
   /** Told before each command that changes something. */
@@ -97,7 +96,10 @@ async function takeLive(engine: DockerEngine, action: DeployAction, options: Car
     const before = index === 0 ? files : untold(files);
     const back = before.length === 0 ? [] : [filesCommand(name, desired.filesTarget, before)];
     const failed = await undo(options.undoEngine ?? engine, back);
-    if (LOGIN_REFUSED.test(fault)) throw stranger(action, fault, failed);
+    if (refusedLogin(fault) !== undefined) {
+      const notBack = `Its files could not be put back (${failed.join('; ')}): deploying again puts them right.`;
+      throw notLetIn(action, fault, failed.length === 0 ? [] : [notBack]);
+    }
     throw new ForgeError('refused', `${name} does not take ${change.shown}: ${fault}`, {
       host: desired.host,
       next:
@@ -107,21 +109,6 @@ async function takeLive(engine: DockerEngine, action: DeployAction, options: Car
     });
   }
   await runAll(engine, [allFiles(desired)], options);
-}
-
-/** A node knows its administrator by the password that it was deployed with, and can be told of another by that one only. */
-function stranger({ desired }: DeployAction, fault: string, failed: readonly string[]): ForgeError {
-  const { name } = desired.options;
-  return new ForgeError('denied', `${name} does not let the administrator in: ${fault}`, {
-    host: desired.host,
-    next: [
-      'Deploy with the password that it was deployed with.',
-      'Or have each node know the new one as well, and deploy again: “Another administrator’s password” in docs/deploy.md.',
-      ...(failed.length === 0
-        ? []
-        : [`Its files could not be put back (${failed.join('; ')}): deploying again puts them right.`]),
-    ],
-  });
 }
 
 async function replace(engine: DockerEngine, action: DeployAction, options: CarryOutOptions): Promise<void> {

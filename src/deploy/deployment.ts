@@ -1,6 +1,7 @@
 /** A deployment of containers on one or several hosts: looked at, planned, and carried out side by side. */
 import { setMaxListeners } from 'node:events';
 import type { DeployHost } from '../config/deploy-settings.js';
+import { engineOf } from '../config/deploy-settings-hosts.js';
 import { type DockerCommand, renderCommand } from '../docker/command.js';
 import { listContainers } from '../docker/commands/container.js';
 import { createNetwork } from '../docker/commands/network.js';
@@ -116,6 +117,12 @@ export class Deployment {
   /** What was seen on a host; undefined when it could not be looked at. */
   seen(host: string): ObservedHost | undefined {
     return this.#seen.get(host);
+  }
+
+  /** The same for two hosts of forge.yaml that are one engine: each of them sees the containers of both. */
+  engineKey(host: string): string {
+    const found = this.#options.hosts.find(({ name }) => name === host);
+    return found === undefined ? host : engineOf(found);
   }
 
   /** Names of the hosts that are looked at. */

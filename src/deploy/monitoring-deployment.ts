@@ -1,5 +1,6 @@
 /** What watches a cluster, as forge.yaml wants it on Docker hosts: exporters everywhere, the other programs on one host. */
 import type { DeployHost, DeploySettings } from '../config/deploy-settings.js';
+import { engineOf } from '../config/deploy-settings-hosts.js';
 import type { ForgeCluster } from '../config/forge-file.js';
 import { renderCommand } from '../docker/command.js';
 import { failureReason } from '../docker/failure.js';
@@ -65,10 +66,12 @@ export interface MonitoringDeploymentOptions {
  */
 export async function monitoringDeployment(options: MonitoringDeploymentOptions): Promise<Deployment> {
   const { settings, hosts, signal } = options;
+  const desired = await desiredMonitoring(options);
+  requireEnginesOfTheirOwn(settings.hosts, desired);
   return new Deployment({
     cluster: settings.cluster,
     hosts: settings.hosts,
-    desired: await desiredMonitoring(options),
+    desired,
     also: hosts,
     effectOf: monitoringEffect,
     ...(signal === undefined ? {} : { signal }),
@@ -100,6 +103,26 @@ async function desiredMonitoring(options: MonitoringDeploymentOptions): Promise<
       : [grafanaContainer(settings, hostOf(settings.hosts, grafana.host), grafana, files.grafana)]),
   ];
   return [...exporters, ...placed.filter(({ host }) => options.hosts.includes(host))];
+}
+
+/**
+ * Two hosts of one engine would each have an exporter of the same name there. Pure.
+ * @throws ForgeError `configuration` that names both
+ */
+export function requireEnginesOfTheirOwn(hosts: readonly DeployHost[], desired: readonly DesiredContainer[]): void {
+  const engines = new Map(hosts.map((host) => [host.name, engineOf(host)]));
+  const taken = new Map<string, string>();
+  for (const { host, options } of desired) {
+    const key = `${engines.get(host) ?? host} ${options.name}`;
+    const other = taken.get(key) ?? host;
+    taken.set(key, other);
+    if (other === host) continue;
+    const message = `The hosts ${other} and ${host} of forge.yaml are one Docker engine, and ${options.name} can be there once.`;
+    throw new ForgeError('configuration', message, {
+      host,
+      next: 'Let hosts name each engine once, with all of its nodes (docker_host), or switch the exporters off: monitoring in forge.yaml.',
+    });
+  }
 }
 
 /** Those that would get other files than they have. */

@@ -25,6 +25,8 @@ export interface ObservedContainer {
   readonly instance: string;
   /** What it does, as its label says; empty when it has none. */
   readonly role: string;
+  /** What it starts, as the engine knows it. */
+  readonly program?: string;
   /** The image's name as it was asked for. */
   readonly image: string;
   /** When it was started last, as docker writes it. */
@@ -139,6 +141,7 @@ export function observedOf(answer: ContainerAnswer): ObservedContainer {
     id: answer.Id,
     instance: Labels[LABELS.instance] ?? '',
     role: Labels[LABELS.role] ?? '',
+    ...(answer.Path === undefined ? {} : { program: answer.Path }),
     image: answer.Config.Image,
     startedAt: answer.State.StartedAt,
     restarts: answer.RestartCount,

@@ -102,8 +102,7 @@ function actionOf(desired: DesiredContainer, host: ObservedHost, effectOf: Effec
   const files = [...changes.map(({ path }) => path), ...owners];
   const current = observed.revision;
   if (observed.status !== 'running') {
-    const reasons = [`it is ${observed.status}${observed.status === 'exited' ? ` (${observed.exitCode})` : ''}`];
-    return { kind: 'start', ...common, revision: current, reasons: [...reasons, ...files] };
+    return { kind: 'start', ...common, revision: current, reasons: [stateReason(observed), ...files] };
   }
   if (effect?.kind === 'live' || owners.length > 0) {
     const live = effect?.kind === 'live' ? effect.changes : [];
@@ -111,6 +110,11 @@ function actionOf(desired: DesiredContainer, host: ObservedHost, effectOf: Effec
     return { kind: 'live', ...common, revision: current, reasons, live };
   }
   return { kind: 'unchanged', ...common, revision: current, reasons: [] };
+}
+
+/** Why one that is right is to be started. */
+export function stateReason({ status, exitCode }: Pick<ObservedContainer, 'status' | 'exitCode'>): string {
+  return `it is ${status}${status === 'exited' ? ` (${exitCode})` : ''}`;
 }
 
 const sameInstance = (each: ObservedContainer, { instance }: DesiredContainer) => each.instance === instance;

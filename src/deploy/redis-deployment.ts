@@ -6,6 +6,7 @@ import { ForgeError } from '../errors.js';
 import type { DesiredContainer } from './container.js';
 import { Deployment } from './deployment.js';
 import { adminLogin, nodeFiles } from './node-files.js';
+import { notLetIn, refusedLogin } from './passwords.js';
 import type { DeployAction } from './plan.js';
 import { askRedis, type RedisLogin, readAsked } from './redis-cli.js';
 import { nodeContainerName, redisContainer } from './redis-container.js';
@@ -120,6 +121,9 @@ export async function redisDeployment({
       const answer = await deployment
         .engine(action.desired.host)
         .run(askRedis(action.desired.options.name, login, ['CLUSTER', 'INFO']));
+      const refused = refusedLogin(answer);
+      // Whether a cluster counts on it cannot be asked: it must not be replaced as if none did.
+      if (refused !== undefined) throw notLetIn(action, refused);
       return isMember(readAsked(answer));
     },
   };
@@ -130,7 +134,10 @@ export interface RedisDeployment {
   /** As whom forge asks a node. */
   readonly login: RedisLogin;
   nodeOf(action: DeployAction): DeployNode;
-  /** Whether the node is part of a cluster that has slots: then it must not go away without an order. */
+  /**
+   * Whether the node is part of a cluster that has slots: then it must not go away without an order.
+   * @throws ForgeError `denied` when it does not let the administrator in
+   */
   serves(action: DeployAction): Promise<boolean>;
 }
 

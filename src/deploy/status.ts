@@ -5,7 +5,8 @@ import { ForgeError } from '../errors.js';
 import type { DesiredContainer } from './container.js';
 import type { Deployment } from './deployment.js';
 import type { ObservedContainer, ObservedHost } from './observed.js';
-import type { DeployAction, DeployActionKind, DeployObstacle } from './plan.js';
+import { type DeployAction, type DeployActionKind, type DeployObstacle, stateReason } from './plan.js';
+import { programFacts } from './program-facts.js';
 import { askRedis, type RedisLogin, readAsked } from './redis-cli.js';
 import type { RedisDeployment } from './redis-deployment.js';
 
@@ -28,7 +29,7 @@ export interface ContainerStatus {
   readonly role: string;
   /** Null when there is no container. */
   readonly image: string | null;
-  /** What the server itself says, such as `8.0.2`; null when it cannot be asked. */
+  /** What the program itself says, such as `8.0.2`; null when it cannot be asked. */
   readonly version: string | null;
   /** As docker has it: `running`, `exited`, `created`, …; `absent` without a container. */
   readonly phase: string;
@@ -103,11 +104,12 @@ export async function deployStatus(
   const { actions, obstacles } = deployment.plan();
   const wanted = await inTurn(actions, async (action) => wantedStatus(redis, action, obstacles));
   const others = await Promise.all(parts.map((part) => partStatus(part, deployment)));
+  const keyOf = ({ host, options }: DesiredContainer) => `${deployment.engineKey(host)} ${options.name}`;
   const names = new Set([deployment.desired, ...others.map(({ desired }) => desired)].flat().map(keyOf));
   const judged = new Set([...NODE_ROLES, ...others.flatMap(({ roles }) => roles)]);
-  const found = deployment.hosts.flatMap((name): ContainerStatus[] => {
+  const found = oncePerEngine(deployment).flatMap((name): ContainerStatus[] => {
     const seen = deployment.seen(name);
-    return seen === undefined || !extras ? [] : extraStatuses(names, judged, name, seen);
+    return seen === undefined || !extras ? [] : extraStatuses(names, judged, name, deployment.engineKey(name), seen);
   });
   faults.push(...others.flatMap(({ fault }) => (fault === undefined ? [] : [fault])));
   const containers = [...wanted, ...others.flatMap((each) => each.containers), ...found].sort((a, b) =>
@@ -122,7 +124,12 @@ export async function deployStatus(
   };
 }
 
-const keyOf = ({ host, options }: DesiredContainer) => `${host} ${options.name}`;
+/** Hosts that could be looked at, of each engine the first. */
+function oncePerEngine(deployment: Deployment): string[] {
+  const reached = deployment.hosts.filter((host) => deployment.seen(host) !== undefined);
+  const engines = reached.map((host) => deployment.engineKey(host));
+  return reached.filter((_, index) => engines.indexOf(engines[index] ?? '') === index);
+}
 
 interface JudgedPart {
   readonly containers: readonly ContainerStatus[];
@@ -144,16 +151,18 @@ async function partStatus(part: StatusPart, seenAlready: Deployment): Promise<Ju
     // Hosts that do not answer are told of already.
     await deployment.look(() => {});
     const { actions, obstacles } = deployment.plan();
-    const containers = actions.map((action): ContainerStatus => {
+    const containers = await inTurn(actions, async (action): Promise<ContainerStatus> => {
       const { desired, observed } = action;
       const published = observed?.published ?? [];
+      const runs = observed?.status === 'running';
+      const facts = runs ? await programFacts(deployment.engine(desired.host), observed) : NO_FACTS;
       return {
         node: null,
         role: desired.role,
         ...plannedStatus(action, obstacles),
         ...containerFacts(observed, published.length > 0 ? published : part.portsOf(desired.role).map(String)),
-        version: null,
-        memoryBytes: null,
+        version: facts.version,
+        memoryBytes: facts.memoryBytes,
         fault: observed === undefined ? ABSENT : containerFault(observed),
       };
     });
@@ -165,14 +174,15 @@ async function partStatus(part: StatusPart, seenAlready: Deployment): Promise<Ju
   }
 }
 
-/** What is the same of all that forge.yaml wants. */
-function plannedStatus({ desired, kind, reasons }: DeployAction, obstacles: readonly DeployObstacle[]) {
+/** What is the same of all that forge.yaml wants. That it does not run is its fault, and no difference besides. */
+function plannedStatus({ desired, observed, kind, reasons }: DeployAction, obstacles: readonly DeployObstacle[]) {
+  const state = kind === 'start' && observed !== undefined ? stateReason(observed) : undefined;
   const inTheWay = obstacles.filter((each) => each.host === desired.host && isAbout(each, desired));
   return {
     host: desired.host,
     container: desired.options.name,
     wanted: kind,
-    differences: [...inTheWay.map(({ message }) => message), ...reasons],
+    differences: [...inTheWay.map(({ message }) => message), ...reasons.filter((reason) => reason !== state)],
   };
 }
 
@@ -212,10 +222,11 @@ function extraStatuses(
   wantedKeys: ReadonlySet<string>,
   judged: ReadonlySet<string>,
   host: string,
+  engine: string,
   seen: ObservedHost,
 ): ContainerStatus[] {
   const names = new Set(
-    [...wantedKeys].filter((key) => key.startsWith(`${host} `)).map((key) => key.slice(host.length + 1)),
+    [...wantedKeys].filter((key) => key.startsWith(`${engine} `)).map((key) => key.slice(engine.length + 1)),
   );
   return seen.containers.flatMap((observed): ContainerStatus[] => {
     if (names.has(observed.name)) return [];
@@ -326,7 +337,7 @@ export function factsOf(info: string): NodeFacts {
 }
 
 function keptVolumes(deployment: Deployment): KeptVolume[] {
-  return deployment.hosts.flatMap((host) => {
+  return oncePerEngine(deployment).flatMap((host) => {
     const seen = deployment.seen(host);
     return unusedVolumes(seen).map(({ name, content }) => ({ host, volume: name, content: content || 'unknown' }));
   });

@@ -72,6 +72,8 @@ export const containerAnswer = z.object({
   /** The image's digest; the name that it was asked for by is in Config. */
   Image: text,
   RestartCount: whole,
+  /** The program that it starts. */
+  Path: z.optional(text),
   State: z.object({
     /** `created`, `running`, `paused`, `restarting`, `removing`, `exited` or `dead`. */
     Status: text,

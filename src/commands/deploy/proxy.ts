@@ -7,6 +7,7 @@ import { wordsForClients } from '../../deploy/hand-over.js';
 import { requireFree } from '../../deploy/obstacles.js';
 import type { DeployAction } from '../../deploy/plan.js';
 import { deployProxies, proxyDeployment } from '../../deploy/proxy-deployment.js';
+import { requireNoOlderProxy } from '../../deploy/proxy-version.js';
 import { type DeployRow, deployTable } from '../../ui/deploy-plan.js';
 
 interface ProxyResult {
@@ -25,8 +26,8 @@ export default class DeployProxy extends ForgeCommand {
     `On every host of proxy.hosts. Another configuration, other passwords and certificates are taken while it runs; what needs
 a new container is replaced, one proxy after the other. On the host's own network the new one takes over from the old one,
 with its clients; when it does not come up, the old one serves on.
-Exit codes: 0 as wanted, 3 a setting is wrong, 4 a host or a new container does not answer, 5 a name or a port is taken, 8 some
-hosts failed, 10 no Docker or no image, 11 no permission.`;
+Exit codes: 0 as wanted, 3 a setting is wrong, 4 a host or a new container does not answer, 5 a name or a port is taken or the
+image's proxy is older than the one that serves, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`;
   static override examples = ['<%= config.bin %> <%= command.id %>', '<%= config.bin %> <%= command.id %> --dry-run'];
 
   static override flags = {
@@ -40,7 +41,8 @@ hosts failed, 10 no Docker or no image, 11 no permission.`;
       multipleNonGreedy: true,
     }),
     now: Flags.boolean({
-      description: 'Stop a proxy that is replaced before the new one starts, instead of having it hand over.',
+      description:
+        'Stop a proxy that is replaced before the new one starts, instead of having it hand over; also for an older one.',
     }),
     set: Flags.string({
       description: 'A setting over that of forge.yaml: proxy.workers=4. May be repeated.',
@@ -92,6 +94,7 @@ hosts failed, 10 no Docker or no image, 11 no permission.`;
       this.output.message('Nothing is to be done.');
       return result('unchanged');
     }
+    if (!flags.now) await requireNoOlderProxy(deployment, changed);
     await this.confirm(`Deploy ${changed.length} of ${rows.length} proxies of ${wanted.cluster}?`);
     await this.#carryOut(deployment, changed);
     const done = result('done');

@@ -10,6 +10,7 @@ import type { Settings } from '../../config/resolve.js';
 import type { ShownCommand } from '../../deploy/deployment.js';
 import { redisImageCommand } from '../../deploy/images.js';
 import { requireFree } from '../../deploy/obstacles.js';
+import { requireSamePasswords } from '../../deploy/passwords.js';
 import type { DeployAction } from '../../deploy/plan.js';
 import { chooseDeployNodes, type RedisDeployment, redisDeployment } from '../../deploy/redis-deployment.js';
 import { sameRequest } from '../../operations/plan.js';
@@ -180,6 +181,7 @@ guard refused, 8 some hosts failed, 10 no Docker or no image, 11 no permission.`
     const replaced = flags.now ? [] : actions.filter(({ kind }) => kind === 'replace');
     const serving = await Promise.all(replaced.map((action) => redis.serves(action)));
     for (const [index, action] of replaced.entries()) if (serving[index]) rolling.add(action);
+    requireSamePasswords(rolling);
     const rows = actions.map((action): DeployRow => {
       const { host, port } = redis.nodeOf(action);
       const { kind, desired, reasons } = action;

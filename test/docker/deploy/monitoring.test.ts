@@ -212,7 +212,12 @@ describe.skipIf(!hasDocker())('forge deploy monitoring', { timeout: TEST_MS }, (
     expect(again.code).toBe(0);
     expect(await lives()).toBe(before);
     const status = await run('deploy', 'status', '--json');
-    const { containers } = JSON.parse(status.stdout) as { containers: { role: string; wanted: string }[] };
+    const { containers } = JSON.parse(status.stdout) as {
+      containers: { role: string; wanted: string; version: string | null; memoryBytes: number | null }[];
+    };
+    // Each says its version, and none takes nothing.
+    expect(containers.map(({ version }) => version)).toEqual(containers.map(() => expect.stringMatching(/^\d+\.\d+/)));
+    expect(Math.min(...containers.map(({ memoryBytes }) => memoryBytes ?? 0))).toBeGreaterThan(2 ** 20);
     expect(containers.map(({ role, wanted }) => [role, wanted]).sort()).toEqual(
       [...ROLES, 'redis'].map((role) => [role, 'unchanged']).sort(),
     );

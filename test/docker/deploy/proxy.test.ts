@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Authority, makeAuthority } from '../../support/certificates.js';
-import { type DeployedProxy, deployedProxy, PROXY_PASSWORD } from '../../support/deployed-proxy.js';
+import { type DeployedProxy, deployedProxy, derivedImage, PROXY_PASSWORD } from '../../support/deployed-proxy.js';
 import { dockerForTests, hasDocker, type TestDocker } from '../../support/docker/engine.js';
 import { proxyImage } from '../../support/docker/images.js';
 import { connectTls, files, ping, trust } from '../../support/proxy-tls.js';
@@ -138,6 +138,25 @@ describe.skipIf(!hasDocker())('forge deploy proxy', () => {
     // Who was there stays.
     expect(await ping(first)).toContain('PONG');
     for (const socket of [first, second]) socket.destroy();
+  });
+
+  it('refuses an image whose proxy is older, before anything is changed', async () => {
+    const older = `${IMAGE}-older`;
+    const lines = ['USER 0:0', "RUN printf '#!/bin/sh\\necho forge-proxy/0.0.9' > /usr/local/bin/forge-proxy"];
+    await derivedImage(docker, IMAGE, older, ...lines, 'USER 10001:10001');
+    try {
+      const [before, there] = [await started(), await proxy.containers()];
+      await proxy.write({ config: 'proxy.yaml', image: older });
+      const refused = await proxy.deploy();
+      expect(refused.code, refused.stdout).toBe(5);
+      expect(refused.stdout).toMatch(/is forge-proxy \d+\.\d+\.\d+, and that of the image \S+ is older: 0\.0\.9/);
+      expect(refused.stdout).toContain('forge deploy proxy --now');
+      expect(await started()).toBe(before);
+      expect(await proxy.containers()).toBe(there);
+    } finally {
+      await proxy.write({ config: 'proxy.yaml' });
+      await docker.try(['rmi', '-f', older]);
+    }
   });
 
   it('brings the one before back when the new one does not start in its place', async () => {

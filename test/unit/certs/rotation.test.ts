@@ -32,6 +32,9 @@ describe('a change of the CA', () => {
     expect(rotationAdvice('none', '/c')).toBeUndefined();
     expect(rotationAdvice('announced', '/c')?.next).toContain('/c --switch-ca');
     expect(rotationAdvice('switched', '/c')?.next).toContain('/c --retire-ca');
+    for (const state of ['announced', 'switched'] as const) {
+      expect(rotationAdvice(state, '/c')?.next).toContain('forge gen-certs /c --install --all');
+    }
   });
 
   it('is refused where files are there that no step leaves behind', () => {

@@ -11,7 +11,7 @@ import {
   listenAddress,
   prometheusContainer,
 } from '../../../src/deploy/monitoring-container.js';
-import { chooseMonitoringHosts } from '../../../src/deploy/monitoring-deployment.js';
+import { chooseMonitoringHosts, requireEnginesOfTheirOwn } from '../../../src/deploy/monitoring-deployment.js';
 import { monitoringEffect } from '../../../src/deploy/monitoring-effect.js';
 import { monitoringBuilds } from '../../../src/deploy/monitoring-images.js';
 import { wantedOfExtra } from '../../../src/deploy/status.js';
@@ -198,6 +198,24 @@ describe('the hosts that are meant', () => {
     expect(choose({ hosts: ['m1', 'm1'] })).toEqual(['m1']);
     expect(choose({ all: true })).toEqual(['a1', 'm1']);
     expect(choose({}, ['192.0.2.1'])).toEqual(['a1']);
+  });
+  it('are refused where two of them are one engine, and both would have an exporter of one name', () => {
+    const container = exporter('node-exporter');
+    const on = (name: string) => ({ ...container, host: name });
+    const engine = { docker: 'ssh://ops@192.0.2.1', address: '192.0.2.1' };
+    const hosts = [
+      { ...engine, name: 'a1' },
+      { ...engine, name: 'a2' },
+      { ...engine, name: 'b1', docker: 'ssh://ops@192.0.2.2' },
+    ];
+    expect(() => requireEnginesOfTheirOwn(hosts, [on('a1'), on('b1'), exporter('redis-exporter')])).not.toThrow();
+    expect(() => requireEnginesOfTheirOwn(hosts, [on('a1'), on('b1'), on('a2')])).toThrow(
+      expect.objectContaining({
+        kind: 'configuration',
+        host: 'a2',
+        message: expect.stringMatching(/hosts a1 and a2 .* one Docker engine.*orders-node-exporter/),
+      }),
+    );
   });
   it('are told of where there is none', () => {
     expect(() => choose({})).toThrow(/No Docker host/);
