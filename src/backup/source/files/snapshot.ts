@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { NodeConnection } from '../../../cluster/node-connection.js';
+import { replyErrorOf } from '../../../cluster/node-failure.js';
 import { ForgeError } from '../../../errors.js';
 import type { OpenOptions, OpenPart } from './append-only.js';
 import { OpenedFile } from './opened.js';
@@ -53,19 +54,19 @@ export async function openSnapshot(connection: NodeConnection, options: OpenOpti
   }
 }
 
-/** Its offset and the begin of the save are one instant. Undefined while it saves or rewrites already. */
+/**
+ * Both in one write, which the server takes in one turn: nothing comes between its offset and the begin of the save. (In a
+ * transaction it would only note that it is to save.) Undefined while it saves or rewrites already.
+ */
 async function begin(connection: NodeConnection) {
-  const outcomes = await connection.callAll([['MULTI'], [...STATE_COMMAND], ['BGSAVE'], ['EXEC']]);
+  const [told, save] = await connection.callAll([STATE_COMMAND, ['BGSAVE']]);
   const takenAt = Date.now();
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-  const last = outcomes.at(-1);
-  const replies = last?.status === 'fulfilled' && Array.isArray(last.value) ? last.value : [];
-  const [text, answer] = replies as [unknown, unknown];
-  if (answer instanceof Error) {
-    if (/in progress|can't BGSAVE right now/i.test(answer.message)) return undefined;
-    throw failed(connection.label, answer.message);
+  if (told?.status === 'rejected') throw told.reason;
+  if (save?.status === 'rejected') {
+    if (/in progress|can't BGSAVE right now/i.test(replyErrorOf(save.reason) ?? '')) return undefined;
+    throw save.reason;
   }
-  const state = parseFileState(String(text));
+  const state = parseFileState(String(told?.value));
   return { state, savesBefore: state.saves, takenAt };
 }
 
@@ -74,9 +75,8 @@ async function take(file: string): Promise<OpenPart> {
   return { file: opened, path: DUMP_FILE, bytes: await opened.bytes() };
 }
 
-const failed = (label: string, reply?: string) =>
-  new ForgeError('refused', `${label} cannot save${reply === undefined ? '' : `: ${reply}`}.`, {
+const failed = (label: string) =>
+  new ForgeError('refused', `${label} cannot save.`, {
     host: label,
     next: 'Look into its log: its disk may be full, or memory for a fork is missing.',
-    ...(reply === undefined ? {} : { details: { reply } }),
   });
