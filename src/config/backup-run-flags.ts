@@ -48,6 +48,12 @@ export const backupRunFlags = {
     description: 'How objects are compressed; zstd needs Node.js 22.15 or newer, to restore as well.',
     default: 'gzip',
   })(),
+  prune: Flags.boolean({
+    description:
+      'Remove old backups afterwards, by the rules of forge.yaml or BACKUP_RETENTION_DAYS, where there are any (default).',
+    allowNo: true,
+    default: true,
+  }),
   log: Flags.string({ description: 'Append what is done to this file, as JSON lines.', helpValue: 'FILE' }),
   textfile: Flags.string({
     description: 'Tell the node exporter how it went: its folder, or a file NAME.prom.',

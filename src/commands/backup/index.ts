@@ -1,5 +1,7 @@
 import path from 'node:path';
 import { Flags } from '@oclif/core';
+import { pruneBackups } from '../../backup/prune.js';
+import { hasRule, type RetentionRules } from '../../backup/retention.js';
 import { RunLog } from '../../backup/run/log.js';
 import { type BackupPreview, previewBackup } from '../../backup/run/preview.js';
 import { type BackupRequest, type BackupResult, runBackup } from '../../backup/run/run.js';
@@ -9,6 +11,7 @@ import { pause } from '../../cluster/bounded.js';
 import { countSlots, formatSlots } from '../../cluster/slots.js';
 import { ClusterCommand } from '../../cluster-command.js';
 import { type EncryptionFlagValues, requireBackupCluster, type StoreFlagValues } from '../../config/backup-flags.js';
+import { retentionRules } from '../../config/backup-retention.js';
 import { backupRunFlags, dataDirectories } from '../../config/backup-run-flags.js';
 import { backupSecret, storeSettings } from '../../config/backup-settings.js';
 import { type ClusterFlagValues, readSettings } from '../../config/cluster-flags.js';
@@ -36,10 +39,19 @@ interface Values extends ClusterFlagValues, StoreFlagValues, EncryptionFlagValue
   readonly wait: string;
   readonly parallel: number;
   readonly compression: BackupRequest['compression'];
+  readonly prune: boolean;
   readonly log?: string;
   readonly textfile?: string;
   readonly delay?: string;
   readonly 'dry-run': boolean;
+}
+
+type Request = Pick<BackupRequest, 'cluster' | 'store' | 'waitMs' | 'secret'>;
+
+interface Pruned {
+  /** Ids of old backups that were removed afterwards. */
+  readonly pruned?: readonly string[];
+  readonly pruneFailed?: boolean;
 }
 
 export default class Backup extends ClusterCommand {
@@ -76,6 +88,7 @@ Exit codes: 0 done, 4 a master cannot be read, 6 another run is at work, 8 done 
       await pause(Math.random() * parseDuration(flags.delay, { minMs: 0, maxMs: DELAY_MAX_MS }), this.signal);
     }
     const settings = await readSettings(flags);
+    const rules = flags.prune ? retentionRules({}, settings) : {};
     const cluster = requireBackupCluster(flags, settings);
     const { openStore } = await import('../../backup/store/open.js');
     const store = await openStore(await storeSettings(flags, settings));
@@ -83,7 +96,7 @@ Exit codes: 0 done, 4 a master cannot be read, 6 another run is at work, 8 done 
       if (flags['dry-run']) return await this.#preview(flags, { cluster, place: store.place });
       const onWarning = (text: string) => this.output.warning(text);
       const secret = await backupSecret(flags, settings, { signal: this.signal, onWarning });
-      return await this.#backUp(flags, { cluster, store, secret, waitMs });
+      return await this.#backUp(flags, { cluster, store, secret, waitMs }, rules);
     } finally {
       store.close();
     }
@@ -114,10 +127,7 @@ Exit codes: 0 done, 4 a master cannot be read, 6 another run is at work, 8 done 
     return preview;
   }
 
-  async #backUp(
-    flags: Values,
-    request: Pick<BackupRequest, 'cluster' | 'store' | 'waitMs' | 'secret'>,
-  ): Promise<BackupResult> {
+  async #backUp(flags: Values, request: Request, rules: RetentionRules): Promise<BackupResult & Pruned> {
     const { cluster } = request;
     const log = flags.log === undefined ? undefined : new RunLog(path.resolve(flags.log), cluster);
     const textfile =
@@ -136,9 +146,11 @@ Exit codes: 0 done, 4 a master cannot be read, 6 another run is at work, 8 done 
       if (kind !== 'locked') await tell({ exitCode });
       throw error;
     }
-    const exitCode = result.complete || flags.node !== undefined ? EXIT_CODES.done : EXIT_CODES.partial;
+    const pruned = result.complete ? await this.#prune(request, rules) : {};
+    const whole = (result.complete || flags.node !== undefined) && !pruned.pruneFailed;
+    const exitCode = whole ? EXIT_CODES.done : EXIT_CODES.partial;
     const { keys, bytes, elapsedMs, moving, shards } = result;
-    log?.write('done', { exitCode, ...result, shards: shards.length });
+    log?.write('done', { exitCode, ...result, ...pruned, shards: shards.length });
     await tell({
       exitCode,
       ...(result.complete && {
@@ -151,14 +163,25 @@ Exit codes: 0 done, 4 a master cannot be read, 6 another run is at work, 8 done 
     if (log?.broken) this.output.warning(`${flags.log} could not be written to any more.`);
     this.#show(result);
     process.exitCode = exitCode;
-    return result;
+    return { ...result, ...pruned };
   }
 
-  #make(
-    flags: Values,
-    request: Pick<BackupRequest, 'cluster' | 'store' | 'waitMs' | 'secret'>,
-    log: RunLog | undefined,
-  ): Promise<BackupResult> {
+  /** The backup is there: what cannot be removed now is removed after the next one. */
+  async #prune({ store, cluster }: Request, rules: RetentionRules): Promise<Pruned> {
+    if (!hasRule(rules)) return {};
+    try {
+      const { removed } = await pruneBackups(store, { cluster, rules, signal: this.signal });
+      if (removed.length > 0) this.output.message(`Removed old backups: ${removed.join(', ')}`);
+      return { pruned: removed };
+    } catch (error) {
+      const { kind, message } = toForgeError(error);
+      this.output.warning(`The backup is made; old ones could not be removed: ${message}`);
+      // Somebody else is at it.
+      return { pruned: [], pruneFailed: kind !== 'locked' };
+    }
+  }
+
+  #make(flags: Values, request: Request, log: RunLog | undefined): Promise<BackupResult> {
     const progress = new BackupProgress(this.output);
     return this.withSession(flags, (session) =>
       runBackup({
