@@ -160,7 +160,7 @@ function plannedShards(session: InitSession): PlannedShards {
   };
   return session.plan.shards.map(({ master, slots, replicas }) => ({
     master: shown(master),
-    slots: formatSlots([slots]),
+    slots: formatSlots(slots),
     replicas: replicas.map(shown),
   }));
 }

@@ -1,6 +1,6 @@
 /** Whether the nodes are a finished cluster already, of the shape that is asked for. Pure. */
 import { ForgeError } from '../../errors.js';
-import { SLOT_COUNT } from '../slots.js';
+import { SLOT_COUNT, sameSlots } from '../slots.js';
 import type { Topology } from '../topology.js';
 import type { Member } from './member.js';
 import type { InitPlan } from './plan.js';
@@ -28,12 +28,14 @@ export function agreedTopology(members: readonly Member[]): Topology | undefined
 
 const sizes = (counts: readonly number[]) => [...counts].sort((left, right) => left - right).join();
 
-/** Same number of masters, and the same numbers of replicas behind them. */
+/** Same number of masters, and the same numbers of replicas behind them; and the same slots, where these were given. */
 export function hasShapeOf(topology: Topology, plan: InitPlan): boolean {
   return (
     topology.shards.every(({ master }) => master.slots.length > 0) &&
     sizes(topology.shards.map(({ replicas }) => replicas.length)) ===
-      sizes(plan.shards.map(({ replicas }) => replicas.length))
+      sizes(plan.shards.map(({ replicas }) => replicas.length)) &&
+    (!plan.assigned ||
+      plan.shards.every(({ slots }) => topology.shards.some(({ master }) => sameSlots(master.slots, slots))))
   );
 }
 

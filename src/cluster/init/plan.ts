@@ -8,7 +8,7 @@
  * 4. The replicas of one master are on different hosts, then in different zones, where that is possible.
  */
 import { ForgeError } from '../../errors.js';
-import { type SlotRange, splitEvenly } from '../slots.js';
+import { type SlotSet, splitEvenly } from '../slots.js';
 import { pairReplicas, placeExtraReplicas } from './pairing.js';
 import { pickMasters } from './spread.js';
 
@@ -26,7 +26,7 @@ export interface PlanNode {
 
 export interface PlannedShard {
   readonly master: string;
-  readonly slots: SlotRange;
+  readonly slots: SlotSet;
   readonly replicas: readonly string[];
 }
 
@@ -36,6 +36,8 @@ export interface InitPlan {
   readonly shards: readonly PlannedShard[];
   /** What the operator should know before saying yes: compromises, nodes left over. */
   readonly notes: readonly string[];
+  /** Who serves what was given, and is not even: a finished cluster must have just these slots. */
+  readonly assigned: boolean;
 }
 
 /** How many masters `nodes` make. Throws ForgeError `usage`, with the arithmetic, when they are fewer than three. */
@@ -69,10 +71,18 @@ function numbered(values: readonly string[]): number[] {
 
 /**
  * Plans a new cluster.
- * @throws ForgeError `usage` for fewer than three masters, a node given twice, and zones for only some of the nodes
+ * @param assignment the slots of each master, as a cluster had them before; evenly divided when not given
+ * @throws ForgeError `usage` for fewer than three masters, or than are assigned slots, a node given twice, and zones for
+ *   only some of the nodes
  */
-export function planInit(nodes: readonly PlanNode[], replicasPerMaster: number): InitPlan {
-  const masterCount = countMasters(nodes.length, replicasPerMaster);
+export function planInit(
+  nodes: readonly PlanNode[],
+  replicasPerMaster: number,
+  assignment?: readonly SlotSet[],
+): InitPlan {
+  const most = countMasters(nodes.length, replicasPerMaster);
+  const masterCount = assignment?.length ?? most;
+  if (masterCount > most) throw tooFew(nodes.length, masterCount, replicasPerMaster);
   requireUnique(nodes);
   const zoned = requireZonesForAllOrNone(nodes);
   const places = {
@@ -84,13 +94,23 @@ export function planInit(nodes: readonly PlanNode[], replicasPerMaster: number):
   const quotas = placeExtraReplicas(places, masters);
   const replicas = pairReplicas(places, masters, quotas);
   const label = (index: number) => (nodes[index] as PlanNode).label;
-  const ranges = splitEvenly(masterCount);
+  const slots = assignment ?? splitEvenly(masterCount).map((range) => [range]);
   const shards = masters.map((master, position) => ({
     master: label(master),
-    slots: ranges[position] as SlotRange,
+    slots: slots[position] as SlotSet,
     replicas: (replicas[position] as number[]).map(label),
   }));
-  return { replicasPerMaster, shards, notes: notesFor(nodes, shards, replicasPerMaster, zoned) };
+  const notes = notesFor(nodes, shards, replicasPerMaster, zoned);
+  return { replicasPerMaster, shards, notes, assigned: assignment !== undefined };
+}
+
+function tooFew(nodes: number, masters: number, replicasPerMaster: number): ForgeError {
+  const needed = masters * (replicasPerMaster + 1);
+  return new ForgeError(
+    'usage',
+    `${masters} masters with ${replicasPerMaster} replicas each are ${needed} nodes; ${nodes} are given.`,
+    { next: `Give ${needed} nodes, or fewer replicas (--replicas-per-master).` },
+  );
 }
 
 function requireUnique(nodes: readonly PlanNode[]): void {

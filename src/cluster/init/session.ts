@@ -8,7 +8,7 @@ import { ForgeError } from '../../errors.js';
 import { formatAddress, type NodeAddress } from '../address.js';
 import { mapBounded } from '../bounded.js';
 import { nodeAddress } from '../cluster-node.js';
-import { formatSlots } from '../slots.js';
+import { formatSlots, type SlotSet } from '../slots.js';
 import type { Topology } from '../topology.js';
 import { findConflicts, findUnfit, hostIdentity, isBegun } from './admission.js';
 import { assign } from './assign.js';
@@ -33,6 +33,8 @@ export interface InitOptions {
   readonly nodes: readonly NodeAddress[];
   /** 1 when not given. */
   readonly replicasPerMaster?: number;
+  /** The slots of each master, as a cluster had them before; evenly divided when not given. */
+  readonly assignment?: readonly SlotSet[];
   /** Credentials, TLS, and the bounds of a connection and a command. */
   readonly connect?: Omit<ConnectSettings, 'signal'>;
   /** Bound of each wait in milliseconds; 30 s when not given. */
@@ -77,7 +79,7 @@ export class InitSession {
     this.#options = options;
     this.#members = members;
     this.nodes = members.map(planNode);
-    this.plan = planInit(this.nodes, options.replicasPerMaster ?? 1);
+    this.plan = planInit(this.nodes, options.replicasPerMaster ?? 1, options.assignment);
     const idOf = new Map(members.map(({ label, id }) => [label, id]));
     this.#target = targetOf(this.plan, (label) => idOf.get(label) ?? '');
     throwProblems(findUnfit(members, { replicas: members.length > this.plan.shards.length }), members.length);
@@ -242,6 +244,7 @@ export async function openInit(options: InitOptions): Promise<InitSession> {
   planInit(
     options.nodes.map((address) => ({ label: formatAddress(address), host: address.host, zone: address.zone })),
     options.replicasPerMaster ?? 1,
+    options.assignment,
   );
   const members = await inspectNodes(options.nodes, { ...options.connect, signal: options.signal });
   try {

@@ -22,7 +22,7 @@ export function targetOf(plan: InitPlan, idOf: (label: string) => string): Targe
   const masters = plan.shards.map(({ master, slots, replicas }, index) => ({
     id: idOf(master),
     label: master,
-    slots: [slots],
+    slots,
     replicas: replicas.length,
     epoch: index + 1,
   }));

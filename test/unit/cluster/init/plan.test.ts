@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { countMasters, type InitPlan, type PlanNode, planInit } from '../../../../src/cluster/init/plan.js';
-import { ALL_SLOTS, normalizeSlots } from '../../../../src/cluster/slots.js';
+import { ALL_SLOTS, countSlots, normalizeSlots } from '../../../../src/cluster/slots.js';
 import { ForgeError } from '../../../../src/errors.js';
 
 const nodesOn = (hosts: string, zones?: string): PlanNode[] =>
@@ -59,7 +59,7 @@ const layout = fc
 describe('the plan of a new cluster', () => {
   it('gives the ranges that redis-cli gives to three masters, and a replica on another host to each', () => {
     const plan = planInit(nodesOn('abcabc'), 1);
-    expect(plan.shards.map(({ slots }) => [slots.start, slots.end])).toEqual([
+    expect(plan.shards.flatMap(({ slots }) => slots.map(({ start, end }) => [start, end]))).toEqual([
       [0, 5460],
       [5461, 10_922],
       [10_923, 16_383],
@@ -67,6 +67,25 @@ describe('the plan of a new cluster', () => {
     expect(plan.shards.map(({ master }) => master)).toEqual(['a:7000', 'b:7001', 'c:7002']);
     expect(sharing(plan, placeOf(nodesOn('abcabc'), 'host'))).toBe(0);
     expect(plan.notes).toEqual([]);
+  });
+
+  it('gives the masters the slots that are assigned, and has replicas of all that is left over', () => {
+    const assignment = [
+      [{ start: 0, end: 9 }],
+      [
+        { start: 10, end: 99 },
+        { start: 200, end: 16_383 },
+      ],
+      [{ start: 100, end: 199 }],
+    ];
+    const plan = planInit(nodesOn('abcabca'), 1, assignment);
+    expect(plan.shards.map(({ slots }) => slots)).toEqual(assignment);
+    expect(plan.assigned).toBe(true);
+    expect(plan.shards.reduce((sum, { replicas }) => sum + replicas.length, 0)).toBe(4);
+    expect(() => planInit(nodesOn('abcde'), 1, assignment)).toThrow(/at least 3/);
+    expect(() => planInit(nodesOn('abcabc'), 1, [...assignment, []])).toThrow(
+      /4 masters with 1 replicas each are 8 nodes; 6 are given/,
+    );
   });
 
   it('makes the nodes given first masters when all are on one host, and says that this is fragile', () => {
@@ -126,9 +145,9 @@ describe('the plan of a new cluster', () => {
       fc.property(layout, ({ replicasPerMaster, places }) => {
         const nodes = nodesOn(places.join(''));
         const plan = planInit(nodes, replicasPerMaster);
-        const sizes = plan.shards.map(({ slots }) => slots.end - slots.start + 1);
+        const sizes = plan.shards.map(({ slots }) => countSlots(slots));
         expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(16_384);
-        expect(normalizeSlots(plan.shards.map(({ slots }) => slots))).toEqual(ALL_SLOTS);
+        expect(normalizeSlots(plan.shards.flatMap(({ slots }) => slots))).toEqual(ALL_SLOTS);
         expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
         const used = plan.shards.flatMap(({ master, replicas }) => [master, ...replicas]);
         expect(used.sort()).toEqual(nodes.map(({ label }) => label).sort());
