@@ -15,8 +15,8 @@ import type { BackupStore, StoredObject } from './store/store.js';
 
 /** Two that come at the same moment both step back, and try again at other moments. */
 const ATTEMPTS_MAX = 5;
-const PAUSE_MIN_MS = 100;
-const PAUSE_SPREAD_MS = 900;
+const PAUSE_MIN_MS = 50;
+const PAUSE_SPREAD_MS = 400;
 const CLAIM_MAX_BYTES = 4_096;
 const RELEASE_TIMEOUT_MS = 10_000;
 /** A claim that could not be renewed for so long is none any more, well before others take it for dead. */
