@@ -280,14 +280,22 @@ class Lane {
   }
 }
 
+const RESTORE = 'RESTORE';
+/** Made once: they are written for every key. */
+const [STAYS, REPLACE, ABSOLUTE] = ['0', 'REPLACE', 'ABSTTL'].map((word) => Buffer.from(word)) as [
+  Buffer,
+  Buffer,
+  Buffer,
+];
+
 /** RESTORE with the time as the backup has it, not as long as it was then. Pure. */
 export function restoreCommand({ key, payload, expireAtMs }: RoutedKey, replace: boolean): Command {
   if (expireAtMs === undefined) {
-    return replace ? ['RESTORE', key, 0, payload, 'REPLACE'] : ['RESTORE', key, 0, payload];
+    return replace ? [RESTORE, key, STAYS, payload, REPLACE] : [RESTORE, key, STAYS, payload];
   }
   return replace
-    ? ['RESTORE', key, expireAtMs, payload, 'ABSTTL', 'REPLACE']
-    : ['RESTORE', key, expireAtMs, payload, 'ABSTTL'];
+    ? [RESTORE, key, expireAtMs, payload, ABSOLUTE, REPLACE]
+    : [RESTORE, key, expireAtMs, payload, ABSOLUTE];
 }
 
 const AGAIN = 'Run the same command again when that is mended: it goes on where it stopped.';

@@ -11,7 +11,7 @@ const VERSION = 1;
 const FILE_MODE = 0o600;
 /** Keys of a shard that may be on their way beyond what the journal has: more are sent when it has been written. */
 export const WINDOW_KEYS = 200_000;
-const SAVE_MS = 1_000;
+const SAVE_MS = 3_000;
 
 const whole = z.int().check(z.nonnegative());
 const countsSchema = z.object({ beganMs: whole, slots: z.array(z.array(whole)) });
@@ -147,7 +147,7 @@ export class RestoreJournal {
     return index < (this.#savedCursors.get(name) ?? 0) + WINDOW_KEYS;
   }
 
-  /** Written at most once a second. */
+  /** Written once in a while. */
   async saveSoon(): Promise<void> {
     if (this.#saving === undefined && performance.now() - this.#savedAt >= SAVE_MS) await this.save();
   }

@@ -1,7 +1,6 @@
 /** A restore into a cluster that runs: look, plan, and then the keys. Knows no terminal. */
 import { mapBounded } from '../../cluster/bounded.js';
 import { formatSlots, slotsFrom } from '../../cluster/slots.js';
-import { readSlotKeys } from '../../cluster/snapshot/slot-keys.js';
 import { ForgeError } from '../../errors.js';
 import { workName } from '../../operations/lock/name.js';
 import type { ClusterSession } from '../../operations/session.js';
@@ -16,7 +15,9 @@ import { type ExistingKeys, planRestore, type RestorePlan, type TargetMaster } f
 import { acceptedVersions } from './probe.js';
 import { howFar, RestoreRun, type RestoreTally } from './run.js';
 import type { Selection } from './selection.js';
+import { countSlotKeys } from './slot-count.js';
 import { type Survey, surveyShards } from './survey.js';
+import { readUsers, restoreUsers } from './users.js';
 
 export const RESTORE_PARALLEL_DEFAULT = 3;
 export const RESTORE_PARALLEL_MAX = 64;
@@ -32,8 +33,10 @@ export interface RestoreOptions {
   readonly existing: ExistingKeys;
   /** Shards at once. */
   readonly parallel: number;
-  /** All bytes of the backup are looked at before the first key is written. */
-  readonly verify: boolean;
+  /** All bytes of the backup are looked at before the first key is written; or have been, with this result. */
+  readonly verify: boolean | Survey;
+  /** The backup's users are put in place, too. */
+  readonly users?: boolean;
   readonly environment?: NodeJS.ProcessEnv;
   readonly home?: string;
   readonly signal: AbortSignal;
@@ -52,6 +55,8 @@ export interface RestoreResult extends RestoreTally {
   readonly status: 'restored';
   readonly plan: RestorePlan;
   readonly functions: FunctionsOutcome;
+  /** Names of those that were put in place. */
+  readonly users: readonly string[];
   /** Some of the keys that were there, with `keep`. */
   readonly existingNames: readonly string[];
   readonly notes: readonly string[];
@@ -125,13 +130,16 @@ export class Restore {
             existing === 'replace',
           )
         : { loaded: [], existing: [] };
+      const users = this.#options.users
+        ? await restoreUsers(session.pool, session.memberIds, await readUsers(archive, signal))
+        : [];
       const lagging = await delivery.settle((id) => topology.shardOf(id)?.replicas.length ?? 0, REPLICAS_MS);
       const notes = [...(await this.#verify(journal)), ...lagging.map((label) => `A replica of ${label} lags behind.`)];
       requireAll(outcome, existing);
       await journal.remove();
       const { refusals: _, ...tally } = outcome;
       const elapsedMs = Math.round(performance.now() - started);
-      return { status: 'restored', plan: this.plan, ...tally, functions, notes, elapsedMs };
+      return { status: 'restored', plan: this.plan, ...tally, functions, users, notes, elapsedMs };
     } catch (error) {
       throw howFar(error, run.tally());
     } finally {
@@ -143,7 +151,7 @@ export class Restore {
     const { session } = this.#options;
     const counts = new SlotCounts(journal.beganMs);
     for (const shard of journal.shards.values()) counts.merge(shard.counts);
-    const found = await readSlotKeys(session.pool, await session.look());
+    const found = await countSlotKeys(session.pool, (await session.look()).topology);
     const { fewer, more } = compareCounts(counts, found, { atMs: Date.now(), wasEmpty: journal.wasEmpty });
     if (fewer.length > 0) {
       const missing = fewer.reduce((sum, fault) => sum + fault.wanted - fault.found, 0);
@@ -207,13 +215,21 @@ export async function openRestore(options: RestoreOptions): Promise<Restore> {
   const parts = { manifest, selection, shards, topology, masters, existing, resumed: before.resumed };
   // What speaks against it is said before minutes are spent on the backup.
   planRestore({ ...parts, survey: undefined });
-  let survey: Survey | undefined;
-  if (options.verify && !before.proven) {
-    const total = shards.reduce((sum, { object }) => sum + object.plainBytes, 0);
-    const onBytes = (bytes: number) => observer?.surveyed?.(bytes, total);
-    survey = await surveyShards({ archive, shards, selection, parallel, signal, onBytes });
+  let survey = typeof options.verify === 'object' ? options.verify : undefined;
+  if (options.verify === true && !before.proven) {
+    survey = await surveyBackup(archive, { selection, parallel, signal, observer });
   }
   return new Restore(options, identity, planRestore({ ...parts, survey }), survey !== undefined);
+}
+
+/** The look at all bytes; @throws ForgeError as `surveyShards` */
+export function surveyBackup(
+  archive: BackupArchive,
+  { observer, ...options }: Pick<RestoreOptions, 'selection' | 'parallel' | 'signal' | 'observer'>,
+): Promise<Survey> {
+  const shards = options.selection.shardsOf(archive.manifest);
+  const total = shards.reduce((sum, { object }) => sum + object.plainBytes, 0);
+  return surveyShards({ archive, shards, ...options, onBytes: (bytes) => observer?.surveyed?.(bytes, total) });
 }
 
 async function readMasters({ pool, snapshot }: ClusterSession): Promise<TargetMaster[]> {
