@@ -209,7 +209,7 @@ describe('in a directory', () => {
     const claims = () =>
       withRemovalClaim(store, { cluster, purpose: 'x', signal }, async () => {
         for await (const { key } of store.list(`${cluster}/.`, signal)) {
-          return store.read(key, { maxBytes: 10_000, signal });
+          return store.read(key, { maxBytes: 10_000 });
         }
         return undefined;
       });
