@@ -164,7 +164,7 @@ async function openAt(
     body.destroy();
     throw replaced(`${place}: ${key}`);
   }
-  return { body, ...former };
+  return { body, bytes: former.bytes, etag: former.etag };
 }
 
 const startsAt = (range: string | undefined, offset: number) => range?.startsWith(`bytes ${offset}-`) === true;

@@ -62,7 +62,8 @@ export function failureOf(error: unknown): Failure {
   const type = headers['content-type'] ?? '';
   const name = typeof thrown.Code === 'string' ? thrown.Code : (thrown.name ?? '');
   const parsing = /Deserialization|SyntaxError/.test(`${thrown.name} ${thrown.message}`);
-  const unnamed = name === '' || name === 'Unknown' || name === 'UnknownError' || name === 'Error' || parsing;
+  const unnamed =
+    name === '' || name === 'Unknown' || name === 'UnknownError' || name === 'Error' || name === 'NotFound' || parsing;
   const region = thrown.Region ?? headers['x-amz-bucket-region'];
   return {
     code: (system as string | undefined) ?? (parsing ? '' : name.replace(/^(?:Unknown|UnknownError|Error)$/, '')),
