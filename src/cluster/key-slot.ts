@@ -24,9 +24,18 @@ function crc16(bytes: Uint8Array, start: number, end: number): number {
   return crc;
 }
 
-/** 0 to 16383. */
-export function keySlot(key: Uint8Array): number {
-  const open = key.indexOf(OPEN_BRACE);
-  const close = open < 0 ? -1 : key.indexOf(CLOSE_BRACE, open + 1);
-  return (close > open + 1 ? crc16(key, open + 1, close) : crc16(key, 0, key.length)) & (SLOT_COUNT - 1);
+/** The slot of the key in `bytes[start, end)`: 0 to 16383. */
+export function keySlot(bytes: Uint8Array, start = 0, end = bytes.length): number {
+  const open = find(bytes, OPEN_BRACE, start, end);
+  const close = find(bytes, CLOSE_BRACE, open + 1, end);
+  return (
+    (close < end && close > open + 1 ? crc16(bytes, open + 1, close) : crc16(bytes, start, end)) & (SLOT_COUNT - 1)
+  );
+}
+
+/** Where the byte is; `end` when it is nowhere. A loop: keys are short, and `indexOf` knows no end. */
+function find(bytes: Uint8Array, byte: number, start: number, end: number): number {
+  let at = start;
+  while (at < end && bytes[at] !== byte) at++;
+  return at;
 }

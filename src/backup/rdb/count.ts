@@ -1,7 +1,8 @@
 /** Counts the keys of each slot in an RDB file that goes by. */
 import { Transform, type TransformCallback } from 'node:stream';
+import { keySlot } from '../../cluster/key-slot.js';
+import { SLOT_COUNT } from '../../cluster/slots.js';
 import { ForgeError } from '../../errors.js';
-import { keySlot, SLOT_COUNT } from '../../proxy/engine/hash/crc16.js';
 import type { RdbReaderOptions } from './events.js';
 import { RdbReader } from './reader.js';
 

@@ -17,7 +17,8 @@ const NOTHING = Buffer.alloc(0);
 export interface RdbKeyReaderOptions extends Pick<RdbReaderOptions, 'valueMaxBytes' | 'checksum'> {
   /**
    * Marks each payload with the oldest version of the format that has its type: then an older server, or one of the other
-   * family, takes it when it knows the type. Otherwise with that of the file, as DUMP of the server that wrote it does.
+   * family, takes it when it knows the type. Otherwise, and where modules keep something of the key, with that of the file,
+   * as DUMP of the server that wrote it does.
    */
   readonly portable?: boolean;
 }
@@ -146,7 +147,8 @@ export class RdbKeyReader implements KeyReader {
     key.start = start;
     key.end = end;
     const { family, version } = this.#reader;
-    key.version = this.#portable ? (versionOfType(key.type, family) ?? version) : version;
+    const isPortable = this.#portable && key.metadata === undefined;
+    key.version = isPortable ? (versionOfType(key.type, family) ?? version) : version;
     this.#batch.push(key);
   }
 }

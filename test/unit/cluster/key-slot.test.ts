@@ -24,7 +24,10 @@ describe('the slot of a key', () => {
     const alphabet = Buffer.from('ab{}{}\u0000ÿé');
     for (let round = 0; round < 5_000; round++) {
       const key = Buffer.from(Array.from({ length: next(24) }, () => alphabet[next(alphabet.length)] as number));
-      expect(keySlot(key)).toBe(proxyKeySlot(key, 0, key.length));
+      const slot = proxyKeySlot(key, 0, key.length);
+      expect(keySlot(key)).toBe(slot);
+      // Also where it lies between other bytes, with braces of their own.
+      expect(keySlot(Buffer.concat([Buffer.from('{a'), key, Buffer.from('}')]), 2, 2 + key.length)).toBe(slot);
     }
   });
 });

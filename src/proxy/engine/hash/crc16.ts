@@ -13,8 +13,8 @@ for (let byte = 0; byte < 256; byte++) {
   TABLE[byte] = crc;
 }
 for (let at = 256; at < TABLE.length; at++) {
-  const crc = TABLE[at - 256] as number;
-  TABLE[at] = ((crc << 8) & 0xffff) ^ (TABLE[crc >> 8] as number);
+  const crc = TABLE[at - 256];
+  TABLE[at] = ((crc << 8) & 0xffff) ^ TABLE[crc >> 8];
 }
 
 /** CRC16-XMODEM of `bytes[start, end)`. */
@@ -23,12 +23,12 @@ export function crc16(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
   for (const last = end - 3; at < last; at += 4) {
     crc =
-      (TABLE[768 + ((crc >> 8) ^ (bytes[at] as number))] as number) ^
-      (TABLE[512 + ((crc & 255) ^ (bytes[at + 1] as number))] as number) ^
-      (TABLE[256 + (bytes[at + 2] as number)] as number) ^
-      (TABLE[bytes[at + 3] as number] as number);
+      TABLE[768 + ((crc >> 8) ^ bytes[at])] ^
+      TABLE[512 + ((crc & 255) ^ bytes[at + 1])] ^
+      TABLE[256 + bytes[at + 2]] ^
+      TABLE[bytes[at + 3]];
   }
-  for (; at < end; at++) crc = ((crc << 8) & 0xffff) ^ (TABLE[(crc >> 8) ^ (bytes[at] as number)] as number);
+  for (; at < end; at++) crc = ((crc << 8) & 0xffff) ^ TABLE[(crc >> 8) ^ bytes[at]];
   return crc;
 }
 

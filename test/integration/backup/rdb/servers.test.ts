@@ -42,6 +42,7 @@ beforeAll(async () => {
     const server = await startRedis({ executable, cluster, args: debug });
     cleanUp.push(server.stop);
     const node = await server.connect();
+    cleanUp.push(() => node.close());
     if (cluster) {
       await node.call('CLUSTER', 'ADDSLOTSRANGE', 0, 16_383);
       await poll('it takes writes', WAIT_MS, async () => (await node.callText('CLUSTER', 'INFO')).includes('state:ok'));
@@ -104,10 +105,6 @@ describe.each(SERVERS)('what %s has written', (name, _, policy, abilities: Abili
     keys = all.filter(({ database }) => database === 0);
     names = keys.map(({ key }) => key);
   });
-  afterAll(() => {
-    node.close();
-    copy.close();
-  });
 
   it('is read with all keys, their expiries and functions', async () => {
     const [outcome] = await node.callAll([['KEYS', '*']], { binary: true });
@@ -169,5 +166,48 @@ describe.each(SERVERS)('what %s has written', (name, _, policy, abilities: Abili
     expect(outcomes.map((outcome) => outcome.status === 'fulfilled' && outcome.value)).toEqual(
       counter.slotKeys.map(([, count]) => count),
     );
+  });
+});
+
+describe.runIf(SERVERS.length === ALL.length)('a key that is marked with the oldest version of its type', () => {
+  /** What each can read, as its DUMP says: Redis 7.0 up to 10; Valkey 9 up to 11, and its own. */
+  const takes = {
+    'Redis 7.0': ({ version, metadata }: RdbKey) => version <= 10 && metadata === undefined,
+    'Valkey 9': ({ version, metadata }: RdbKey) => version <= 11 && metadata === undefined,
+  };
+
+  it.each([
+    ['Redis 8', 'Redis 7.0'],
+    ['Redis 8.6', 'Redis 7.0'],
+    ['Valkey 9', 'Redis 7.0'],
+    ['Redis 7.0', 'Valkey 9'],
+    ['Redis 8', 'Valkey 9'],
+    ['Redis 8.6', 'Valkey 9'],
+  ] as const)('goes from %s to %s where that knows the type', async (from, to) => {
+    const source = stands.get(from)?.source;
+    const target = stands.get(to)?.copy.node;
+    if (source === undefined || target === undefined) throw new Error('not started');
+    const { keys } = await read(path.join(source.server.dir, 'dump.rdb'), { portable: true });
+    const here = keys.filter(({ database }) => database === 0);
+    await target.call('FLUSHALL');
+    const outcomes = await target.callAll(
+      here.map((key) => ['RESTORE', key.key, key.expireAtMs ?? 0, key.payload(), 'ABSTTL']),
+    );
+    const taken = here.filter((_, i) => outcomes[i].status === 'fulfilled');
+    expect(taken.map(({ key }) => key.toString('latin1'))).toEqual(
+      here.filter(takes[to]).map(({ key }) => key.toString('latin1')),
+    );
+    expect(taken.length).toBeGreaterThan(30);
+    // Versions of servers write fractions in a digest with other digits.
+    const fractions = 'large sorted';
+    const look = async (node: NodeConnection) => {
+      const others = taken.map(({ key }) => key).filter((key) => key.toString() !== fractions);
+      const scores = (await node.call('ZRANGE', fractions, 0, -1, 'WITHSCORES')) as string[];
+      return [
+        await node.call('DEBUG', 'DIGEST-VALUE', ...others),
+        scores.map((text, i) => (i % 2 ? Number(text) : text)),
+      ];
+    };
+    expect(await look(target)).toEqual(await look(source.node));
   });
 });
