@@ -114,7 +114,7 @@ export function everything(): Command[] {
   commands.push(['SET', Buffer.from([0, 255, 13, 10, 123, 125]), 'bytes'], ['SET', 'compressible', 'a'.repeat(5_000)]);
   for (let i = 0; i < 300; i++) {
     commands.push(['RPUSH', 'list:long', `element ${i} ${'x'.repeat(i)}`], ['SADD', 'set:large', `member ${i}`]);
-    commands.push(['ZADD', 'zset:large', i / 3, `member ${i}`], ['HSET', 'hash:large', `field ${i}`, `value ${i}`]);
+    commands.push(['ZADD', 'zset:large', i / 4, `member ${i}`], ['HSET', 'hash:large', `field ${i}`, `value ${i}`]);
     commands.push(['XADD', 'stream', `${i + 1}-1`, 'field', i]);
   }
   commands.push(['RPUSH', 'list', 'a', 'b', 1], ['SADD', 'set', 'a', 'b'], ['SADD', 'set:numbers', 1, 2, 70_000]);
