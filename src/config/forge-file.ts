@@ -13,6 +13,7 @@ import {
   proxy,
   redis,
 } from './deploy-settings-schema.js';
+import { logs } from './logs-schema.js';
 import { file, secretPlace } from './schema-values.js';
 
 /** The largest cluster that Redis recommends has 1,000 nodes. */
@@ -134,6 +135,7 @@ const settings = {
   proxy,
   monitoring,
   backup,
+  logs,
 };
 
 const several = z.strictObject({

@@ -4,20 +4,18 @@ import { type FileHandle, lstat, open, readdir, rename, unlink } from 'node:fs/p
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
+import { withLock } from '../runtime/lock.js';
 import { partOf } from './families.js';
+import type { FileFacts, LogFiles } from './log-files.js';
+import { type FileWriter, writersOf } from './writers.js';
 
 const COMPARE_BYTES = 1024 * 1024;
 const MODE_BITS = 0o7777;
 const NO_LINK = constants.O_NOFOLLOW ?? 0;
 
-export interface FileFacts {
-  readonly bytes: number;
-  readonly modifiedMs: number;
-  /** When it was made, as far as the file system knows. */
-  readonly bornMs: number;
-}
+const LOCK_NAME = '.forge-rotate-logs.lock';
 
-export class LogFolder {
+export class LogFolder implements LogFiles {
   readonly directory: string;
 
   constructor(directory: string) {
@@ -28,7 +26,6 @@ export class LogFolder {
     return path.join(this.directory, name);
   }
 
-  /** Names of regular files with one name only: what is a link of any kind is somebody else's. */
   async names(): Promise<string[]> {
     const entries = await readdir(this.directory, { withFileTypes: true });
     const names: string[] = [];
@@ -51,14 +48,12 @@ export class LogFolder {
     await unlink(this.path(name));
   }
 
-  /** Never over another file: whoever plans has seen that there is none. */
   async rename(from: string, to: string): Promise<void> {
     if ((await lstat(this.path(to)).catch(() => undefined)) !== undefined) throw new Error(`${to} is there already`);
     await rename(this.path(from), this.path(to));
     await this.#settle();
   }
 
-  /** An empty file like another one: mode, and owner where that may be set. One that is there already is only set right. */
   async makeLike(name: string, like: string): Promise<void> {
     const model = await lstat(this.path(like));
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | NO_LINK;
@@ -70,10 +65,7 @@ export class LogFolder {
     }
   }
 
-  /**
-   * Makes `to` a copy of the log, then empties the log: for one whose writer goes on in the same file. What is written
-   * between the last look and the emptying, some microseconds, is lost.
-   */
+  /** What is lost between the last look and the emptying was written within some microseconds. */
   async copyAndEmpty(base: string, to: string): Promise<void> {
     const log = await open(this.path(base), constants.O_RDWR | NO_LINK);
     try {
@@ -104,7 +96,6 @@ export class LogFolder {
     await this.rename(partOf(to), to);
   }
 
-  /** While it streams, memory stays flat. The compressed file has the mode, the owner and the time of the plain one. */
   async compress(from: string, to: string, signal: AbortSignal): Promise<void> {
     const part = partOf(to);
     const source = await open(this.path(from), constants.O_RDONLY | NO_LINK);
@@ -131,7 +122,6 @@ export class LogFolder {
     await this.remove(from);
   }
 
-  /** Whether the compressed file holds exactly what the plain one does; a torn one does not. */
   async holdsSame(compressed: string, plain: string): Promise<boolean> {
     const [packed, source] = await Promise.all([
       open(this.path(compressed), constants.O_RDONLY | NO_LINK),
@@ -155,7 +145,6 @@ export class LogFolder {
     }
   }
 
-  /** Whether a file begins with all that another one holds. */
   async beginsWith(name: string, prefix: string): Promise<boolean> {
     const [whole, start] = await Promise.all([
       open(this.path(name), constants.O_RDONLY | NO_LINK),
@@ -172,6 +161,23 @@ export class LogFolder {
     } finally {
       await Promise.all([whole.close(), start.close()]);
     }
+  }
+
+  async writers(name: string): Promise<readonly FileWriter[]> {
+    return writersOf(this.path(name)) ?? [];
+  }
+
+  async reopen(pid: number): Promise<void> {
+    try {
+      process.kill(pid, 'SIGUSR1');
+    } catch {
+      // It has ended, or is another user's: whoever compresses sees that it still writes.
+    }
+  }
+
+  async locked<Result>(work: () => Promise<Result>): Promise<Result> {
+    const paths = { directory: this.directory, lock: this.path(LOCK_NAME) };
+    return await withLock(paths, 'forge rotate-logs', work, { what: this.directory });
   }
 
   /** A name that was given survives a power cut. */

@@ -2,16 +2,15 @@
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ForgeError } from '../errors.js';
-import { withLock } from '../runtime/lock.js';
 import { familiesOf, type LogFamily, nameMatcher } from './families.js';
 import { LogFolder } from './files.js';
+import type { LogFiles } from './log-files.js';
 import { describeStep, dueFor, planRecovery, planRotation, type RotationLimits, type RotationStep } from './plan.js';
-import { type FileWriter, writersOf } from './writers.js';
+import type { FileWriter } from './writers.js';
 
 /** How long a proxy may take to open its log anew. */
 const REOPEN_MS = 5_000;
 const REOPEN_LOOK_MS = 50;
-const LOCK_NAME = '.forge-rotate-logs.lock';
 /** Opens its log anew when it gets SIGUSR1 (docs/logging.md). */
 const REOPENING = 'forge-proxy';
 
@@ -46,19 +45,24 @@ export interface RotateResult {
 
 /**
  * Rotates each log that is due. One that cannot be rotated keeps the others from nothing.
+ * @param files of the folder; this host's when not given
  * @throws ForgeError `usage` when there is no such folder; `locked` while another run is at work on it; `denied` without
  *   the right to write there
  */
-export async function rotateLogs(request: RotateRequest, signal: AbortSignal): Promise<RotateResult> {
+export async function rotateLogs(request: RotateRequest, signal: AbortSignal, files?: LogFiles): Promise<RotateResult> {
+  if (files !== undefined) return rotateIn(files, request, signal);
   await requireFolder(request.directory);
-  if (request.dryRun) return rotateAll(request, signal);
-  const paths = { directory: request.directory, lock: `${request.directory}/${LOCK_NAME}` };
   try {
-    return await withLock(paths, 'forge rotate-logs', () => rotateAll(request, signal), { what: 'these logs' });
+    return await rotateIn(new LogFolder(request.directory), request, signal);
   } catch (error) {
     throw explained(error, request.directory);
   }
 }
+
+const rotateIn = (files: LogFiles, request: RotateRequest, signal: AbortSignal): Promise<RotateResult> => {
+  const work = () => rotateAll(files, request, signal);
+  return request.dryRun ? work() : files.locked(work);
+};
 
 async function requireFolder(directory: string): Promise<void> {
   const found = await stat(directory).catch((error: unknown) => {
@@ -83,9 +87,8 @@ function explained(error: unknown, directory: string): unknown {
   return error;
 }
 
-async function rotateAll(request: RotateRequest, signal: AbortSignal): Promise<RotateResult> {
+async function rotateAll(folder: LogFiles, request: RotateRequest, signal: AbortSignal): Promise<RotateResult> {
   const started = performance.now();
-  const folder = new LogFolder(request.directory);
   const matchers = request.patterns.map(nameMatcher);
   const isLog = (name: string) => matchers.some((matches) => matches(name));
   const bases = familiesOf(await folder.names(), isLog).map(({ base }) => base);
@@ -100,7 +103,7 @@ async function rotateAll(request: RotateRequest, signal: AbortSignal): Promise<R
   return { directory, dryRun, logs, bytesBefore, bytesAfter, elapsedMs: performance.now() - started };
 }
 
-async function bytesOf(folder: LogFolder, isLog: (name: string) => boolean): Promise<number> {
+async function bytesOf(folder: LogFiles, isLog: (name: string) => boolean): Promise<number> {
   let total = 0;
   for (const { base, rotated } of familiesOf(await folder.names(), isLog)) {
     for (const name of [base, ...rotated.map((each) => each.name)]) total += (await folder.facts(name))?.bytes ?? 0;
@@ -109,7 +112,7 @@ async function bytesOf(folder: LogFolder, isLog: (name: string) => boolean): Pro
 }
 
 class Rotation {
-  readonly #folder: LogFolder;
+  readonly #folder: LogFiles;
   readonly #base: string;
   readonly #request: RotateRequest;
   readonly #signal: AbortSignal;
@@ -117,7 +120,7 @@ class Rotation {
   #left: string | undefined;
   #rotated = false;
 
-  constructor(folder: LogFolder, base: string, request: RotateRequest, signal: AbortSignal) {
+  constructor(folder: LogFiles, base: string, request: RotateRequest, signal: AbortSignal) {
     this.#folder = folder;
     this.#base = base;
     this.#request = request;
@@ -132,7 +135,7 @@ class Rotation {
       const facts = await this.#facts(family);
       bytes = facts.bytes;
       // Logs that get the next number without a new one in their place would soon all be gone.
-      if (dueFor(facts, this.#request) !== undefined) this.#left = this.#stuck();
+      if (dueFor(facts, this.#request) !== undefined) this.#left = await this.#stuck();
       const limits =
         this.#left === undefined ? this.#request : { bytes: Number.POSITIVE_INFINITY, count: this.#request.count };
       await this.#carryOut(planRotation(family, facts, limits));
@@ -196,18 +199,16 @@ class Rotation {
   }
 
   /** Why the log cannot be rotated; undefined when it can. */
-  #stuck(): string | undefined {
-    const stuck = this.#writers().find(({ program, appends }) => program !== REOPENING && !appends);
+  async #stuck(): Promise<string | undefined> {
+    const stuck = (await this.#folder.writers(this.#base)).find(
+      ({ program, appends }) => program !== REOPENING && !appends,
+    );
     if (stuck === undefined) return undefined;
     return `${named(stuck)} writes to its own place in ${this.#base}: emptied, it would be a file with a hole.`;
   }
 
-  #writers(): FileWriter[] {
-    return writersOf(this.#folder.path(this.#base)) ?? [];
-  }
-
   async #cut(from: string, to: string): Promise<void> {
-    const writers = this.#writers();
+    const writers = await this.#folder.writers(this.#base);
     if (writers.some(({ program }) => program !== REOPENING)) {
       await this.#folder.copyAndEmpty(from, to);
       return;
@@ -215,19 +216,13 @@ class Rotation {
     await this.#folder.rename(from, to);
     // Redis opens its log for every line; whoever is first makes the file.
     await this.#folder.makeLike(from, to);
-    for (const { pid } of writers) {
-      try {
-        process.kill(pid, 'SIGUSR1');
-      } catch {
-        // It has ended, or is another user's: whoever compresses sees that it still writes.
-      }
-    }
+    for (const { pid } of writers) await this.#folder.reopen(pid);
   }
 
   async #compress(from: string, to: string): Promise<boolean> {
     const end = performance.now() + REOPEN_MS;
     for (;;) {
-      const [writer] = writersOf(this.#folder.path(from)) ?? [];
+      const [writer] = await this.#folder.writers(from);
       if (writer === undefined) break;
       if (performance.now() > end) {
         this.#left = `${named(writer)} still writes to ${from}: the next run compresses it.`;

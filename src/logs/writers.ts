@@ -32,12 +32,19 @@ function writerIn(pid: string, { dev, ino }: { dev: number; ino: number }): File
     const found = tryTo(() => statSync(`/proc/${pid}/fd/${fd}`));
     if (found === undefined || found.ino !== ino || found.dev !== dev) continue;
     const info = tryTo(() => readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'));
-    const flags = Number.parseInt(/^flags:\s*([0-7]+)/m.exec(info ?? '')?.[1] ?? '', 8);
-    if (Number.isNaN(flags) || (flags & ACCESS_MODE) === 0) continue;
-    const program = path.basename(tryTo(() => readlinkSync(`/proc/${pid}/exe`)) ?? '').replace(/ \(deleted\)$/, '');
-    return [{ pid: Number(pid), program, appends: (flags & APPEND) !== 0 }];
+    const flags = /^flags:\s*([0-7]+)/m.exec(info ?? '')?.[1] ?? '';
+    const program = path.basename(tryTo(() => readlinkSync(`/proc/${pid}/exe`)) ?? '');
+    const writer = writerOfFlags(Number(pid), flags, program);
+    if (writer !== undefined) return [writer];
   }
   return [];
+}
+
+/** What the flags of /proc/PID/fdinfo say (octal); undefined for who only reads. */
+export function writerOfFlags(pid: number, flagsText: string, program: string): FileWriter | undefined {
+  const flags = Number.parseInt(flagsText, 8);
+  if (Number.isNaN(flags) || (flags & ACCESS_MODE) === 0) return undefined;
+  return { pid, program: program.replace(/ \(deleted\)$/, ''), appends: (flags & APPEND) !== 0 };
 }
 
 /** A process may end while it is looked at, or belong to somebody else. */
