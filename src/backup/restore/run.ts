@@ -123,6 +123,8 @@ export class RestoreRun {
     // Some of its keys may have been sent before it was found that they cannot all be read.
     if (byServer) journal.doubt(name);
     const progress = reader.ordered ? journal.shard(name) : journal.reset(name);
+    // That it has begun is on the disk before its first key is on its way: the next run knows what to doubt.
+    await journal.save();
     const told = { ...this.#options, onProgress: () => this.#options.onProgress?.(this.tally()) };
     const rounds = new Rounds(told, name, progress, (key, outcome) => this.#note(key, outcome));
     try {
