@@ -63,7 +63,7 @@ export class Feed implements MessageSink {
   ) {
     this.output = new Output(hub.core.upstreamBuffers);
     this.reader = new MessageReader(hub.core.runtime.allocate, this);
-    this.batch = new MessageBatch(this.links, hub.delivery);
+    this.batch = new MessageBatch(this.links, hub.delivery, hub.moves);
     this.idleSinceMs = hub.core.nowMs;
   }
 
@@ -75,11 +75,16 @@ export class Feed implements MessageSink {
 
   /** Places a topic here. */
   add(topic: Topic): void {
+    topic.links.push(this.addHeir(topic));
+  }
+
+  /** Subscribes to a topic that will be placed here. */
+  addHeir(topic: Topic): Link {
     const link = new Link(topic, this);
-    topic.links.push(link);
     this.links[topic.kind].set(topic.name, link);
     if (this.state === FeedState.ready) this.ask(link);
     else this.connect();
+    return link;
   }
 
   /** The topic is not wanted here any more. */

@@ -8,11 +8,12 @@ import { Counter } from '../stats.js';
 import { Delivery } from './delivery.js';
 import { latin1Bytes } from './encode.js';
 import { Feed, FeedState } from './feed.js';
+import { Moves } from './moves.js';
 import { type Known, Peers } from './peers.js';
 import { Placement } from './placement.js';
 import { Subscribers } from './subscribers.js';
 import { type Link, LinkState, Topic, TopicKind, type TopicKindNumber } from './topic.js';
-import { each, feedKey, remove } from './topics.js';
+import { each, feedKey, knownOf, remove } from './topics.js';
 
 /** How often connections and unused subscriptions are looked after. */
 const SWEEP_INTERVAL_MS = 100;
@@ -35,6 +36,7 @@ export class Hub {
   readonly placement: Placement;
   readonly peers: Peers;
   readonly subscribers: Subscribers;
+  readonly moves = new Moves(this);
   /** By kind and name; those of several users hang together (`Topic.next`). */
   readonly topics: readonly Map<string, Topic>[] = [new Map(), new Map(), new Map()];
   /** By node's address and user. */
@@ -63,15 +65,7 @@ export class Hub {
 
   /** What this worker has under a name. */
   known(kind: TopicKindNumber, name: string): Known {
-    const known = { clients: 0, links: 0, users: 0, node: '' };
-    for (let topic = this.topics[kind].get(name); topic !== undefined; topic = topic.next) {
-      if (topic.home !== null) known.node = topic.home.address;
-      const links = topic.links.filter((link) => link.state === LinkState.live).length;
-      known.clients += topic.subscribers.length;
-      known.links += links;
-      if (links > 0) known.users++;
-    }
-    return known;
+    return knownOf(this.topics[kind].get(name));
   }
 
   // ---------------------------------------------------------------- topics
@@ -114,6 +108,7 @@ export class Hub {
   }
 
   private forget(topic: Topic): void {
+    this.moves.cancel(topic);
     for (const link of [...topic.links]) link.feed.drop(link);
     remove(this.topics[topic.kind], topic);
     this.unsettled.delete(topic);
@@ -144,6 +139,7 @@ export class Hub {
     const feeds = this.placement.nodesOf(topic).map((node) => this.feedOf(node, topic.identity));
     const { links } = topic;
     if (feeds.length === links.length && feeds.every((feed, i) => links[i].feed === feed)) {
+      this.moves.stays(topic);
       if (!topic.live) this.unsettled.add(topic);
       else if (this.unsettled.delete(topic)) this.answer(topic);
       return;
@@ -153,6 +149,7 @@ export class Hub {
       this.core.router.requestRefresh('unassigned_slot');
       return;
     }
+    if (this.placement.onBus(topic) && this.moves.takes(topic, feeds)) return;
     const old = links.filter((link) => !feeds.includes(link.feed));
     if (feeds.some((feed) => feed.state !== FeedState.ready) && old.some((link) => link.state === LinkState.live)) {
       // What still brings messages stays until the new place can take over.
@@ -203,7 +200,7 @@ export class Hub {
     for (const topics of this.topics) {
       for (const topic of each(topics)) {
         if (this.placement.onBus(topic)) {
-          if (topic.kind === TopicKind.channel && this.placement.homeless(topic)) this.place(topic);
+          if (topic.kind === TopicKind.channel && this.placement.displaced(topic)) this.place(topic);
           continue;
         }
         topic.redirectedTo = '';
@@ -221,7 +218,9 @@ export class Hub {
 
   /** @param moves the node is to blame, and not the user */
   feedLost(feed: Feed, moves = true): void {
-    for (const links of feed.links) for (const { topic } of links.values()) this.unsettled.add(topic);
+    for (const links of feed.links) {
+      for (const link of [...links.values()]) if (!this.moves.lost(link)) this.unsettled.add(link.topic);
+    }
     for (const topic of this.unsettled) this.peers.note(topic.kind, topic.name);
     if (!moves) return;
     const homeless = [...this.unsettled].filter(({ home }) => home === feed.node);
@@ -234,9 +233,10 @@ export class Hub {
   }
 
   /** A node has confirmed a subscription. */
-  confirmed({ topic }: Link): void {
+  confirmed(link: Link): void {
+    const { topic } = link;
     this.peers.note(topic.kind, topic.name);
-    if (!topic.live) return;
+    if (this.moves.confirmed(link) || !topic.live) return;
     this.unsettled.delete(topic);
     this.answer(topic);
   }
@@ -255,6 +255,7 @@ export class Hub {
   /** A node has refused a subscription, with this error. */
   refused(link: Link, error: string): void {
     const { topic } = link;
+    if (this.moves.refused(link)) return;
     const line = latin1Bytes(`${error}\r\n`, this.core.runtime.allocate);
     const redirect = readRedirect(line, 0, line.length);
     link.retryAtMs = this.core.nowMs + REFUSED_RETRY_MS;
@@ -360,6 +361,7 @@ export class Hub {
     }
     if (nowMs - this.sweptMs < SWEEP_INTERVAL_MS) return;
     this.sweptMs = nowMs;
+    this.moves.tick();
     if (this.placement.stale || (this.placement.bus === null && this.unsettled.size > 0)) {
       this.placement.chooseBus();
       this.placeBusTopics();

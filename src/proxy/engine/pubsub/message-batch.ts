@@ -1,6 +1,7 @@
 import { type Bytes, latin1 } from '../bytes.js';
 import type { Delivery } from './delivery.js';
 import type { MessageReader } from './message-reader.js';
+import type { Moves } from './moves.js';
 import { type Link, TopicKind } from './topic.js';
 
 /** A received buffer up to this size is kept until the next message, to compare names with. */
@@ -39,6 +40,7 @@ export class MessageBatch {
   constructor(
     private readonly links: readonly ReadonlyMap<string, Link>[],
     private readonly delivery: Delivery,
+    private readonly moves: Moves,
   ) {}
 
   /** Takes the message in `bytes[start, end)`; false when it is none. */
@@ -81,7 +83,11 @@ export class MessageBatch {
     const { link, starts } = this;
     const bytes = this.bytes as Bytes;
     this.link = this.bytes = null;
-    if (link !== null && starts.length > 0) this.delivery.deliver(link.topic, bytes, this.start, this.end, starts);
+    if (link !== null && starts.length > 0) {
+      const { topic } = link;
+      if (topic.move === null) this.delivery.deliver(topic, bytes, this.start, this.end, starts);
+      else this.moves.heard(link, bytes, this.end, starts);
+    }
     starts.length = 0;
   }
 

@@ -66,21 +66,26 @@ export class Placement {
     return node === undefined ? [] : [node];
   }
 
-  /** It has to be subscribed to elsewhere: its node is none of the cluster any more. */
-  homeless({ home }: Topic): boolean {
+  /** It has to be subscribed to elsewhere: its node is none of the cluster any more, or a replica, which may go soon. */
+  displaced(topic: Topic): boolean {
+    return this.homeless(topic) || (topic.home as UpstreamNode).masterIndex >= 0;
+  }
+
+  private homeless({ home }: Topic): boolean {
     return home === null || !home.listed || !this.core.router.knows(home);
   }
 
   /**
    * A channel is subscribed to where it is published to, at the master of its slot: between nodes, small messages wait
    * for the acknowledgement of those before them (a cluster's links have Nagle's algorithm on, one way), 5 to 40 ms. It
-   * stays there when the slot moves: messages come from any node, and none is lost or heard twice by a change.
+   * stays there when the slot moves: messages come from any node. It leaves a master that has become a replica.
    */
   private homeOf(topic: Topic): UpstreamNode | null {
-    if (!this.homeless(topic)) return topic.home;
+    if (!this.displaced(topic)) return topic.home;
     const { router } = this.core;
     const master = router.nodeAt(router.slotMap.nodeOf(topic.slot));
-    topic.home = master?.listed && this.waits(master) <= 0 ? master : this.bus;
+    if (master?.listed && this.waits(master) <= 0) topic.home = master;
+    else if (this.homeless(topic)) topic.home = this.bus;
     return topic.home;
   }
 
@@ -90,9 +95,12 @@ export class Placement {
     return this.masters;
   }
 
-  /** The bus's node is one that the topology does not list any more. */
+  /** The bus's node is one that the topology does not list any more; or a replica, which may go soon. */
   get stale(): boolean {
-    return this.bus !== null && (!this.bus.listed || !this.core.router.knows(this.bus));
+    const { bus } = this;
+    if (bus === null) return false;
+    if (!bus.listed || !this.core.router.knows(bus)) return true;
+    return bus.masterIndex >= 0 && this.allMasters().some((master) => master.listed && this.waits(master) <= 0);
   }
 
   /**

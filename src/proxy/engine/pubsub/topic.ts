@@ -2,6 +2,7 @@ import type { Identity } from '../access/identity.js';
 import type { UpstreamNode } from '../core/upstream-node.js';
 import type { Feed } from './feed.js';
 import type { MessageLog } from './message-log.js';
+import type { Move } from './moves.js';
 import type { Subscriber } from './subscriber.js';
 import type { Subscribing } from './subscribing.js';
 
@@ -53,6 +54,10 @@ export class Topic {
   redirectedTo = '';
   /** Where an ordinary channel of a cluster is subscribed to, once that is chosen. */
   home: UpstreamNode | null = null;
+  /** It is on its way to another node. */
+  move: Move | null = null;
+  /** Not moved before this time: a node has refused it. */
+  moveAtMs = 0;
   /** The same kind and name with another user's rights. */
   next: Topic | undefined;
 

@@ -1,6 +1,7 @@
 import type { Identity } from '../access/identity.js';
 import type { UpstreamNode } from '../core/upstream-node.js';
-import type { Topic } from './topic.js';
+import type { Known } from './peers.js';
+import { LinkState, type Topic } from './topic.js';
 
 /** A user's connection to a node; no address has the character in between. */
 export function feedKey(node: UpstreamNode, identity: Identity | null): string {
@@ -23,4 +24,19 @@ export function remove(topics: Map<string, Topic>, topic: Topic): void {
   }
   while (before !== undefined && before.next !== topic) before = before.next;
   if (before !== undefined) before.next = topic.next;
+}
+
+/** What a worker has under a name. @param first the topics of all users hang on it */
+export function knownOf(first: Topic | undefined): Known {
+  const known = { clients: 0, links: 0, users: 0, node: '' };
+  for (let topic = first; topic !== undefined; topic = topic.next) {
+    if (topic.home !== null) known.node = topic.home.address;
+    // It is not where it will be yet.
+    if (topic.move?.liveAtMs === Number.POSITIVE_INFINITY) known.node = topic.links[0].feed.node.address;
+    const links = topic.links.filter((link) => link.state === LinkState.live).length;
+    known.clients += topic.subscribers.length;
+    known.links += links;
+    if (links > 0) known.users++;
+  }
+  return known;
 }

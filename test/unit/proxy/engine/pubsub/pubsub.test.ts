@@ -340,15 +340,149 @@ describe('subscriptions at the nodes', () => {
     expect(fake.upstreams.filter(({ socket }) => socket.take().includes('SUBSCRIBE'))).toEqual([]);
   });
 
-  it('of a channel move when the cluster has their node no more', () => {
+  describe('of a channel whose node leaves the cluster', () => {
+    const NEXT = 'node1:7000';
+
+    /** The subscriber, and the connections to the old node and to the new one, which is asked and has not answered. */
+    function leaving() {
+      const fake = cluster();
+      const reader = subscriber(fake);
+      const { socket } = reader;
+      const before = fake.upstream(HUB);
+      before.socket.take();
+      fake.core.router.applyNodes([1, 2].map((index) => ({ index, host: `node${index}`, port: 7000 })));
+      fake.core.router.slotMap.replace(new Uint16Array(16_384).fill(1));
+      fake.core.router.mapChanged();
+      fake.pass(600);
+      expect(fake.upstream(NEXT).socket.take()).toContain(command('SUBSCRIBE', 'news'));
+      const old = (text: string) => {
+        before.events.received(Buffer.from(text));
+        fake.turn();
+      };
+      return { fake, reader, socket, before, old, next: (text: string) => fake.answer(NEXT, text) };
+    }
+    const says = (...payloads: string[]) => payloads.map((payload) => message('news', payload)).join('');
+
+    it('hears both for a while: nothing is lost, nothing comes twice, and the order stays', () => {
+      const { fake, socket, before, old, next } = leaving();
+      old(says('1'));
+      next(confirmed('subscribe', 'news', 1));
+      expect(before.socket.take()).toBe('');
+      // 2 was published before the new node had the subscription, and has not come to the old one.
+      next(says('3', '4', '5'));
+      expect(socket.take()).toBe(says('1'));
+      old(says('2', '3', '4'));
+      expect(socket.take()).toBe(says('2', '3', '4'));
+      fake.pass(900);
+      // The old one has not said it: it never came there.
+      expect(socket.take()).toBe(says('5'));
+      expect(before.socket.take()).toBe(command('UNSUBSCRIBE', 'news'));
+      old(says('5', '6'));
+      next(says('6', '7'));
+      expect(socket.take()).toBe(says('6', '7'));
+    });
+
+    it('passes over what the old one has said before the new one says it', () => {
+      const { fake, socket, old, next } = leaving();
+      // Published at the old node, and late at the new one.
+      old(says('1', '2'));
+      next(confirmed('subscribe', 'news', 1) + says('1', '2', '3'));
+      old(says('3'));
+      fake.pass(350);
+      old(says('4', '5'));
+      next(says('4'));
+      expect(socket.take()).toBe(says('1', '2', '3', '4', '5'));
+      fake.pass(500);
+      next(says('5', '6'));
+      expect(socket.take()).toBe(says('6'));
+    });
+
+    it('loses none of many messages that are the same', () => {
+      const { fake, socket, old, next } = leaving();
+      old(says('tick'));
+      next(confirmed('subscribe', 'news', 1));
+      let heard = 1;
+      for (let i = 0; i < 20; i++) {
+        next(says('tick'));
+        if (i < 9) old(says('tick'));
+        fake.pass(100);
+        heard++;
+      }
+      const count = socket.take().split('tick').length - 1;
+      expect(count).toBeGreaterThanOrEqual(heard);
+      expect(count).toBeLessThanOrEqual(heard + 1);
+    });
+
+    it('goes on at once when the old one is lost', () => {
+      const { fake, socket, before, next } = leaving();
+      next(confirmed('subscribe', 'news', 1) + says('1', '1', '2'));
+      before.socket.terminated = true;
+      before.events.closed('connection reset');
+      fake.turn();
+      expect(socket.take()).toBe(says('1', '1', '2'));
+      next(says('3'));
+      expect(socket.take()).toBe(says('3'));
+    });
+
+    it('is where it is going to when the old one is lost before the new one has confirmed', () => {
+      const { fake, socket, before, next } = leaving();
+      before.socket.terminated = true;
+      before.events.closed('connection reset');
+      fake.turn();
+      next(confirmed('subscribe', 'news', 1) + says('1'));
+      expect(socket.take()).toBe(says('1'));
+    });
+
+    it('stays while the new one refuses, and is lost, and asks again', () => {
+      const { fake, socket, old, next } = leaving();
+      next('-NOPERM No permissions to access a channel\r\n');
+      old(says('1'));
+      expect(socket.take()).toBe(says('1'));
+      fake.pass(900);
+      expect(fake.upstream(NEXT).socket.take()).not.toContain('SUBSCRIBE');
+      fake.pass(900);
+      expect(fake.upstream(NEXT).socket.take()).toContain(command('SUBSCRIBE', 'news'));
+      fake.upstream(NEXT).socket.terminated = true;
+      fake.upstream(NEXT).events.closed('connection reset');
+      fake.turn();
+      old(says('2'));
+      expect(socket.take()).toBe(says('2'));
+    });
+
+    it('keeps no more than a bound: then the new one is believed', () => {
+      const { fake, socket, next } = leaving();
+      next(confirmed('subscribe', 'news', 1));
+      const payloads = Array.from({ length: 5000 }, (_, number) => `${number}`);
+      next(says(...payloads));
+      fake.turn();
+      expect(socket.take()).toBe(says(...payloads));
+    });
+
+    it('answers who subscribes meanwhile, and ends with its last client', () => {
+      const { fake, reader, before, next } = leaving();
+      next(confirmed('subscribe', 'news', 1));
+      const late = fake.client();
+      expect(late.say(command('SUBSCRIBE', 'news'))).toBe(confirmed('subscribe', 'news', 1));
+      for (const each of [reader, late]) expect(each.say(command('UNSUBSCRIBE'))).toContain('unsubscribe');
+      fake.pass(400);
+      expect(before.socket.take()).toBe(command('UNSUBSCRIBE', 'news'));
+      expect(fake.upstream(NEXT).socket.take()).toBe(command('UNSUBSCRIBE', 'news'));
+    });
+  });
+
+  it('leave a master that has become a replica', () => {
     const fake = cluster();
     const { socket } = subscriber(fake);
-    fake.core.router.applyNodes([1, 2].map((index) => ({ index, host: `node${index}`, port: 7000 })));
+    fake.core.router.applyNodes([
+      { index: 0, host: 'node0', port: 7000, masterIndex: 1 },
+      ...[1, 2].map((index) => ({ index, host: `node${index}`, port: 7000 })),
+    ]);
     fake.core.router.slotMap.replace(new Uint16Array(16_384).fill(1));
     fake.core.router.mapChanged();
-    fake.pass(100);
+    fake.pass(600);
     expect(fake.upstream('node1:7000').socket.take()).toContain(command('SUBSCRIBE', 'news'));
     fake.answer('node1:7000', confirmed('subscribe', 'news', 1) + message('news', 'again'));
+    fake.pass(900);
     expect(socket.take()).toBe(message('news', 'again'));
   });
 
