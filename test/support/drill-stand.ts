@@ -1,0 +1,131 @@
+/**
+ * What drills happen to: a local cluster of `forge up`, three masters with a replica each and the proxy in front of them,
+ * each under its supervisor; changed by the commands that operators type.
+ */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { connectNode } from '../../src/cluster/node-connection.js';
+import type { ConnectSettings } from '../../src/cluster/node-pool.js';
+import { clusterEndpoint } from '../../src/drills/link/cluster.js';
+import type { Endpoint } from '../../src/drills/link/link.js';
+import { rawEndpoint } from '../../src/drills/link/raw.js';
+import { forge } from './forge.js';
+import { poll } from './redis.js';
+
+const NAME = 'drill';
+const WHOLE_MS = 60_000;
+const COMMAND_MS = 120_000;
+
+export interface StandNode {
+  readonly port: number;
+  readonly pid: number;
+  readonly id: string;
+  readonly role: 'master' | 'replica';
+  readonly masterId: string | null;
+  readonly phase: string;
+}
+
+interface Status {
+  readonly health: string;
+  readonly slotsServed: number;
+  readonly nodes: readonly StandNode[];
+  readonly proxy: { readonly port: number; readonly pid: number; readonly admin: { readonly port: number } };
+}
+
+export class DrillStand {
+  readonly #home: string;
+  readonly #passwords: { readonly endpoint: string; readonly admin: string };
+  readonly #port: number;
+
+  private constructor(home: string, port: number, passwords: { endpoint: string; admin: string }) {
+    this.#home = home;
+    this.#port = port;
+    this.#passwords = passwords;
+  }
+
+  static async start(...flags: string[]): Promise<DrillStand> {
+    const home = await mkdtemp(path.join(os.tmpdir(), 'forge-drill-'));
+    try {
+      const auto = ['--base-port', 'auto', '--proxy-port', 'auto', '--admin-port', 'auto'];
+      const result = await forge(['up', '--name', NAME, ...auto, ...flags, '--json'], {
+        env: { FORGE_HOME: home },
+        limitMs: COMMAND_MS,
+      });
+      if (result.code !== 0) throw new Error(`forge up: ${result.stdout}${result.stderr}`);
+      const secret = async (name: string) => (await readFile(path.join(home, NAME, 'secrets', name), 'utf8')).trim();
+      const passwords = { endpoint: await secret('endpoint'), admin: await secret('admin') };
+      return new DrillStand(home, JSON.parse(result.stdout).endpoint.port, passwords);
+    } catch (error) {
+      await forge(['down', '--name', NAME, '--purge', '--yes'], { env: { FORGE_HOME: home } });
+      await rm(home, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** The proxy, as a plain client has it. */
+  get endpoint(): Endpoint {
+    return rawEndpoint({ host: '127.0.0.1', port: this.#port, password: this.#passwords.endpoint });
+  }
+
+  /** The nodes, as a client that knows the cluster has them. */
+  async beside(): Promise<Endpoint> {
+    const { nodes } = await this.status();
+    return clusterEndpoint(
+      nodes.map(({ port }) => ({ host: '127.0.0.1', port })),
+      this.#credentials,
+    );
+  }
+
+  get #credentials(): ConnectSettings {
+    return { username: 'admin', password: this.#passwords.admin };
+  }
+
+  /** One command of the program, on this cluster. @throws Error with what it said when it fails */
+  async forge(...words: string[]): Promise<string> {
+    const result = await forge([...words, '--name', NAME], { env: { FORGE_HOME: this.#home }, limitMs: COMMAND_MS });
+    if (result.code !== 0) throw new Error(`forge ${words.join(' ')}: ${result.code} ${result.stdout}${result.stderr}`);
+    return result.stdout;
+  }
+
+  async status(): Promise<Status> {
+    // Of a cluster that is not whole it ends with another code, and says the same.
+    const { stdout } = await forge(['status', '--json', '--name', NAME], { env: { FORGE_HOME: this.#home } });
+    return JSON.parse(stdout);
+  }
+
+  async masters(): Promise<StandNode[]> {
+    return (await this.status()).nodes.filter(({ role }) => role === 'master');
+  }
+
+  /** What the node answers to one command. */
+  async call(port: number, command: string, ...args: string[]): Promise<unknown> {
+    const connection = await connectNode({ host: '127.0.0.1', port, ...this.#credentials });
+    try {
+      return await connection.call(command, ...args);
+    } finally {
+      connection.close();
+    }
+  }
+
+  /** Waits until every node runs, every replica is linked, and all agree that all slots are served. */
+  async whole(): Promise<void> {
+    await poll('the cluster is whole', WHOLE_MS, async () => {
+      const { nodes, slotsServed } = await this.status();
+      if (slotsServed !== 16_384 || nodes.some(({ phase }) => phase !== 'running')) return false;
+      for (const { port } of nodes) {
+        const info = String(await this.call(port, 'INFO', 'replication').catch(() => ''));
+        if (!/role:master|master_link_status:up/.test(info)) return false;
+        const state = String(await this.call(port, 'CLUSTER', 'INFO').catch(() => ''));
+        if (!/cluster_state:ok/.test(state) || !/cluster_slots_pfail:0/.test(state)) return false;
+        if (!/cluster_slots_fail:0/.test(state)) return false;
+      }
+      return nodes.filter(({ role }) => role === 'master').length * 2 === nodes.length;
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.forge('down', '--purge', '--yes');
+    await rm(this.#home, { recursive: true, force: true });
+  }
+}
