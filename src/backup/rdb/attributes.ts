@@ -54,5 +54,6 @@ export function forgetAttributes(about: KeyAbout): void {
   about.expireAtMs = -1;
   about.idleSeconds = -1;
   about.frequency = -1;
+  about.hasMetadata = false;
   about.metadata = undefined;
 }

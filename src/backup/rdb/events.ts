@@ -14,7 +14,9 @@ export interface KeyAbout {
   idleSeconds: number;
   /** How often it was used, as LFU counts: 0 to 255; -1 when not told. */
   frequency: number;
-  /** What modules of Redis 8.6 keep of it, as it stands in DUMP before the type; only where values are asked for. */
+  /** Modules of Redis 8.6 keep something of it: no older server takes it so. */
+  hasMetadata: boolean;
+  /** What they keep, as it stands in DUMP before the type; only where values are asked for. */
   metadata: Buffer | undefined;
 }
 
@@ -24,6 +26,7 @@ export const newAbout = (): KeyAbout => ({
   expireAtMs: -1,
   idleSeconds: -1,
   frequency: -1,
+  hasMetadata: false,
   metadata: undefined,
 });
 

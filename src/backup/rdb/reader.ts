@@ -278,6 +278,7 @@ export class RdbReader {
     const isWhole = this.#walker.walk(cursor);
     if (this.#keeps) this.#kept.add(cursor, this.#keptFrom);
     if (!isWhole) return false;
+    this.#about.hasMetadata = true;
     if (this.#keeps) this.#about.metadata = this.#kept.take();
     this.#state = State.opcode;
     return true;

@@ -86,7 +86,8 @@ async function surveyShard(
       total.keys++;
       total.bySlot[slot] = (total.bySlot[slot] as number) + 1;
       total.databases.add(about.database);
-      const version = versionOfType(about.type, reader.family) ?? reader.version;
+      const known = about.hasMetadata ? undefined : versionOfType(about.type, reader.family);
+      const version = known ?? reader.version;
       total.versions.set(version, (total.versions.get(version) ?? 0) + 1);
     },
   });

@@ -19,7 +19,8 @@ function readAll(pieces: readonly Buffer[], options?: RdbReaderOptions) {
   let key: Omit<Extract<Event, { key: string }>, 'value'> | undefined;
   const reader = new RdbReader(
     {
-      key: (bytes, start, end, { metadata, ...about }) => {
+      key: (bytes, start, end, { metadata, hasMetadata, ...about }) => {
+        expect(hasMetadata).toBe(metadata !== undefined);
         key = { key: hex(bytes.subarray(start, end)), ...about };
         if (metadata !== undefined) key = { ...key, metadata: hex(metadata) };
       },
@@ -41,7 +42,13 @@ function readAll(pieces: readonly Buffer[], options?: RdbReaderOptions) {
 /** Keys without their values, as one who counts is told. */
 function countAll(pieces: readonly Buffer[], options?: RdbReaderOptions): string[] {
   const keys: string[] = [];
-  const reader = new RdbReader({ key: (bytes, start, end) => keys.push(hex(bytes.subarray(start, end))) }, options);
+  const reader = new RdbReader(
+    {
+      key: (bytes, start, end, { hasMetadata }) =>
+        keys.push(hex(bytes.subarray(start, end)) + (hasMetadata ? ' noted' : '')),
+    },
+    options,
+  );
   for (const piece of pieces) reader.push(piece);
   reader.finish();
   return keys;
@@ -71,7 +78,9 @@ describe('an RDB file', () => {
             version: family === 'redis' ? 13 : 80,
           });
         }
-        const keys = events.flatMap((event) => ('key' in event ? [event.key] : []));
+        const keys = events.flatMap((event) =>
+          'key' in event ? [event.key + (event.metadata === undefined ? '' : ' noted')] : [],
+        );
         expect(countAll(piecesOf(file, at))).toEqual(keys);
         expect(countAll(single(file))).toEqual(keys);
       }),
