@@ -187,17 +187,25 @@ function printed(
     });
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
-    const child = spawn(program, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    // A group of its own: what it has started ends with it.
+    const child = spawn(program, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const kill = (name: 'SIGTERM' | 'SIGKILL') => {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, name);
+      } catch {
+        // Gone already.
+      }
+    };
     const pieces: Buffer[] = [];
     let bytes = 0;
     let said = '';
     let failure: unknown;
     const end = (why: unknown) => {
       failure ??= why;
-      child.kill('SIGTERM');
+      kill('SIGTERM');
       late ??= setTimeout(() => {
-        child.kill('SIGKILL');
-        // A grandchild may hold the pipes open.
+        kill('SIGKILL');
+        // One that has left the group may hold the pipes open.
         child.stdout.destroy();
         child.stderr.destroy();
       }, KILL_AFTER_MS);

@@ -254,30 +254,43 @@ export async function storeSettings(
   };
 }
 
-/** Key and secret of one place: those of forge.yaml, or the environment's; never a mixture. */
-async function readStoreCredentials(settings: Settings): Promise<S3Settings['credentials']> {
-  const { environment, cluster, named } = settings;
+/** Where a part of the store's credentials is: a variable that has it, or a place of forge.yaml. */
+export interface KeyChoice {
+  readonly name: 'access_key_id' | 'secret_access_key' | 'session_token';
+  readonly variable?: string;
+  readonly place: SecretPlace;
+}
+
+/** Key and secret of one place: those of forge.yaml, or the environment's; never a mixture. Pure. */
+export function chooseKeys({ environment, cluster, named }: Settings): KeyChoice[] {
   const own = cluster?.backup ?? {};
-  const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: token } = environment;
+  const variables = [
+    ['access_key_id', 'AWS_ACCESS_KEY_ID'],
+    ['secret_access_key', 'AWS_SECRET_ACCESS_KEY'],
+    ['session_token', 'AWS_SESSION_TOKEN'],
+  ] as const;
   const inFile = own.access_key_id !== undefined || own.secret_access_key !== undefined;
-  if (inFile && (named || !(id && secret))) {
-    if (own.access_key_id === undefined || own.secret_access_key === undefined) {
-      throw wrong(FORGE_FILE, 'backup.access_key_id and backup.secret_access_key are only of use together');
-    }
-    const read = (place: SecretPlace, name: string) => readAt(place, name, settings);
-    return {
-      accessKeyId: await read(own.access_key_id, 'access_key_id'),
-      secretAccessKey: await read(own.secret_access_key, 'secret_access_key'),
-      ...(own.session_token && { sessionToken: await read(own.session_token, 'session_token') }),
-    };
-  }
-  if (!id && !secret) return undefined;
-  if (!id || !secret) {
-    throw new ForgeError('configuration', 'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are only of use together.', {
-      next: 'Set both, or neither.',
+  const given = Boolean(environment['AWS_ACCESS_KEY_ID'] && environment['AWS_SECRET_ACCESS_KEY']);
+  return variables.flatMap(([name, variable]): KeyChoice[] => {
+    const place = own[name];
+    if (inFile && (named || !given)) return place === undefined ? [] : [{ name, place }];
+    return environment[variable] ? [{ name, variable, place: { environment: variable } }] : [];
+  });
+}
+
+/** @throws ForgeError `configuration` for a half of them */
+async function readStoreCredentials(settings: Settings): Promise<S3Settings['credentials']> {
+  const choices = chooseKeys(settings);
+  if (choices.length === 0) return undefined;
+  const values: Partial<Record<KeyChoice['name'], string>> = {};
+  for (const { name, place } of choices) values[name] = await readAt(place, name, settings);
+  const { access_key_id: accessKeyId, secret_access_key: secretAccessKey, session_token: sessionToken } = values;
+  if (accessKeyId === undefined || secretAccessKey === undefined) {
+    throw new ForgeError('configuration', 'The access key of the store and its secret are only of use together.', {
+      next: 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or both in backup of forge.yaml, or neither.',
     });
   }
-  return { accessKeyId: id, secretAccessKey: secret, ...(token ? { sessionToken: token } : {}) };
+  return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
 }
 
 async function readAt(place: SecretPlace, name: string, settings: Settings): Promise<string> {

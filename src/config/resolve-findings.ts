@@ -6,6 +6,7 @@ import { formatAddress } from '../cluster/address.js';
 import { ForgeError } from '../errors.js';
 import { parseConfig } from '../proxy/config/load.js';
 import { ConfigError } from '../proxy/config/problems.js';
+import { findBackupFaults } from './backup-report.js';
 import { chooseCredentials, readCredentials } from './credentials.js';
 import { deployFindings } from './deploy-settings-load.js';
 import {
@@ -41,7 +42,7 @@ export async function findFaults(flags: TargetFlags, settings: Settings): Promis
     aboutTls(flags, settings),
     aboutNodes(settings),
     aboutProxy(settings),
-    aboutBackup(settings),
+    findBackupFaults(settings),
     aboutDeployment(settings),
   ]);
   return parts.flat();
@@ -176,17 +177,4 @@ async function aboutDeployment(settings: Settings): Promise<Finding[]> {
       return warning(about, rest.join(': '));
     }),
   ];
-}
-
-async function aboutBackup(settings: Settings): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  for (const name of ['access_key_id', 'secret_access_key'] as const) {
-    const place = settings.cluster?.backup?.[name];
-    if (place === undefined) continue;
-    const state = await placeState(place, folderOf(settings), settings.environment);
-    const where = place.environment ?? path.resolve(folderOf(settings), place.filename ?? '');
-    if (state === 'missing') findings.push(fault(`backup.${name}`, `${where} holds nothing`));
-    if (state === 'open') findings.push(warning(`backup.${name}`, `others may read ${where}; chmod 600`));
-  }
-  return findings;
 }

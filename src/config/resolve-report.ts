@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { formatAddress } from '../cluster/address.js';
 import { settingKey } from '../redis-config/settings.js';
+import { addBackup } from './backup-report.js';
 import { chooseCredentials } from './credentials.js';
 import { resolved } from './deploy-settings-load.js';
 import { credentialSources, folderOf, type Settings, seedsOf, type TargetFlags, tlsEnvironment } from './resolve.js';
@@ -33,7 +34,8 @@ export function settingLines(
 ): SettingLine[] {
   const { cluster, forgeFile, envFile } = settings;
   const variable = (name: string) => (environment[name] ? name : `${name} (.env)`);
-  const origin = (from: string) => (/^[A-Z_]+$/.test(from) ? variable(from) : from.replace(/^the default$/, 'default'));
+  const origin = (from: string) =>
+    /^[A-Z][A-Z0-9_]+$/.test(from) ? variable(from) : from.replace(/^the default$/, 'default');
   const lines: SettingLine[] = [];
   const add = (setting: string, value: unknown, from: string) => {
     if (value !== undefined) lines.push({ setting, value: String(value), from });
@@ -47,25 +49,14 @@ export function settingLines(
   addTls(add, flags, settings, origin);
   addNodes(add, settings);
   addDeployment(add, settings, origin);
-  const { proxy, backup } = cluster ?? {};
+  const { proxy } = cluster ?? {};
   const inFolder = (file: string | undefined) =>
     file === undefined ? undefined : path.resolve(folderOf(settings), file);
   add('replicas_per_master', cluster?.replicas_per_master, FORGE_FILE);
   add('proxy.config', inFolder(proxy?.config), FORGE_FILE);
   add('proxy.endpoint', proxy?.endpoint && formatAddress(proxy.endpoint), FORGE_FILE);
   add('proxy.admin', proxy?.admin && formatAddress(proxy.admin), FORGE_FILE);
-  add('backup.bucket', backup?.bucket, FORGE_FILE);
-  add('backup.endpoint', backup?.endpoint, FORGE_FILE);
-  add('backup.region', backup?.region, FORGE_FILE);
-  add('backup.directory', inFolder(backup?.directory), FORGE_FILE);
-  add('backup.retention_days', backup?.retention_days, FORGE_FILE);
-  for (const name of ['access_key_id', 'secret_access_key'] as const) {
-    const place = backup?.[name];
-    if (place === undefined) continue;
-    const { environment: held, filename } = place;
-    const where = held === undefined ? `in ${inFolder(filename)}` : `in ${held}, ${stateOf(settings, held)}`;
-    add(`backup.${name}`, where, FORGE_FILE);
-  }
+  addBackup(add, settings, origin);
   return lines;
 }
 
