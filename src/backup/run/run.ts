@@ -102,6 +102,7 @@ class Run {
     const owner = await ownerId(home);
     let keeper: MarkKeeper | undefined;
     try {
+      await store.check(signal);
       const about = { cluster, id: this.#id, owner, startedAtMs: this.#startedAtMs, forge };
       keeper = await MarkKeeper.begin(store, about, signal);
       observe({ type: 'begun', id: this.#id, place: store.place });

@@ -1,9 +1,10 @@
 import os from 'node:os';
 import path from 'node:path';
 import { Flags } from '@oclif/core';
+import { scheduleFiles, thisProgram } from '../../backup/schedule/files.js';
 import { hasSystemd, installSchedule, removeSchedule } from '../../backup/schedule/install.js';
 import { parseSchedule } from '../../backup/schedule/times.js';
-import { cronFile, type ScheduledBackup, type ScheduleFile, systemdFiles } from '../../backup/schedule/units.js';
+import type { ScheduledBackup, ScheduleFile } from '../../backup/schedule/units.js';
 import { backupWords } from '../../backup/schedule/words.js';
 import { ForgeCommand } from '../../base-command.js';
 import { requireBackupCluster } from '../../config/backup-flags.js';
@@ -14,8 +15,6 @@ import { parseDuration } from '../../config/duration.js';
 import { KNOWN_VARIABLES, type Settings } from '../../config/resolve.js';
 import { ForgeError } from '../../errors.js';
 import { forgeHome } from '../../local/paths.js';
-import { packageFile } from '../../package-root.js';
-import { readTemplate } from '../../runtime/template.js';
 
 const DELAY_MAX_MS = 12 * 3_600_000;
 
@@ -84,7 +83,7 @@ cluster is replaced; files that forge has not written are left alone.`;
     const backup: ScheduledBackup = {
       cluster,
       schedule: parseSchedule(flags.every),
-      program: [process.execPath, packageFile('bin', 'run.js')],
+      program: thisProgram(),
       words: backupWords(
         flags,
         { ...clusterFlags, ...backupRunFlags },
@@ -99,7 +98,7 @@ cluster is replaced; files that forge has not written are left alone.`;
       delayMs: parseDuration(flags['random-delay'], { minMs: 0, maxMs: DELAY_MAX_MS }),
     };
     this.#warnOfEnvironment(settings);
-    const files = await filesOf(format, backup);
+    const files = await scheduleFiles(format, backup);
     if (flags.install) {
       for (const file of await installSchedule(format, files, { cluster, root })) {
         this.output.data(`Installed ${root}${file}`);
@@ -118,14 +117,6 @@ cluster is replaced; files that forge has not written are left alone.`;
     if (lost.length > 0)
       this.output.warning(`${lost.join(', ')}: set here, and not where it will run. Put it into .env.`);
   }
-}
-
-async function filesOf(format: 'cron' | 'systemd', backup: ScheduledBackup): Promise<ScheduleFile[]> {
-  if (format === 'cron') return [cronFile(backup)];
-  const [service, timer] = await Promise.all(
-    ['service', 'timer'].map((kind) => readTemplate(`systemd/redisforge-backup.${kind}`)),
-  );
-  return systemdFiles(backup, { service: service as string, timer: timer as string });
 }
 
 /** @throws ForgeError `usage` for what is no name: it becomes a field of a line */

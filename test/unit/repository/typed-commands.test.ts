@@ -41,8 +41,12 @@ function wordsOf(text: string): string[] {
 /** `cluster`, `cluster check`, …: the longest name of a command at the beginning of the words. */
 function commandOf(words: readonly string[]): { file: string; rest: readonly string[] } | undefined {
   for (let count = Math.min(words.length, 3); count > 0; count--) {
-    const file = path.join(COMMANDS, `${words.slice(0, count).join('/')}.ts`);
-    if (FILES.has(file)) return { file, rest: words.slice(count) };
+    const name = words.slice(0, count).join('/');
+    // A command that is a topic, too, is the index of its folder.
+    const file = [`${name}.ts`, `${name}/index.ts`]
+      .map((each) => path.join(COMMANDS, each))
+      .find((each) => FILES.has(each));
+    if (file !== undefined) return { file, rest: words.slice(count) };
   }
   return undefined;
 }
