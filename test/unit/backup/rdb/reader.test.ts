@@ -178,6 +178,22 @@ describe('an RDB file', () => {
   });
 });
 
+it('an RDB file that Valkey 9.1 has written while a slot was on its way to it is read', () => {
+  const file = Buffer.from(
+    [
+      '56414c4b4559303830fa0a76616c6b65792d76657205392e312e32fa0a72656469732d62697473c040fa056374696d65c2b1b0026bfa0875',
+      '7365642d6d656dc2b8b12b00fa08616f662d62617365c000f3283266646564353735393638653833666238356538356238323336343539633',
+      '8623337393133656161017e137e13ff72439600c10112a8',
+    ].join(''),
+    'hex',
+  );
+  const { reader, events, run } = readAll(single(file), { checksum: true });
+  run();
+  expect(reader.family).toBe('valkey');
+  expect(events[0]).toEqual({ auxiliary: [hex(Buffer.from('valkey-ver')), hex(Buffer.from('9.1.2'))] });
+  expect(events).toHaveLength(5);
+});
+
 describe('the sum of an RDB file', () => {
   const summed = (file: Buffer) => {
     const copy = Buffer.from(file);
