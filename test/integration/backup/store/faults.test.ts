@@ -1,5 +1,6 @@
 /** S3 over a network that breaks, and from stores that fail: what is tried again, what is not, what is said. */
 import { createHash, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -7,6 +8,7 @@ import type { Limits } from '../../../../src/backup/store/s3/limits.js';
 import { S3Store } from '../../../../src/backup/store/s3/store.js';
 import type { S3Settings } from '../../../../src/config/backup-settings.js';
 import type { ForgeError } from '../../../../src/errors.js';
+import { makeAuthority } from '../../../support/certificates.js';
 import { type FaultyProxy, type SeenRequest, startFaultyProxy } from '../../../support/s3/faulty.js';
 import { startS3, type TestS3 } from '../../../support/s3.js';
 
@@ -356,5 +358,34 @@ describe('a store', () => {
     const error = await failure(store.check(never));
     expect(error).toMatchObject({ kind, message: expect.stringMatching(words) });
     store.close();
+  });
+
+  it('whose certificate is not trusted is not spoken to; with its authority it is', async () => {
+    const authority = await makeAuthority();
+    const [cert, key] = await Promise.all([
+      readFile(authority.server.certificate, 'utf8'),
+      readFile(authority.server.key, 'utf8'),
+    ]);
+    const secure = await startFaultyProxy(s3.endpoint, { cert, key });
+    try {
+      const settings = s3.settings({ endpoint: secure.endpoint });
+      const doubting = await S3Store.connect(settings, QUICK);
+      expect(await failure(doubting.check(never))).toMatchObject({
+        kind: 'configuration',
+        message: expect.stringContaining('certificate is not trusted'),
+        next: [expect.stringContaining('--s3-ca')],
+      });
+      expect(secure.seen).toEqual([]);
+      const trusting = await S3Store.connect({ ...settings, caFile: authority.ca }, QUICK);
+      await trusting.check(never);
+      await expect(S3Store.connect({ ...settings, caFile: '/no/such/ca' })).rejects.toMatchObject({
+        kind: 'configuration',
+      });
+      doubting.close();
+      trusting.close();
+    } finally {
+      await secure.stop();
+      await authority.remove();
+    }
   });
 });
