@@ -39,6 +39,8 @@ export interface ObservedContainer {
   readonly memoryLimitBytes?: number;
   /** `host`, or the name of its network. */
   readonly network: string;
+  /** Networks that it is connected to, each with its number; empty for one that it has never been in. */
+  readonly networks?: ReadonlyMap<string, string>;
   /** Ports of the host that lead into it: `7001→7001`. */
   readonly published: readonly string[];
   /** Names of the volumes that it has. */
@@ -62,7 +64,8 @@ export interface ObservedHost {
   readonly foreign: ReadonlyMap<string, string>;
   /** Of the images that are wanted: their ids; not in it when the host does not have one. */
   readonly images: ReadonlyMap<string, string>;
-  readonly networks: ReadonlySet<string>;
+  /** Of the networks that are wanted: their numbers; not in it when the host does not have one. */
+  readonly networks: ReadonlyMap<string, string>;
   /** Deployments that are at work, or were ended while they were: by the name of the container. */
   readonly locks: ReadonlyMap<string, LockHolder | undefined>;
   /** Volumes of the cluster, whoever has them. */
@@ -92,7 +95,7 @@ export async function observeHost(
   const [listed, images, networks, volumes] = await Promise.all([
     engine.run(listAllContainers(LABELS.cluster)),
     Promise.all([...new Set(desired.map(({ options }) => options.image))].map((image) => imageId(engine, image))),
-    Promise.all([...networkNames(desired)].map(async (name) => ((await hasNetwork(engine, name)) ? [name] : []))),
+    Promise.all([...networkNames(desired)].map((name) => networkId(engine, name))),
     engine.run(listLabelledVolumes(labelFilter(LABELS.cluster, cluster), LABELS.instance, LABELS.content)),
   ]);
   const all = lines(listed).map(readLine);
@@ -115,7 +118,7 @@ export async function observeHost(
     containers,
     foreign: new Map(foreign),
     images: new Map(images.flatMap((each) => (each === undefined ? [] : [each]))),
-    networks: new Set(networks.flat()),
+    networks: new Map(networks.flatMap((each) => (each === undefined ? [] : [each]))),
     locks: new Map(
       ours.filter(isLock).map((each) => [nameOf(each), parseHolder(each.Config.Labels[HOLDER_LABEL])] as const),
     ),
@@ -148,6 +151,9 @@ export function observedOf(answer: ContainerAnswer): ObservedContainer {
     outOfMemory: answer.State.OOMKilled,
     ...(answer.HostConfig.Memory > 0 ? { memoryLimitBytes: answer.HostConfig.Memory } : {}),
     network: answer.HostConfig.NetworkMode,
+    networks: new Map(
+      Object.entries(answer.NetworkSettings.Networks).map(([name, { NetworkID }]) => [name, NetworkID ?? '']),
+    ),
     published: publishedPorts(answer),
     volumes: answer.Mounts.flatMap(({ Name: volume }) => (volume === undefined ? [] : [volume])),
     status: answer.State.Status,
@@ -210,8 +216,9 @@ async function imageId(engine: DockerEngine, image: string): Promise<readonly [s
   return answer === undefined ? undefined : [image, answer.Id];
 }
 
-async function hasNetwork(engine: DockerEngine, name: string): Promise<boolean> {
-  return (await orMissing(engine.json(inspectNetwork(name), networkAnswers))) !== undefined;
+async function networkId(engine: DockerEngine, name: string): Promise<readonly [string, string] | undefined> {
+  const [answer] = (await orMissing(engine.json(inspectNetwork(name), networkAnswers))) ?? [];
+  return answer === undefined ? undefined : [name, answer.Id];
 }
 
 const NOT_THERE: readonly unknown[] = ['no-container', 'no-image', 'no-network'] satisfies DockerReason[];

@@ -93,7 +93,7 @@ function actionOf(desired: DesiredContainer, host: ObservedHost, effectOf: Effec
   if (observed === undefined) {
     return { kind: 'create', ...common, revision: revision + 1, reasons: [] };
   }
-  const anew = optionReasons(desired, observed, host.images.get(desired.options.image));
+  const anew = optionReasons(desired, observed, host);
   const changes = fileChanges(desired, observed.files ?? new Map());
   const owners = ownerChanges(desired, observed.files ?? new Map());
   const effect = changes.length === 0 ? undefined : effectOf(desired, changes);
@@ -121,12 +121,30 @@ const sameInstance = (each: ObservedContainer, { instance }: DesiredContainer) =
 const revisionOf = ({ revision }: ObservedContainer) => revision;
 
 /** What `docker create` would be told differently. */
-function optionReasons(desired: DesiredContainer, observed: ObservedContainer, imageId: string | undefined): string[] {
+function optionReasons(desired: DesiredContainer, observed: ObservedContainer, host: ObservedHost): string[] {
   if (observed.wanted === undefined) return ['it was made by something else'];
   const wanted = wantedOf(desired);
   if (wanted !== observed.wanted) return optionDifferences(observed.wanted, wanted);
+  const imageId = host.images.get(desired.options.image);
   if (imageId !== undefined && imageId !== observed.imageId) return [`${desired.options.image} is a newer image`];
-  return [];
+  return networkReasons(desired, observed, host);
+}
+
+/** Whether the container that is there was taken off its network, so that nobody reaches it. */
+export function isCutOff({ desired, observed }: Pick<DeployAction, 'desired' | 'observed'>): boolean {
+  const networks = observed?.networks;
+  return desired.network !== undefined && networks !== undefined && !networks.has(desired.network.name);
+}
+
+/** A container keeps the number of its network: with another one of the same name it cannot be started. */
+function networkReasons({ network }: DesiredContainer, { networks }: ObservedContainer, host: ObservedHost): string[] {
+  if (network === undefined || networks === undefined) return [];
+  const { name } = network;
+  const there = host.networks.get(name);
+  const its = networks.get(name);
+  if (there === undefined) return [`its network ${name} is gone`];
+  if (its === undefined) return [`it was taken off its network ${name}`];
+  return its === '' || its === there ? [] : [`its network ${name} is gone, and another has the name`];
 }
 
 /** Files whose content is another, or of which the server may not know yet. @returns in the order of their paths */

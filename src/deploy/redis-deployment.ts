@@ -7,7 +7,7 @@ import type { DesiredContainer } from './container.js';
 import { Deployment } from './deployment.js';
 import { adminLogin, nodeFiles } from './node-files.js';
 import { notLetIn, refusedLogin } from './passwords.js';
-import type { DeployAction } from './plan.js';
+import { type DeployAction, isCutOff } from './plan.js';
 import { askRedis, type RedisLogin, readAsked } from './redis-cli.js';
 import { nodeContainerName, redisContainer } from './redis-container.js';
 import { redisEffect } from './redis-files.js';
@@ -117,7 +117,7 @@ export async function redisDeployment({
     login,
     nodeOf: ({ desired }) => nodeOfContainer(settings, nodes, desired),
     serves: async (action) => {
-      if (action.observed?.status !== 'running') return false;
+      if (action.observed?.status !== 'running' || isCutOff(action)) return false;
       const answer = await deployment
         .engine(action.desired.host)
         .run(askRedis(action.desired.options.name, login, ['CLUSTER', 'INFO']));

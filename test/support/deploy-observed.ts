@@ -40,7 +40,7 @@ export function observedHost(
     containers,
     foreign: new Map(),
     images: new Map([['redisforge/redis:7.0', 'sha256:image']]),
-    networks: new Set(),
+    networks: new Map(),
     locks: new Map(),
     volumes: [],
     ...changes,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type DesiredContainer, UNTOLD_MODE } from '../../../src/deploy/container.js';
 import type { ObservedHost } from '../../../src/deploy/observed.js';
-import { planDeploy } from '../../../src/deploy/plan.js';
+import { isCutOff, planDeploy } from '../../../src/deploy/plan.js';
 import { optionDifferences } from '../../../src/deploy/reasons.js';
 import { redisContainer } from '../../../src/deploy/redis-container.js';
 import { directivesOf, redisEffect } from '../../../src/deploy/redis-files.js';
@@ -53,6 +53,38 @@ describe('the plan of a node', () => {
       kind: 'start',
       revision: 3,
     });
+  });
+
+  it.each([
+    ['is as it is to be in its network', [['n', 'id']], [['n', 'id']], undefined, false],
+    ['is as it is to be before its first start', [['n', '']], [['n', 'id']], undefined, false],
+    ['is replaced when its network is gone', [['n', 'id']], [], 'its network n is gone', false],
+    [
+      'is replaced when another network has the name',
+      [['n', 'id']],
+      [['n', 'other']],
+      'its network n is gone, and another has the name',
+      false,
+    ],
+    [
+      'is replaced, at once, when it was taken off its network',
+      [],
+      [['n', 'id']],
+      'it was taken off its network n',
+      true,
+    ],
+  ] as const)('%s', (_, its, there, reason, cutOff) => {
+    const settings = deploySettings();
+    const onNetwork = { ...settings, redis: { ...settings.redis, network: { kind: 'bridge', name: 'n' } as const } };
+    const [node] = settings.nodes;
+    if (node === undefined) throw new Error('no node');
+    const desired = redisContainer(onNetwork, node, []);
+    const observed = observedContainer(desired, { networks: new Map(its) });
+    const action = plan(desired, observedHost([observed], { networks: new Map(there) }));
+    expect(action).toMatchObject(
+      reason === undefined ? { kind: 'unchanged', reasons: [] } : { kind: 'replace', reasons: [reason] },
+    );
+    expect(isCutOff(action)).toBe(cutOff);
   });
 
   it('sets live what can be, and replaces for the rest', () => {
