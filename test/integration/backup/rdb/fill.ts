@@ -89,6 +89,16 @@ const STREAMS: Command[] = [
 
 const MODULE: Command[] = many(5, (i): Command[] => [['RDB.PUT', `module ${i}`, (i - 1) * 70_000]]);
 
+/** Redis 8: values of a module that is part of it. */
+const VECTORS: Command[] = [
+  ['VADD', 'vector', 'VALUES', 3, 1, 2, 3, 'one', 'NOQUANT', 'SETATTR', '{"year":1984}'],
+  ...['Q8', 'BIN'].flatMap((quantised) =>
+    many(60, (i): Command[] => [
+      ['VADD', `vectors ${quantised}`, 'VALUES', 4, i, i * i, 60 - i, i / 7, `element ${i}`, quantised],
+    ]),
+  ),
+];
+
 /** Of Redis 7.4 and Valkey 9. */
 const FIELDS_THAT_EXPIRE: Command[] = [
   ['HSET', 'mortal', 'a', '1', 'b', '2', 'c', '3'],
@@ -124,6 +134,7 @@ export const LIBRARIES = [library('one', 'short'), library('two', long('a commen
 /** What a server can have beyond what Redis 7.0 has. */
 export interface Abilities {
   readonly fieldsThatExpire?: boolean;
+  readonly vectors?: boolean;
   readonly producers?: boolean;
   readonly notes?: boolean;
   /** A server that is no cluster's. */
@@ -140,6 +151,7 @@ export async function fill(node: NodeConnection, abilities: Abilities): Promise<
     ...STREAMS,
     ...MODULE,
     ...(abilities.fieldsThatExpire ? FIELDS_THAT_EXPIRE : []),
+    ...(abilities.vectors ? VECTORS : []),
     ...(abilities.producers ? PRODUCERS : []),
     ...(abilities.notes ? NOTES : []),
     ...EXPIRY,
