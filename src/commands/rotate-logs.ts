@@ -144,6 +144,12 @@ work there, 8 some of it is left for the next run, or one of several hosts faile
         next: 'Write logs to forge.yaml, or name a folder, a size and a count.',
       });
     } else work = assignLogs(cluster.logs, targets, [...known, ...targets]);
+    const idle = flags.all ? undefined : work.find(({ folders }) => folders.length === 0);
+    if (idle !== undefined) {
+      throw new ForgeError('usage', `logs of forge.yaml name no folder on ${idle.target.name}.`, {
+        next: 'Add the host to one of them, or name a folder, a size and a count.',
+      });
+    }
     const dryRun = flags['dry-run'];
     const hosts = await rotateOnHosts(work, { dryRun, sudo: flags.sudo, signal: this.signal });
     for (const each of hosts) this.#showHost(each);

@@ -275,7 +275,11 @@ describe.skipIf(!canSsh)('logs on a host over SSH', () => {
     expect(existsSync(file('a.log.1.gz'))).toBe(false);
     expect(await run('--host', 'one')).toMatchObject({ code: 0 });
     expect(text('a.log.1.gz')).toBe('x');
-    expect((await run('--host', 'three.example')).code).toBe(4);
+    expect(await run('--host', 'ssh://127.0.0.1:1')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('no folder'),
+    });
+    expect((await run(directory, '1', '1', '--host', 'ssh://127.0.0.1:1')).code).toBe(4);
     appendFileSync(config, '\n  - { directory: /x, size_mb: 1, count: 1, hosts: [nobody] }\n');
     expect(await run('--all')).toMatchObject({ code: 3, stderr: expect.stringContaining('nobody is no host') });
     expect(await run()).toMatchObject({ code: 2, stderr: expect.stringContaining('DIR is missing') });

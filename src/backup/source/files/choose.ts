@@ -6,6 +6,7 @@ import path from 'node:path';
 import type { NodeConnection } from '../../../cluster/node-connection.js';
 import { ForgeError } from '../../../errors.js';
 import type { SourceKind } from '../../layout.js';
+import { containerDirectories } from './containers.js';
 import { OpenedFile } from './opened.js';
 import { type FileSettings, fileSettingsOf } from './server.js';
 import { NODES_MAX_BYTES } from './unpack.js';
@@ -24,8 +25,8 @@ export interface ChooseOptions {
   readonly wanted: 'auto' | SourceKind;
   /** Where the node's data is, as the operator says it: absolute. */
   readonly directory?: string;
-  /** Further places where it may be, such as volumes of containers: the node's id in them decides. */
-  readonly candidates?: readonly string[];
+  /** Further places where it may be: the node's id in them decides. The volumes of deployed nodes when not given. */
+  readonly candidates?: () => Promise<readonly string[]>;
   /** Addresses of this host; its own when not given. */
   readonly ownAddresses?: ReadonlySet<string>;
 }
@@ -63,15 +64,24 @@ async function findDirectory(connection: NodeConnection, options: ChooseOptions)
   const own = options.ownAddresses ?? ownAddresses();
   const named = options.directory;
   const here = isOwn(connection.ip, own);
-  const places = named === undefined ? [...(here ? [settings.directory] : []), ...(options.candidates ?? [])] : [named];
-  let why = here ? '' : `it is on another host (${connection.ip})`;
-  for (const place of places) {
-    const reason = await obstacleIn(place, settings, options.nodeId);
-    if (reason === undefined) return { directory: place, why: `its data directory ${place} is on this host` };
-    if (why === '' || place === named) why = reason;
+  const place = named ?? (here ? settings.directory : undefined);
+  const why =
+    place === undefined
+      ? `it is on another host (${connection.ip})`
+      : await obstacleIn(place, settings, options.nodeId);
+  if (place !== undefined && why === undefined) return foundIn(place);
+  // A container has its own folders, and often an address of its own.
+  const others = named === undefined ? await (options.candidates ?? containerDirectories)() : [];
+  for (const other of others) {
+    if ((await obstacleIn(other, settings, options.nodeId)) === undefined) return foundIn(other);
   }
-  return { why };
+  return { why: why ?? '' };
 }
+
+const foundIn = (directory: string): Found => ({
+  directory,
+  why: `its data directory ${directory} is on this host`,
+});
 
 /** Why the node's files cannot be read there; undefined when they can. */
 async function obstacleIn(place: string, settings: FileSettings, nodeId: string): Promise<string | undefined> {

@@ -182,9 +182,13 @@ describe('files', () => {
     ]);
     id = String(await server.call('CLUSTER', 'MYID'));
   });
+  /** No engine of this machine is asked. */
+  const none = async () => [];
   const choose = async (more: Partial<Parameters<typeof chooseSource>[1]> = {}, from = server) => {
     const connection = await from.connect();
-    return chooseSource(connection, { nodeId: id, wanted: 'auto', ...more }).finally(() => connection.close());
+    return chooseSource(connection, { nodeId: id, wanted: 'auto', candidates: none, ...more }).finally(() =>
+      connection.close(),
+    );
   };
 
   it('of a server that began with nothing and calls them otherwise have plain names', async () => {
@@ -258,9 +262,11 @@ describe('files', () => {
     expect((await choose(far)).kind).toBe('files');
     const connection = await server.connect();
     const away = Object.assign(Object.create(connection) as NodeConnection, { ip: '192.0.2.7' });
-    const request = { nodeId: id, wanted: 'auto' as const };
+    const request = { nodeId: id, wanted: 'auto' as const, candidates: none };
     expect(await chooseSource(away, request)).toEqual({ kind: 'network', why: 'it is on another host (192.0.2.7)' });
-    expect((await chooseSource(away, { ...request, candidates: ['/nowhere', server.dir] })).directory).toBe(server.dir);
+    expect((await chooseSource(away, { ...request, candidates: async () => ['/nowhere', server.dir] })).directory).toBe(
+      server.dir,
+    );
     connection.close();
     const failure = await failureOf(choose({ directory: '/nowhere' }));
     expect([failure.kind, failure.message]).toEqual(['refused', expect.stringContaining('not to be seen from here')]);
@@ -275,7 +281,7 @@ describe('files', () => {
     await server.call('ACL', 'SETUSER', 'reader', 'on', '>reading', '+info', '+ping');
     const { host, port } = server;
     const limited = await connectNode({ host, port, username: 'reader', password: 'reading' });
-    expect(await chooseSource(limited, { nodeId: id, wanted: 'auto' })).toEqual({
+    expect(await chooseSource(limited, { nodeId: id, wanted: 'auto', candidates: none })).toEqual({
       kind: 'network',
       why: 'forge may not ask it for its settings',
     });
