@@ -15,7 +15,7 @@ export interface Limits {
   readonly cleanUpMs: number;
   /** Parts of one object that are under way at once. */
   readonly partsAtOnce: number;
-  /** All parts, of all objects, that are in memory: 64 MiB. */
+  /** All parts, of all objects, that are in memory: as many of the small ones as one object sends at once, and one that fills. */
   readonly memoryBytes: number;
 }
 
@@ -30,7 +30,7 @@ export const LIMITS: Limits = {
   requestMs: 15 * 60_000,
   cleanUpMs: 8_000,
   partsAtOnce: 4,
-  memoryBytes: 64 * MIB,
+  memoryBytes: 40 * MIB,
 };
 
 /** S3's own bounds: parts but the last have 5 MiB at least, and there are 10,000 at most. */

@@ -27,8 +27,8 @@ describe('parts', () => {
   it('are small for all objects that a shard has, so that several fit into the memory', () => {
     expect(partBytesAt(0)).toBe(PART_BYTES_MIN);
     expect(partBytesAt(10 * 1024 * MIB)).toBe(PART_BYTES_MIN);
-    expect(2 * partBytesAt(40 * 1024 * MIB)).toBeLessThanOrEqual(LIMITS.memoryBytes);
-    expect(LIMITS.partsAtOnce * PART_BYTES_MIN).toBeLessThanOrEqual(LIMITS.memoryBytes);
+    expect(2 * partBytesAt(27 * 1024 * MIB)).toBeLessThanOrEqual(LIMITS.memoryBytes);
+    expect((LIMITS.partsAtOnce + 1) * PART_BYTES_MIN).toBeLessThanOrEqual(LIMITS.memoryBytes);
   });
 });
 
