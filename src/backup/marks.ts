@@ -4,8 +4,8 @@ import * as z from 'zod/mini';
 import { isBackupId, isClusterName } from './layout.js';
 import { sealFits, sealText } from './sealed.js';
 
-/** What a mark may have. */
-export const MARK_MAX_BYTES = 16 * 1024;
+/** What a mark may have: all its faults, should each character take six. */
+export const MARK_MAX_BYTES = 128 * 1024;
 export const NOTE_MAX_CHARACTERS = 200;
 /** More faults of one backup are counted, not written down. */
 export const FAULTS_REMEMBERED_MAX = 20;
