@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.js';
 
 const inCi = Boolean(process.env.CI);
 
@@ -7,6 +8,7 @@ export default defineConfig({
     // The smallest machine has two cores, and most of the time the integration tests wait for real servers.
     maxWorkers: 4,
     pool: 'forks',
+    sequence: { sequencer: LongestFirst },
     teardownTimeout: 30_000,
     reporters: inCi
       ? ['default', ['json', { outputFile: process.env.FORGE_TEST_REPORT || '.cache/vitest.json' }]]
