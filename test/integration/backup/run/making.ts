@@ -12,6 +12,7 @@ import { type BackupRequest, runBackup } from '../../../../src/backup/run/run.js
 import { DirectoryStore } from '../../../../src/backup/store/directory.js';
 import type { PutOptions } from '../../../../src/backup/store/store.js';
 import { verifySums } from '../../../../src/backup/verify-sums.js';
+import type { NodeCredentials } from '../../../../src/cluster/node-connection.js';
 import { openSession } from '../../../support/operations/join.js';
 
 export const CLUSTER = 'orders';
@@ -33,7 +34,7 @@ export interface Making {
   readonly store: HeldStore;
   readonly events: BackupEvent[];
   /** Makes a backup of the cluster that this address is of. */
-  make(seed: string, more?: Partial<BackupRequest>): ReturnType<typeof runBackup>;
+  make(seed: string, more?: Partial<BackupRequest>, login?: NodeCredentials): ReturnType<typeof runBackup>;
   /** Everything that is listed, each proved to be whole. */
   proved(): Promise<ListedBackup[]>;
   /** Keys in the objects of the backup, each with how often it is there. */
@@ -50,8 +51,8 @@ export async function startMaking(): Promise<Making> {
     home,
     store,
     events,
-    async make(seed, more = {}) {
-      const session = await openSession(seed);
+    async make(seed, more = {}, login = {}) {
+      const session = await openSession(seed, { connect: login });
       try {
         return await runBackup({
           ...{ session, store, cluster: CLUSTER, compression: 'gzip', source: 'network', directories: new Map() },

@@ -80,6 +80,23 @@ describe('a backup', { timeout: 120_000 }, () => {
     expect(listed).toMatchObject({ state: 'partial', sealed: false });
   });
 
+  it('is of files where they are asked for, and where the network is refused; else the refusal is told', async () => {
+    const rights = ['on', '>taking', '~*', '&*', '+@all', '-psync', '-sync'];
+    const [, , third] = cluster.nodes as [RedisServer, RedisServer, RedisServer];
+    for (const node of cluster.nodes) await node.call('ACL', 'SETUSER', 'restricted', ...rights);
+    const login = { username: 'restricted', password: 'taking' };
+    const asked = await making.make(seed(), { source: 'files', node: third.address });
+    const refused = await making.make(seed(), { source: 'auto', node: third.address }, login);
+    for (const { shards } of [asked, refused]) {
+      expect(shards[0]).toMatchObject({ source: { kind: 'files', address: third.address } });
+      expect(shards[0]?.object.name).toMatch(/^shard-000\d\.tar\.gz$/);
+      expect(shards[0]?.keys).toBe(await third.call('DBSIZE'));
+    }
+    const failure = await failureOf(making.make(seed(), { source: 'network' }, login));
+    expect(failure).toMatchObject({ kind: 'denied', host: expect.stringContaining('127.0.0.1') });
+    expect(await making.proved()).toHaveLength(2);
+  });
+
   it('is refused while another run is at work, from this home or any other, which ends as if nothing had been', async () => {
     let release: () => void = () => undefined;
     const held = new Promise<void>((resolve) => {
