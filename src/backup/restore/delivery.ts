@@ -98,7 +98,7 @@ export class Delivery {
       const failures: string[] = [];
       const again = await this.#attempt(keys, left, outcomes, failures);
       if (again.length === 0) return outcomes;
-      const reason = failures[0] ?? 'unknown';
+      const reason = failures[0] ?? 'slots are on their way';
       if (performance.now() - begun > patienceMs) throw impatient(again.length, patienceMs, reason);
       // An answer that names the next node is followed at once.
       if (again.some((index) => keys[index]?.importer === undefined)) {
@@ -195,7 +195,8 @@ export class Delivery {
         // Without an answer nobody knows whether it has arrived.
         if (reply === undefined) key.maybeThere = true;
         if (verdict === 'ask') key.importer = this.#importer(reply ?? '');
-        if (failures.length === 0) failures.push((result.reason as Error).message);
+        // What only leads on is no reason to wait.
+        if (verdict === 'again' && failures.length === 0) failures.push((result.reason as Error).message);
         again.push(index);
       }
     }

@@ -12,19 +12,22 @@ const COMMAND_MS = 30_000;
 const BATCH = 2_048;
 
 /** By slot; 0 for those that nobody serves. @throws ForgeError of a master that does not answer */
-export async function countSlotKeys(pool: NodePool, { masters }: Topology): Promise<Float64Array> {
+export async function countSlotKeys(pool: NodePool, { masters, openSlots }: Topology): Promise<Float64Array> {
   const keys = new Float64Array(SLOT_COUNT);
   await mapBounded(masters, PARALLEL_MAX, async ({ id, slots }) => {
-    if (slots.length === 0) return;
+    // A slot that is on its way has keys at both.
+    const coming = openSlots.filter(({ nodeId, direction }) => nodeId === id && direction === 'importing');
+    const own = [...eachSlot(slots), ...coming.map(({ slot }) => slot)];
+    if (own.length === 0) return;
     const connection = new BulkConnection(await pool.dedicated(id), COMMAND_MS);
     try {
-      const own = [...eachSlot(slots)];
       for (let from = 0; from < own.length; from += BATCH) {
         const batch = own.slice(from, from + BATCH);
         const commands = batch.map((slot): Command => ['CLUSTER', 'COUNTKEYSINSLOT', slot]);
         for (const [index, outcome] of (await connection.callAll(commands)).entries()) {
           if (outcome.status === 'rejected') throw outcome.reason;
-          keys[batch[index] as number] = Number(outcome.value);
+          const slot = batch[index] as number;
+          keys[slot] = (keys[slot] as number) + Number(outcome.value);
         }
       }
     } finally {
