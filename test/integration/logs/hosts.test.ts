@@ -51,9 +51,11 @@ describe.skipIf(!canSsh)('logs on a host over SSH', () => {
   let session: HostSession;
   beforeAll(async () => {
     host = await startSshHost();
+    session = await open();
   });
   afterAll(async () => {
-    await host.stop();
+    await session?.close();
+    await host?.stop();
   });
   const open = (environment = host.environment) =>
     RemoteFolder.session(parseTarget(host.address, new Set()), { environment, signal: signal() });
@@ -63,11 +65,6 @@ describe.skipIf(!canSsh)('logs on a host over SSH', () => {
     const request = { directory, bytes: 1, count: 99, patterns: ['*.log'], dryRun: false, ...more };
     return rotateLogs(request, signal(), files);
   };
-  beforeEach(async () => {
-    session = await open();
-    cleanUp.push(() => session.close());
-  });
-
   it('become the next numbers, compressed, with their mode, owner and time; the oldest go', async () => {
     for (let round = 0; round < 4; round++) {
       writeFileSync(file('redis.log'), `round ${round}`, { mode: 0o640 });

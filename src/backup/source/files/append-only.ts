@@ -77,7 +77,9 @@ async function tryToOpen(connection: NodeConnection, options: OpenOptions): Prom
   const { label } = connection;
   const before = await fileStateOf(connection);
   if (before.failing) throw refused(label, 'it cannot write to its append-only file', 'Look into its log.');
-  if (before.rewriting || !before.appending) return undefined;
+  if (before.rewriting) return undefined;
+  if (!before.appending)
+    throw refused(label, 'its append-only file is off, though it is configured', 'Look into its log.');
   const folder = path.join(directory, settings.appendDirectory);
   const manifestFile = path.join(folder, `${settings.appendFile}.manifest`);
   const text = await readManifest(manifestFile);
