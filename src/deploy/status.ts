@@ -332,8 +332,16 @@ export function factsOf(info: string): NodeFacts {
   return {
     version,
     memoryBytes: Number.isFinite(memory) ? memory : null,
-    fault: field('loading') === '1' ? 'it loads its data' : null,
+    fault: field('loading') === '1' ? 'it loads its data' : writeFault(field),
   };
+}
+
+function writeFault(field: (name: string) => string | undefined): string | null {
+  if (field('aof_last_write_status') === 'err') {
+    const refuses = field('role') === 'master' ? ', and refuses writes' : '';
+    return `it cannot write its append-only file${refuses}: is the disk full?`;
+  }
+  return field('rdb_last_bgsave_status') === 'err' ? 'its last snapshot failed: is the disk full?' : null;
 }
 
 function keptVolumes(deployment: Deployment): KeptVolume[] {

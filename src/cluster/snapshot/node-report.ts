@@ -66,6 +66,10 @@ export interface NodeReport {
   readonly runId: string;
   /** Whether it writes an append-only file. */
   readonly appendOnly: boolean;
+  /** Whether its last write to the append-only file failed: a master refuses writes until one succeeds. */
+  readonly appendFailed: boolean;
+  /** Whether its last snapshot failed. */
+  readonly snapshotFailed: boolean;
   readonly capabilities: Capabilities;
   readonly loading: boolean;
   /** Keys in all databases. */
@@ -152,6 +156,8 @@ export function parseReport(raw: RawNode, known?: KnownLines): NodeReport {
     version: parseServerVersion(info),
     runId: info.get('run_id') ?? '',
     appendOnly: info.get('aof_enabled') === '1',
+    appendFailed: info.get('aof_last_write_status') === 'err',
+    snapshotFailed: info.get('rdb_last_bgsave_status') === 'err',
     capabilities: capabilitiesOf(raw.commands),
     loading: info.get('loading') === '1',
     keys: keysOf(info),

@@ -127,6 +127,10 @@ describe('the status of a container', () => {
       version: '9.1.0',
       fault: 'it loads its data',
     });
+    const writes = 'redis_version:7.0.15\r\nrole:master\r\nloading:0\r\naof_last_write_status:err\r\n';
+    expect(factsOf(writes).fault).toMatch(/cannot write its append-only file, and refuses writes/);
+    expect(factsOf(writes.replace('master', 'slave')).fault).toMatch(/append-only file: is the disk full/);
+    expect(factsOf('redis_version:7.0.15\r\nrdb_last_bgsave_status:err\r\n').fault).toMatch(/last snapshot failed/);
     expect(factsOf('WRONGPASS invalid').fault).toContain('WRONGPASS');
   });
   it('tells what forge.yaml does not name from what was left', () => {

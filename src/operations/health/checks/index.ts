@@ -1,6 +1,6 @@
 /** All checks, in the order in which they are told. A new one is a line here and a line in docs/cluster-status.md. */
 import type { Check } from '../finding.js';
-import { failover, links, loading, nodes, versions } from './nodes.js';
+import { disk, failover, links, loading, nodes, versions } from './nodes.js';
 import { idle, memory, placement, redundancy, replication } from './replication.js';
 import { agreement, coverage, epochs, jobs, openSlots, quorum, state } from './slots.js';
 
@@ -20,6 +20,7 @@ export const CHECKS: readonly Check[] = [
   loading,
   failover,
   memory,
+  disk,
   idle,
   versions,
 ];

@@ -59,6 +59,20 @@ export const loading: Check = {
       ),
 };
 
+export const disk: Check = {
+  name: 'disk',
+  about: 'every node can write its files',
+  next: 'Look at the disk of its host: forge host check. When there is room again, the node goes on by itself.',
+  judge: ({ snapshot }) =>
+    snapshot.reports.flatMap(({ address, myself, appendFailed, snapshotFailed }) => {
+      if (appendFailed) {
+        const text = `the ${myself.role} ${address} cannot write its append-only file`;
+        return [myself.role === 'master' ? fail(`${text}: it refuses writes`) : warn(text)];
+      }
+      return snapshotFailed ? [warn(`the last snapshot of the ${myself.role} ${address} failed`)] : [];
+    }),
+};
+
 export const failover: Check = {
   name: 'failover',
   about: 'no failover is on its way',

@@ -65,7 +65,7 @@ async function run(name: string, ...argv: string[]) {
   }
 }
 
-const PASSES = /^PASS {2}coverage .*\n(PASS .*\n)+PASS: of 17 checks all pass\n$/;
+const PASSES = /^PASS {2}coverage .*\n(PASS .*\n)+PASS: of 18 checks all pass\n$/;
 
 // One after the other: the cluster is in order, its slots are hurt, repaired, and in the end a node is lost.
 describe('on the command line', () => {
@@ -108,7 +108,7 @@ describe('on the command line', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     for (const line of stdout.trim().split('\n')) expect(JSON.parse(line)).toMatchObject({ masters: 3, jobs: [] });
     const text = watch();
-    await seen(text, /PASS: of 17 checks all pass/, 1);
+    await seen(text, /PASS: of 18 checks all pass/, 1);
     text.child.stdout?.destroy();
     expect(await text.ended).toMatchObject({ code: 0, stderr: '' });
     expect(await forge(['cluster', 'status', '--watch', '0'], { env: environment })).toMatchObject({ code: 2 });
@@ -119,7 +119,7 @@ describe('on the command line', () => {
     await halfMove(one, two, 10, [...values.keys()].slice(0, 3));
     const check = await run('check', '--quiet');
     expect(check.code).toBe(9);
-    expect(check.stdout).toMatch(/^FAIL {2}open-slots +1 open slot: 10 .*\n +→ .*forge cluster fix\.\nFAIL: of 17/);
+    expect(check.stdout).toMatch(/^FAIL {2}open-slots +1 open slot: 10 .*\n +→ .*forge cluster fix\.\nFAIL: of 18/);
     expect(await run('check', '--nagios')).toMatchObject({
       code: 2,
       stdout: expect.stringMatching(/^CLUSTER CRITICAL - 1 open slot/),

@@ -124,6 +124,14 @@ describe('the checks of a cluster', () => {
     ],
     ['memory', 'FAIL', () => info(2, { maxmemory: 1_000_000, maxmemory_policy: 'noeviction' }), /it refuses writes/],
     ['memory', 'WARN', () => info(2, { maxmemory: 1_000_000, maxmemory_policy: 'allkeys-lru' }), /uses 100 % /],
+    ['disk', 'FAIL', () => info(2, { aof_last_write_status: 'err' }), /the master .*: it refuses writes$/],
+    [
+      'disk',
+      'WARN',
+      () => info(4, { aof_last_write_status: 'err' }),
+      /the replica .* cannot write its append-only file$/,
+    ],
+    ['disk', 'WARN', () => info(2, { rdb_last_bgsave_status: 'err' }), /the last snapshot of the master .* failed/],
     ['idle-masters', 'WARN', () => snapshotOf([...SIX, { n: 7 }]), /1 master without slots: 10\.0\.0\.7:6379/],
     [
       'versions',
