@@ -211,7 +211,8 @@ function withoutSlotKeys({ manifest, ...listed }: ListedBackup): ListedBackup {
 /**
  * The one that is asked for, with all of its manifest.
  * @param id an id, or `latest` for the newest that is complete; of what is dated after now only where there is nothing else
- * @throws ForgeError `refused` where there is none, or where several clusters have backups there and none is named
+ * @throws ForgeError `refused` where there is none, or where several clusters have backups there and none is named;
+ *   `verification` where the key is not that of the newest
  */
 export async function findBackup(
   store: BackupStore,
@@ -248,6 +249,15 @@ async function newestComplete(store: BackupStore, newestFirst: readonly Group[],
     if (!group.objects.has(MANIFEST)) continue;
     const backup = await describe(store, group, options);
     if (backup.state === 'complete') return backup;
+    // With another key, the one before it would be taken, which is older, and nobody would know.
+    if (backup.state === 'damaged' && backup.manifest?.encryption !== undefined && isOfKey(backup, options)) {
+      throw new ForgeError('verification', backup.problem ?? '', {
+        next: 'Check the key, or name a backup by its id.',
+      });
+    }
   }
   return undefined;
 }
+
+/** Its manifest can be read, and its seal is not what the key makes. */
+const isOfKey = ({ sealed }: ListedBackup, { secret }: ListOptions) => secret !== undefined && !sealed;

@@ -46,6 +46,8 @@ export interface HeldClaim {
   readonly storeNowMs: number;
   /** Aborted by the signal, and when the claim could not be renewed. */
   readonly signal: AbortSignal;
+  /** Aborted only when the claim could not be renewed: for what is to be done to its end once it was begun. */
+  readonly lost: AbortSignal;
 }
 
 const prefixOf = (cluster: string) => `${cluster}/.forge-removal-`;
@@ -89,7 +91,7 @@ export async function withRemovalClaim<Result>(
       );
     }, RUNNING_RENEW_MS);
     timer.unref();
-    return await work({ storeNowMs, signal: AbortSignal.any([signal, lost.signal]) });
+    return await work({ storeNowMs, signal: AbortSignal.any([signal, lost.signal]), lost: lost.signal });
   } finally {
     clearInterval(timer);
     ended.abort();

@@ -59,6 +59,7 @@ export function pruneBackups(store: BackupStore, options: CarryOutOptions): Prom
     // The oldest first: whoever is ended in the middle has lost the least.
     for (const verdict of [...planned.verdicts].reverse()) {
       if (verdict.stays || (only !== undefined && !only.has(verdict.id))) continue;
+      claim.signal.throwIfAborted();
       if (!(await removeBackup(store, { cluster, id: verdict.id, claim, wasState: verdict.state }))) continue;
       removed.push(verdict.id);
       bytesRemoved += verdict.bytes;
@@ -127,7 +128,8 @@ interface RemoveOptions {
 
 /** @returns whether it was removed: not when it is another one by now, is marked to be kept, or somebody is at work on it */
 async function removeBackup(store: BackupStore, { cluster, id, claim, wasState }: RemoveOptions): Promise<boolean> {
-  const { signal, storeNowMs: nowMs } = claim;
+  // Once its manifest is gone, the rest goes as well, whatever the operator says meanwhile.
+  const { lost: signal, storeNowMs: nowMs } = claim;
   const [backup] = await listBackups(store, { cluster, id, nowMs, signal });
   if (backup === undefined || backup.kept || backup.active || backup.state !== wasState) return false;
   const manifest = keyOf(cluster, id, MANIFEST);

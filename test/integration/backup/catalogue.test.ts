@@ -153,6 +153,12 @@ describe('a list of backups', () => {
     const [other] = await list(cluster, { secret: Buffer.alloc(32, 4) });
     expect(other).toMatchObject({ id, state: 'damaged', sealed: false, problem: expect.stringMatching(/another key/) });
     expect(other?.manifest?.encryption).toBeDefined();
+    // Nobody gets an older one unasked because of a key.
+    await makeBackup(store, { cluster, atMs: hoursAgo(1) });
+    const latest = (secret?: Buffer) => findBackup(store, { cluster, id: 'latest', secret, signal });
+    expect((await latest(SECRET)).id).toBe(id);
+    expect((await latest()).id).toBe(id);
+    expect(await kindOf(latest(Buffer.alloc(32, 4)))).toBe('verification');
   });
 
   it('takes no mark for granted that is not as it was written', async () => {

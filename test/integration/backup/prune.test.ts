@@ -21,6 +21,7 @@ import { startS3, type TestS3 } from '../../support/s3.js';
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const FULL = process.env.FORGE_TORTURE === 'full';
+const KILLS_MS = FULL ? 600_000 : 90_000;
 const { signal } = new AbortController();
 
 let directory: string;
@@ -247,6 +248,23 @@ describe('in a directory', () => {
     expect(await listedIds(store, cluster)).toEqual([running]);
   });
 
+  it('what is in hand is removed to its end when the operator says stop, and nothing after it', async () => {
+    const cluster = newCluster();
+    const backups = await makeDays(store, cluster, [0, 1, 2, 3]);
+    const stop = new AbortController();
+    const stopping: BackupStore = {
+      ...endingAt(store, Number.POSITIVE_INFINITY),
+      remove: async (keys) => {
+        if (keys.some((key) => key.endsWith(MANIFEST))) stop.abort(new ForgeError('interrupted', 'enough'));
+        await store.remove(keys);
+      },
+    };
+    const options = { cluster, rules: { last: 1 }, signal: stop.signal };
+    expect(await kindOf(pruneBackups(stopping, options))).toBe('interrupted');
+    expect(await listedIds(store, cluster)).toEqual(idsOf(backups.slice(0, 3)));
+    expect((await pruneBackups(store, { ...options, signal })).removed).toHaveLength(2);
+  });
+
   it('what is marked is dropped only by force', async () => {
     const cluster = newCluster();
     const [newest, older] = await makeDays(store, cluster, [0, 1]);
@@ -300,28 +318,32 @@ describe('in a directory', () => {
     expect((await findBackup(store, { cluster, id: 'latest', signal })).id).toBe(today?.id);
   });
 
-  it('a prune that is killed leaves whole backups, and the next one finishes at once', async () => {
-    const place = path.join(directory, 'killed');
-    const store = new DirectoryStore(place);
-    const cluster = newCluster();
-    const args = ['backup', 'prune', '--from', place, '--cluster', cluster, '--keep-last', '2', '--yes'];
-    const kills = FULL ? 60 : 3;
-    for (let kill = 0; kill < kills; kill++) {
-      const backups = await makeDays(store, cluster, [...Array(12).keys()]);
-      // Nothing is fresh, so that remains are nobody's.
-      await age(path.join(place, cluster), new Date(Date.now() - HOUR_MS));
-      const run = startForge([...args, '--config', '/dev/null', '--env-file', '/dev/null']);
-      await run.said(`✔ ${backups[11 - (kill % 8)]?.id}`);
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * 3));
-      run.child.kill('SIGKILL');
-      await run.ended;
-      const proven = await provenIds(store, cluster);
-      expect(proven).toEqual(expect.arrayContaining(idsOf(backups.slice(0, 2))));
-      await pruneBackups(store, { cluster, rules: { last: 2 }, signal });
-      expect(await listedIds(store, cluster)).toEqual(idsOf(backups.slice(0, 2)));
-      await rm(path.join(place, cluster), { recursive: true });
-    }
-  });
+  it(
+    'a prune that is killed leaves whole backups, and the next one finishes at once',
+    async () => {
+      const place = path.join(directory, 'killed');
+      const store = new DirectoryStore(place);
+      const cluster = newCluster();
+      const args = ['backup', 'prune', '--from', place, '--cluster', cluster, '--keep-last', '2', '--yes'];
+      const kills = FULL ? 60 : 3;
+      for (let kill = 0; kill < kills; kill++) {
+        const backups = await makeDays(store, cluster, [...Array(12).keys()]);
+        // Nothing is fresh, so that remains are nobody's.
+        await age(path.join(place, cluster), new Date(Date.now() - HOUR_MS));
+        const run = startForge([...args, '--config', '/dev/null', '--env-file', '/dev/null']);
+        await run.said(`✔ ${backups[11 - (kill % 8)]?.id}`);
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * 3));
+        run.child.kill('SIGKILL');
+        await run.ended;
+        const proven = await provenIds(store, cluster);
+        expect(proven).toEqual(expect.arrayContaining(idsOf(backups.slice(0, 2))));
+        await pruneBackups(store, { cluster, rules: { last: 2 }, signal });
+        expect(await listedIds(store, cluster)).toEqual(idsOf(backups.slice(0, 2)));
+        await rm(path.join(place, cluster), { recursive: true });
+      }
+    },
+    KILLS_MS,
+  );
 });
 
 /** Sets the times of all files below. */
