@@ -5,6 +5,8 @@
 
 /** When the last backup of a cluster succeeded, seconds since 1970. */
 export const BACKUP_METRIC = 'redisforge_backup_last_success_timestamp_seconds';
+/** How the last run of a backup ended, as an exit code. */
+export const BACKUP_EXIT_METRIC = 'redisforge_backup_last_exit_code';
 /** Until when a certificate is valid, seconds since 1970. */
 export const CERTIFICATE_METRIC = 'redisforge_certificate_not_after_timestamp_seconds';
 
@@ -27,13 +29,6 @@ export function backupTextfile(cluster: string): string {
 /** The name of the file that tells of certificates of a cluster. */
 export function certificateTextfile(cluster: string): string {
   return `redisforge-certificates-${cluster}.prom`;
-}
-
-/** What is told after a backup of a cluster succeeded. */
-export function formatBackupSuccess(cluster: string, finished: Date): string {
-  return family(BACKUP_METRIC, 'When the last backup of the cluster succeeded.', [
-    { labels: { redis_cluster: cluster }, value: seconds(finished) },
-  ]);
 }
 
 /** What is told of the certificates of a cluster; nothing when there are none. */

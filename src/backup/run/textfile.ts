@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ForgeError } from '../../errors.js';
-import { BACKUP_METRIC, backupTextfile, family, TEXTFILE_MODE } from '../../monitoring/textfile.js';
+import { BACKUP_EXIT_METRIC, BACKUP_METRIC, backupTextfile, family, TEXTFILE_MODE } from '../../monitoring/textfile.js';
 import { writeFileAtomic } from '../../runtime/files.js';
 
 /** Longer than any that was written here. */
@@ -21,7 +21,7 @@ const OF_SUCCESS = {
 /** Of the last run, however it ended. */
 const OF_RUN = {
   redisforge_backup_last_run_timestamp_seconds: 'When the last run ended.',
-  redisforge_backup_last_exit_code: 'Exit code of the last run; 0 for success.',
+  [BACKUP_EXIT_METRIC]: 'Exit code of the last run; 0 for success.',
 } as const;
 
 type SuccessMetric = keyof typeof OF_SUCCESS;
@@ -54,7 +54,7 @@ export function formatBackupRun({ cluster, endedAtMs, exitCode, success }: RunOu
     value === undefined ? '' : family(name, help, [{ labels, value }]);
   const run = {
     redisforge_backup_last_run_timestamp_seconds: Math.floor(endedAtMs / SECOND_MS),
-    redisforge_backup_last_exit_code: exitCode,
+    [BACKUP_EXIT_METRIC]: exitCode,
   };
   return [
     ...Object.entries(OF_SUCCESS).map(([name, help]) => one(name, help, told[name as SuccessMetric])),

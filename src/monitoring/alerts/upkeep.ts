@@ -1,5 +1,5 @@
 /** Alerts about backups and certificates, from what forge itself writes for node_exporter. */
-import { BACKUP_METRIC, CERTIFICATE_METRIC } from '../textfile.js';
+import { BACKUP_EXIT_METRIC, BACKUP_METRIC, CERTIFICATE_METRIC } from '../textfile.js';
 import type { AlertList, AlertOf } from './alert.js';
 
 const DAY_S = 86_400;
@@ -30,6 +30,15 @@ export const upkeepAlerts: AlertList = ({ nodeExporterPort, backup, thresholds }
       lasting: '5m',
       summary: 'The last backup of {{ $labels.redis_cluster }} is {{ $value | humanizeDuration }} old',
       description: 'Look at what forge backup said (cron’s mail, its log), and run it by hand.',
+    },
+    {
+      name: 'BackupFails',
+      severity: 'warning',
+      expression: `max by (redis_cluster) (${own(BACKUP_EXIT_METRIC)}) != 0`,
+      lasting: '5m',
+      summary: 'The last backup of {{ $labels.redis_cluster }} ended with exit code {{ $value }}',
+      description:
+        'What was there before is still there. Look at what forge backup said (its log, cron’s mail), and at docs/exit-codes.md; 8 is a backup that lacks masters, or old ones that could not be removed.',
     },
     ...(backup ? [never] : []),
     {

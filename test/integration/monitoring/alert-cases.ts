@@ -256,6 +256,7 @@ function breakers(open: number): Record<string, string> {
 // promtool's clock begins at 0.
 const AN_HOUR_AND_A_HALF_S = 90 * 60;
 const backup = `redisforge_backup_last_success_timestamp_seconds{redis_cluster="orders",instance="${HOST}"}`;
+const exitCode = `redisforge_backup_last_exit_code{redis_cluster="orders",instance="${HOST}"}`;
 const certificate = `redisforge_certificate_not_after_timestamp_seconds{redis_cluster="orders",certificate="ca",instance="${HOST}"}`;
 
 const UPKEEP: readonly AlertCase[] = [
@@ -264,6 +265,12 @@ const UPKEEP: readonly AlertCase[] = [
     raised: { [backup]: still(AN_HOUR_AND_A_HALF_S - 27 * 3_600) },
     labels: { redis_cluster: 'orders' },
     quiet: { [backup]: still(AN_HOUR_AND_A_HALF_S - 25 * 3_600) },
+  },
+  {
+    alert: 'BackupFails',
+    raised: { [exitCode]: still(4) },
+    labels: { redis_cluster: 'orders' },
+    quiet: { [exitCode]: still(0) },
   },
   {
     alert: 'BackupNever',

@@ -4,6 +4,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { formatBackupRun } from '../../../src/backup/run/textfile.js';
 import { parseForgeFile } from '../../../src/config/forge-file.js';
 import { type MonitoredCluster, monitoredCluster } from '../../../src/monitoring/cluster.js';
 import { EXPORTER_RULES, type ExporterInstance, exporterInstances } from '../../../src/monitoring/exporters.js';
@@ -11,7 +12,6 @@ import { type GenerateResult, generateMonitoring } from '../../../src/monitoring
 import {
   backupTextfile,
   certificateTextfile,
-  formatBackupSuccess,
   formatCertificates,
   TEXTFILE_DIRECTORY,
 } from '../../../src/monitoring/textfile.js';
@@ -192,7 +192,9 @@ async function startExporter(exporter: ExporterInstance, directory: string): Pro
   const textfiles = path.join(directory, 'textfiles');
   mkdirSync(textfiles, { recursive: true });
   const later = new Date(Date.now() + 90 * 86_400_000);
-  writeFileSync(path.join(textfiles, backupTextfile('orders')), formatBackupSuccess('orders', new Date()));
+  const success = { finishedAtMs: Date.now(), elapsedMs: 1_000, bytes: 1, keys: 1, masters: 3, movingSlots: 0 };
+  const backup = formatBackupRun({ cluster: 'orders', endedAtMs: Date.now(), exitCode: 0, success });
+  writeFileSync(path.join(textfiles, backupTextfile('orders')), backup);
   const certificates = formatCertificates('orders', [{ name: 'ca', notAfter: later }]);
   writeFileSync(path.join(textfiles, certificateTextfile('orders')), certificates);
   const moved = (file: string) => path.join(directory, exporter.name, path.basename(file));

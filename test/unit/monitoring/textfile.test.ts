@@ -1,25 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import {
-  backupTextfile,
-  certificateTextfile,
-  formatBackupSuccess,
-  formatCertificates,
-} from '../../../src/monitoring/textfile.js';
+import { formatBackupRun } from '../../../src/backup/run/textfile.js';
+import { backupTextfile, certificateTextfile, formatCertificates } from '../../../src/monitoring/textfile.js';
 
 const NOON = new Date('2026-11-22T12:00:00.900Z');
+const SUCCESS = {
+  ...{ finishedAtMs: NOON.getTime(), elapsedMs: 1_500, bytes: 2_048, keys: 3, masters: 3, movingSlots: 0 },
+};
 const NAMES = ['nodes/10.0.0.1-6379/server', 'ca', 'a "quoted" \\ name', 'two\nlines'];
 
 describe('what forge tells Prometheus', () => {
-  it('is when the last backup succeeded', () => {
-    expect(formatBackupSuccess('orders', NOON)).toBe(
-      `# HELP redisforge_backup_last_success_timestamp_seconds When the last backup of the cluster succeeded.
-# TYPE redisforge_backup_last_success_timestamp_seconds gauge
-redisforge_backup_last_success_timestamp_seconds{redis_cluster="orders"} 1795348800
-`,
-    );
-  });
-
   it('is until when each certificate is valid, by name, whatever is in it', () => {
     const text = formatCertificates(
       'orders',
@@ -40,7 +30,7 @@ redisforge_backup_last_success_timestamp_seconds{redis_cluster="orders"} 1795348
 
   it('is right in the eyes of promtool', () => {
     const input =
-      formatBackupSuccess('orders', NOON) +
+      formatBackupRun({ cluster: 'orders', endedAtMs: NOON.getTime(), exitCode: 0, success: SUCCESS }) +
       formatCertificates(
         'orders',
         NAMES.map((name) => ({ name, notAfter: NOON })),
@@ -56,6 +46,6 @@ redisforge_backup_last_success_timestamp_seconds{redis_cluster="orders"} 1795348
   });
 
   it('is no time that there is not', () => {
-    expect(() => formatBackupSuccess('orders', new Date(Number.NaN))).toThrow(RangeError);
+    expect(() => formatCertificates('orders', [{ name: 'ca', notAfter: new Date(Number.NaN) }])).toThrow(RangeError);
   });
 });
