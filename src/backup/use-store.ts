@@ -18,8 +18,8 @@ export interface UsedStore {
 
 export interface UseStoreOptions {
   readonly signal: AbortSignal;
-  /** Whether the key is of use. */
-  readonly withSecret: boolean;
+  /** Whether the key is needed where one is configured; `wanted`: without one that can be had, work goes on. */
+  readonly key: 'needed' | 'wanted' | 'useless';
   readonly onWarning: (message: string) => void;
 }
 
@@ -34,7 +34,7 @@ export async function useStore<Result>(
   const { openStore } = await import('./store/open.js');
   const store = await openStore(await storeSettings(flags, settings));
   try {
-    const secret = options.withSecret ? await backupSecret(flags, settings, options) : undefined;
+    const secret = options.key === 'useless' ? undefined : await secretOf(flags, settings, options);
     return await work({
       store,
       settings,
@@ -43,6 +43,17 @@ export async function useStore<Result>(
     });
   } finally {
     store.close();
+  }
+}
+
+async function secretOf(flags: EncryptionFlagValues, settings: Settings, options: UseStoreOptions) {
+  try {
+    return await backupSecret(flags, settings, options);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    if (options.key !== 'wanted' || !(error instanceof ForgeError)) throw error;
+    options.onWarning(`${error.message} Seals of encrypted backups are not checked.`);
+    return undefined;
   }
 }
 

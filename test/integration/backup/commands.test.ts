@@ -101,6 +101,14 @@ describe('forge backup', () => {
       backups: [{ decrypted: true, remembered: true, how: 'sums' }],
     });
     expect(withKey.stdout + withKey.stderr).not.toContain(SECRET);
+    // Who may not read the key may look all the same, but not call that a proof.
+    const noKey = '--encryption-key-file /nowhere/key';
+    const [listed, proved] = await Promise.all([run(`list ${noKey} --json`), run(`verify --cluster carts ${noKey}`)]);
+    expect(listed).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/does not exist.*Seals .* are not checked/s),
+    });
+    expect(proved).toMatchObject({ code: 3, stderr: expect.stringMatching(/does not exist/) });
     const file = path.join(place, backups[1]?.keys[0] ?? '');
     const content = readFileSync(file);
     const changed = Buffer.from(content);
