@@ -18,8 +18,8 @@ export interface UsedStore {
 
 export interface UseStoreOptions {
   readonly signal: AbortSignal;
-  /** Whether the key is needed where one is configured; `wanted`: without one that can be had, work goes on. */
-  readonly key: 'needed' | 'wanted' | 'useless';
+  /** Whether the key is of use; `wanted`: where one is configured and cannot be read, work goes on without. */
+  readonly withSecret: boolean | 'wanted';
   readonly onWarning: (message: string) => void;
 }
 
@@ -34,7 +34,7 @@ export async function useStore<Result>(
   const { openStore } = await import('./store/open.js');
   const store = await openStore(await storeSettings(flags, settings));
   try {
-    const secret = options.key === 'useless' ? undefined : await secretOf(flags, settings, options);
+    const secret = options.withSecret === false ? undefined : await secretOf(flags, settings, options);
     return await work({
       store,
       settings,
@@ -51,7 +51,7 @@ async function secretOf(flags: EncryptionFlagValues, settings: Settings, options
     return await backupSecret(flags, settings, options);
   } catch (error) {
     options.signal.throwIfAborted();
-    if (options.key !== 'wanted' || !(error instanceof ForgeError)) throw error;
+    if (options.withSecret !== 'wanted' || !(error instanceof ForgeError)) throw error;
     options.onWarning(`${error.message} Seals of encrypted backups are not checked.`);
     return undefined;
   }

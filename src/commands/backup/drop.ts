@@ -49,7 +49,7 @@ Exit code 5: there is no such backup, somebody is at work on it, or, without --f
         next: 'Look at: forge backup list.',
       });
     }
-    return useStore(flags, { signal, key: 'useless', onWarning }, async ({ store, cluster }) => {
+    return useStore(flags, { signal, withSecret: false, onWarning }, async ({ store, cluster }) => {
       const named = { signal, ...(cluster === undefined ? {} : { cluster }) };
       const found = await findBackup(store, { id: args.id, ...named });
       const { force } = flags;

@@ -53,7 +53,7 @@ Exit code 5: there is no such backup; 6: somebody removes backups of the cluster
     }
     const onWarning = (text: string) => this.output.warning(text);
     const { signal } = this;
-    return useStore(flags, { signal, key: 'useless', onWarning }, async ({ store, cluster: named }) => {
+    return useStore(flags, { signal, withSecret: false, onWarning }, async ({ store, cluster: named }) => {
       const found = await findBackup(store, {
         id: args.id,
         signal,

@@ -35,7 +35,7 @@ Encrypted ones are listed without their key, too; only their seal is not checked
   async run(): Promise<BackupListResult> {
     const { flags } = await this.parse(BackupList);
     const onWarning = (text: string) => this.output.warning(text);
-    return useStore(flags, { signal: this.signal, key: 'wanted', onWarning }, async ({ store, secret }) => {
+    return useStore(flags, { signal: this.signal, withSecret: 'wanted', onWarning }, async ({ store, secret }) => {
       // Of all clusters when none is asked for: who looks wants to see what is there.
       const listed = await listBackups(store, {
         signal: this.signal,

@@ -37,7 +37,7 @@ Exit codes: 0 done, 5 not confirmed, 6 somebody else removes backups of the clus
     const { flags } = await this.parse(BackupPrune);
     const onWarning = (text: string) => this.output.warning(text);
     const { signal } = this;
-    return useStore(flags, { signal, key: 'useless', onWarning }, async (used): Promise<BackupPruneResult> => {
+    return useStore(flags, { signal, withSecret: false, onWarning }, async (used): Promise<BackupPruneResult> => {
       const { store, settings } = used;
       const rules = retentionRules(flags, settings);
       const cluster = await theCluster(used, signal);

@@ -43,7 +43,7 @@ Exit code 5: there is no such backup. Whether its bytes are as they were written
     const { args, flags } = await this.parse(BackupShow);
     const onWarning = (text: string) => this.output.warning(text);
     const { signal } = this;
-    return useStore(flags, { signal, key: 'wanted', onWarning }, async ({ store, cluster, secret }) => {
+    return useStore(flags, { signal, withSecret: 'wanted', onWarning }, async ({ store, cluster, secret }) => {
       const backup = await findBackup(store, {
         id: args.id,
         signal,

@@ -73,7 +73,7 @@ Exit code 0: all is as it was written; 9: something is not, and each fault is na
       throw new ForgeError('usage', '--all is for all backups, and one is named.', { next: 'Take one of both.' });
     }
     const onWarning = (text: string) => this.output.warning(text);
-    return useStore(flags, { signal: this.signal, key: 'needed', onWarning }, async (used) => {
+    return useStore(flags, { signal: this.signal, withSecret: true, onWarning }, async (used) => {
       const { store, cluster, secret } = used;
       const { toVerify, left } = await chooseToVerify(store, flags.all ? 'all' : args.id, {
         signal: this.signal,
