@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import type { S3Settings } from '../../../config/backup-settings.js';
@@ -132,11 +134,14 @@ function clientConfig(settings: S3Settings, limits: Limits, ca: Buffer | undefin
     // Tries are counted here.
     maxAttempts: 1,
     followRegionRedirects: false,
+    // Stores that do not answer it would be waited for with every part; and its connections would not be used again.
+    expectContinueHeader: false,
     requestHandler: {
       connectionTimeout: limits.connectMs,
       socketTimeout: limits.silenceMs,
-      httpAgent: { keepAlive: true, maxSockets: SOCKETS_MAX },
-      httpsAgent: { keepAlive: true, maxSockets: SOCKETS_MAX, ...(ca && { ca }) },
+      // Agents of our own: the SDK makes others, without the authority, from mere settings of one.
+      httpAgent: new HttpAgent({ keepAlive: true, maxSockets: SOCKETS_MAX }),
+      httpsAgent: new HttpsAgent({ keepAlive: true, maxSockets: SOCKETS_MAX, ...(ca && { ca }) }),
     },
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(region === undefined ? {} : { region }),

@@ -187,6 +187,8 @@ function explanationOf(failure: Failure): Explanation {
   }
   const said = [code, message === 'UnknownError' || message === code ? '' : message].filter(Boolean).join(': ');
   if (code === 'TimeoutError') return ['timeout', `the store does not answer (${message})`, ENDPOINT];
+  if (/^Region is missing/.test(message))
+    return ['configuration', 'no region is set', 'Give --region, or set AWS_REGION.'];
   if (status === undefined) return ['unreachable', said || 'no connection', ENDPOINT];
   if (status === 507) return ['partial', 'the store is full', 'Make room (forge backup prune), and run it again.'];
   if (status === 401 || status === 403) return ['denied', `the store denies it (${said || `HTTP ${status}`})`, RIGHTS];

@@ -52,7 +52,7 @@ export class S3Store implements BackupStore {
   }
 
   async *list(prefix: string, signal: AbortSignal): AsyncIterable<StoredObject> {
-    const action = `listing ${this.#prefix}${prefix}`;
+    const action = `listing ${`${this.#prefix}${prefix}` || 'the bucket'}`;
     let after: string | undefined;
     for (let page = 0; page < PAGES_MAX; page++) {
       const input = {

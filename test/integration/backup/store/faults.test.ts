@@ -14,7 +14,7 @@ import { startS3, type TestS3 } from '../../../support/s3.js';
 
 const MIB = 1024 * 1024;
 const never = new AbortController().signal;
-const QUICK: Partial<Limits> = { attempts: 4, firstPauseMs: 5, pauseMaxMs: 20, silenceMs: 2_000, connectMs: 5_000 };
+const QUICK: Partial<Limits> = { attempts: 4, firstPauseMs: 5, pauseMaxMs: 20, silenceMs: 30_000, connectMs: 30_000 };
 
 let s3: TestS3;
 let proxy: FaultyProxy;
@@ -191,7 +191,7 @@ describe('uploads', () => {
 
 describe('readings', () => {
   it('go on where the connection broke, and ask for nothing twice', async () => {
-    const store = await connect();
+    const store = await connect({}, { silenceMs: 3_000 });
     const content = randomBytes(20 * MIB);
     await store.put('one', Readable.from([content]), { signal: never });
     proxy.reset();
@@ -231,7 +231,8 @@ describe('readings', () => {
   });
 
   it('end when nothing more comes', async () => {
-    const store = await connect({}, { silenceMs: 500, attempts: 2 });
+    const settings = s3.settings({ endpoint: proxy.endpoint });
+    const store = await S3Store.connect(settings, { ...QUICK, silenceMs: 500, attempts: 2 });
     await store.put('one', Readable.from([randomBytes(MIB)]), { signal: never });
     proxy.fault = (request) => (isReading(request) ? { silentAfter: 0 } : undefined);
     const error = await failure(store.open('one', never).then(digest));
@@ -240,12 +241,14 @@ describe('readings', () => {
       message: expect.stringContaining('reading'),
     });
     proxy.fault = () => undefined;
-    const slow = await store.open('one', never);
+    const patient = await S3Store.connect(settings, { ...QUICK, silenceMs: 500, attempts: 20 });
+    const slow = await patient.open('one', never);
     slow.read(1);
     await sleep(1_200);
     // Whoever is slow to read is not a store that is silent.
     expect(await digest(slow)).toBeDefined();
     store.close();
+    patient.close();
   });
 });
 
@@ -378,6 +381,10 @@ describe('a store', () => {
       expect(secure.seen).toEqual([]);
       const trusting = await S3Store.connect({ ...settings, caFile: authority.ca }, QUICK);
       await trusting.check(never);
+      const content = randomBytes(9 * MIB);
+      await trusting.put('one', Readable.from([content]), { signal: never });
+      expect(await digest(await trusting.open('one', never))).toBe(sum(content));
+      expect(secure.seen.some(({ headers }) => headers['expect'])).toBe(false);
       await expect(S3Store.connect({ ...settings, caFile: '/no/such/ca' })).rejects.toMatchObject({
         kind: 'configuration',
       });

@@ -55,6 +55,7 @@ describe('what is said', () => {
     [system('HPE_INVALID_CONSTANT'), 'configuration', /no S3 store/],
     [Object.assign(new Error('late'), { name: 'TimeoutError' }), 'timeout', /does not answer \(late\)/],
     [answered('CredentialsProviderError', 0, { $metadata: {} }), 'configuration', /no credentials/],
+    [new Error('Region is missing'), 'configuration', /no region/],
     [answered('InvalidObjectState', 403), 'refused', /archived/],
     [answered('PermanentRedirect', 301), 'configuration', /another region/],
     [answered('Unknown', 301, { $response: { headers: { 'x-amz-bucket-region': 'eu-1' } } }), 'configuration', /eu-1/],
