@@ -17,6 +17,8 @@ const COMMAND_MS = 60_000;
 export const PATIENCE_MS = 90_000;
 const PAUSE_MS = 100;
 const PAUSE_MAX_MS = 2_000;
+/** Answers that name another node, one after the other. */
+const HOPS_MAX = 3;
 
 /** A key and where it belongs. */
 export interface RoutedKey {
@@ -67,7 +69,8 @@ export function judgeReply(reply: string): Verdict | 'full' {
 
 export class Delivery {
   readonly #options: DeliveryOptions;
-  readonly #lanes = new Map<string, Promise<Lane>>();
+  /** By node, and by database where there are several. */
+  readonly #lanes = new Map<string, { readonly id: string; readonly opening: Promise<Lane> }>();
   #topology: Topology;
   #looking: Promise<void> | undefined;
   /** Rises with each look. */
@@ -91,6 +94,7 @@ export class Delivery {
     const { signal, patienceMs = PATIENCE_MS } = this.#options;
     let left = keys.map((_, index) => index);
     let waitMs = PAUSE_MS;
+    let hops = 0;
     const begun = performance.now();
     for (;;) {
       signal.throwIfAborted();
@@ -100,12 +104,13 @@ export class Delivery {
       if (again.length === 0) return outcomes;
       const reason = failures[0] ?? 'slots are on their way';
       if (performance.now() - begun > patienceMs) throw impatient(again.length, patienceMs, reason);
-      // An answer that names the next node is followed at once.
-      if (again.some((index) => keys[index]?.importer === undefined)) {
+      // An answer that names the next node is followed at once, as long as that leads somewhere.
+      if (++hops > HOPS_MAX || again.some((index) => keys[index]?.importer === undefined)) {
         this.#options.onDetour?.(reason);
         await pause(waitMs, signal);
         waitMs = Math.min(PAUSE_MAX_MS, waitMs * 2);
         if (looks === this.#looks) await this.#look();
+        hops = 0;
       }
       left = again;
     }
@@ -114,7 +119,7 @@ export class Delivery {
   /** Until so many replicas of each master have what was written, or the time is over. @returns masters that lag */
   async settle(replicas: (masterId: string) => number, timeoutMs: number): Promise<string[]> {
     const lagging: string[] = [];
-    for (const [id, opening] of this.#lanes) {
+    for (const { id, opening } of this.#lanes.values()) {
       const wanted = replicas(id);
       if (wanted === 0) continue;
       const lane = await opening.catch(() => undefined);
@@ -125,7 +130,7 @@ export class Delivery {
   }
 
   close(): void {
-    for (const opening of this.#lanes.values()) {
+    for (const { opening } of this.#lanes.values()) {
       opening.then(
         ({ connection }) => connection.close(),
         () => undefined,
@@ -140,26 +145,31 @@ export class Delivery {
     outcomes: KeyOutcome[],
     failures: string[],
   ): Promise<number[]> {
-    const groups = new Map<string, number[]>();
+    const groups = new Map<string, { id: string; database: number; group: number[] }>();
     const again: number[] = [];
     for (const index of indexes) {
-      const { slot, importer } = keys[index] as RoutedKey;
+      const { slot, importer, database } = keys[index] as RoutedKey;
       const id = importer ?? this.#topology.ownerOf(slot)?.id;
       if (id === undefined) {
         failures.push(`nobody serves slot ${slot}`);
         again.push(index);
-      } else if (!groups.get(id)?.push(index)) groups.set(id, [index]);
+        continue;
+      }
+      const name = laneName(id, database);
+      const known = groups.get(name);
+      if (known === undefined) groups.set(name, { id, database, group: [index] });
+      else known.group.push(index);
     }
     await Promise.all(
-      [...groups].map(async ([id, group]) => {
-        again.push(...(await this.#sendTo(id, keys, group, outcomes, failures)));
+      [...groups.values()].map(async ({ id, database, group }) => {
+        again.push(...(await this.#sendTo({ id, database }, keys, group, outcomes, failures)));
       }),
     );
     return again;
   }
 
   async #sendTo(
-    id: string,
+    to: { readonly id: string; readonly database: number },
     keys: readonly RoutedKey[],
     group: readonly number[],
     outcomes: KeyOutcome[],
@@ -167,7 +177,7 @@ export class Delivery {
   ): Promise<readonly number[]> {
     let lane: Lane;
     try {
-      lane = await this.#lane(id);
+      lane = await this.#lane(to.id, to.database);
     } catch (error) {
       if (error instanceof ForgeError && error.kind === 'denied') throw error;
       failures.push((error as Error).message);
@@ -210,21 +220,25 @@ export class Delivery {
     return this.#topology.find(address.slice(0, colon), Number(address.slice(colon + 1)))?.id;
   }
 
-  async #lane(id: string): Promise<Lane> {
-    const known = this.#lanes.get(id);
-    const lane = await known?.catch(() => undefined);
+  async #lane(id: string, database: number): Promise<Lane> {
+    const name = laneName(id, database);
+    const known = this.#lanes.get(name);
+    const lane = await known?.opening.catch(() => undefined);
     if (lane?.connection.isOpen) return lane;
-    const begun = this.#lanes.get(id);
-    if (begun !== undefined && begun !== known) return begun;
-    const opening = this.#open(id);
+    const begun = this.#lanes.get(name);
+    if (begun !== undefined && begun !== known) return begun.opening;
+    const opening = this.#open(id, database);
     opening.catch(() => undefined);
-    this.#lanes.set(id, opening);
+    this.#lanes.set(name, { id, opening });
     return opening;
   }
 
-  async #open(id: string): Promise<Lane> {
+  async #open(id: string, database: number): Promise<Lane> {
     const { pool, clientName, replace } = this.#options;
-    return new Lane(new BulkConnection(await pool.dedicated(id, { clientName }), COMMAND_MS), replace);
+    const connection = await pool.dedicated(id, { clientName });
+    // Before any key: one that went into another database would be worse than none.
+    if (database !== 0) await connection.call('SELECT', database);
+    return new Lane(new BulkConnection(connection, COMMAND_MS), replace);
   }
 
   #look(): Promise<void> {
@@ -251,7 +265,6 @@ export class Delivery {
 class Lane {
   readonly connection: BulkConnection;
   readonly #replace: boolean;
-  #database = 0;
 
   constructor(connection: BulkConnection, replace: boolean) {
     this.connection = connection;
@@ -260,26 +273,19 @@ class Lane {
 
   /** The outcome of each key, in their order. */
   async send(keys: readonly RoutedKey[]): Promise<PromiseSettledResult<unknown>[]> {
-    const commands: Command[] = [];
-    const places: number[] = [];
-    for (const key of keys) {
-      if (key.database !== this.#database) {
-        commands.push(['SELECT', key.database]);
-        this.#database = key.database;
-      }
-      if (key.importer !== undefined) commands.push(['ASKING']);
-      places.push(commands.length);
-      commands.push(restoreCommand(key, this.#replace));
+    if (keys.every(({ importer }) => importer === undefined)) {
+      return this.connection.callAll(keys.map((key) => restoreCommand(key, this.#replace)));
     }
-    const outcomes = await this.connection.callAll(commands);
-    // Where SELECT failed, its key must not be in another database: the answer to SELECT is the one that counts.
-    if (commands.length === keys.length) return outcomes;
-    return places.map((place) => {
-      const before = commands[place - 1]?.[0] === 'SELECT' ? outcomes[place - 1] : undefined;
-      return (before?.status === 'rejected' ? before : outcomes[place]) as PromiseSettledResult<unknown>;
+    const commands = keys.flatMap((key): Command[] => {
+      const restore = restoreCommand(key, this.#replace);
+      return key.importer === undefined ? [restore] : [['ASKING'], restore];
     });
+    const outcomes = await this.connection.callAll(commands);
+    return outcomes.filter((_, index) => commands[index]?.[0] === RESTORE);
   }
 }
+
+const laneName = (id: string, database: number) => (database === 0 ? id : `${id} ${database}`);
 
 const RESTORE = 'RESTORE';
 /** Made once: they are written for every key. */

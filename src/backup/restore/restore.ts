@@ -1,6 +1,7 @@
 /** A restore into a cluster that runs: look, plan, and then the keys. Knows no terminal. */
 import { mapBounded } from '../../cluster/bounded.js';
 import { formatSlots, slotsFrom } from '../../cluster/slots.js';
+import type { Topology } from '../../cluster/topology.js';
 import { ForgeError } from '../../errors.js';
 import { workName } from '../../operations/lock/name.js';
 import type { ClusterSession } from '../../operations/session.js';
@@ -133,7 +134,7 @@ export class Restore {
       const users = this.#options.users
         ? await restoreUsers(session.pool, session.memberIds, await readUsers(archive, signal))
         : [];
-      const lagging = await delivery.settle((id) => topology.shardOf(id)?.replicas.length ?? 0, REPLICAS_MS);
+      const lagging = await delivery.settle(replicasOf(topology), REPLICAS_MS);
       const notes = [...(await this.#verify(journal)), ...lagging.map((label) => `A replica of ${label} lags behind.`)];
       requireAll(outcome, existing);
       await journal.remove();
@@ -170,6 +171,10 @@ export class Restore {
     return [`There are more keys than were restored, in the slots ${slots}: clients write meanwhile.`];
   }
 }
+
+/** None of a node that is a replica by now. */
+const replicasOf = (topology: Topology) => (id: string) =>
+  topology.shards.find(({ master }) => master.id === id)?.replicas.length ?? 0;
 
 /** Keys that are not as the backup has them, though all was done. */
 function requireAll(

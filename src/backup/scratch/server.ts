@@ -33,10 +33,11 @@ export const DATA_FOLDER = 'data';
 const SUPERVISOR = `exec 3<&0
 "$@" </dev/null 3<&- &
 server=$!
-( cat <&3; kill -KILL "$server" ) >/dev/null 2>&1 &
+exec >/dev/null 2>&1
+( cat <&3; kill -KILL "$server" ) &
 watcher=$!
 wait "$server"
-kill "$watcher" 2>/dev/null
+kill "$watcher"
 rm -rf -- "$FORGE_SCRATCH_FOLDER"`;
 
 export interface StartScratchOptions {
