@@ -21,6 +21,12 @@ export interface ShardSource {
   readonly version: string;
 }
 
+/** A place in a stream of writes. */
+export interface StreamPlace {
+  readonly replicationId: string;
+  readonly offset: number;
+}
+
 /** A replica that is not read, or only when nobody else can be. */
 export interface PassedOver {
   readonly address: string;
@@ -34,6 +40,8 @@ export interface PlannedShard {
   readonly configEpoch: number;
   /** As the node that is read first tells, when it was looked at. */
   readonly keys: number;
+  /** How far its stream of writes had come by then; undefined where the master does not answer. */
+  readonly stream?: StreamPlace;
   /** The best first; at least one. */
   readonly sources: readonly ShardSource[];
   readonly passedOver: readonly PassedOver[];
@@ -94,6 +102,7 @@ export function planBackup(snapshot: ClusterSnapshot, { node }: PlanOptions = {}
         slots: about.slots,
         configEpoch: master.configEpoch,
         keys: snapshot.report(first.nodeId)?.keys ?? 0,
+        ...streamOf(snapshot, master.id),
         sources,
         passedOver,
       });
@@ -110,6 +119,22 @@ function nothingOf(snapshot: ClusterSnapshot, only: string, [missing]: readonly 
     host,
     next: 'Name another node with --node, or none: then the whole cluster is backed up.',
   });
+}
+
+function streamOf(snapshot: ClusterSnapshot, masterId: string): { stream?: StreamPlace } {
+  const report = snapshot.report(masterId);
+  if (report === undefined) return {};
+  return { stream: { replicationId: report.replication.streamId, offset: report.replication.offset } };
+}
+
+/**
+ * Bytes of the stream that the master had when the shard was planned, and that are not in this data; 0 for none, and where
+ * it is another stream: after a failover, places in both cannot be compared. A key that has just moved to the shard may be
+ * among them, and is in no other shard any more.
+ */
+export function bytesBehind({ stream }: Pick<PlannedShard, 'stream'>, data: StreamPlace): number {
+  if (stream === undefined || stream.replicationId !== data.replicationId) return 0;
+  return Math.max(0, stream.offset - data.offset);
 }
 
 /** The data of these slots, by another plan: whoever serves all of them, and nothing else, now. */

@@ -14,7 +14,7 @@ import type { BackupObserver } from './events.js';
 import { Meter } from './meter.js';
 import { foreignSlots } from './moving.js';
 import { type OpenedSource, openSource, type WantedSource } from './open-source.js';
-import { type PlannedShard, planBackup, type ShardSource, shardWith } from './plan.js';
+import { bytesBehind, type PlannedShard, planBackup, type ShardSource, shardWith } from './plan.js';
 
 /** A shard is begun so many times at most. */
 export const ATTEMPTS_MAX = 5;
@@ -122,10 +122,20 @@ async function lookAgain(run: ShardRun, slots: SlotSet, failure: SourceFailure):
 async function readFrom(run: ShardRun, shard: PlannedShard, source: ShardSource, number: number): Promise<ReadShard> {
   const opened = await open(run, source);
   try {
+    const behind = bytesBehind(shard, opened);
+    if (behind > 0) throw lagging(source, behind);
     return await transfer(run, { shard, source, opened, name: objectName(run, number, opened.kind) });
   } finally {
     await opened.dispose();
   }
+}
+
+/** Another node is taken first; the replica may have caught up by then. */
+function lagging({ address }: ShardSource, bytes: number): SourceFailure {
+  const message = `${address} lacks ${bytes} bytes that its master had when it was looked at.`;
+  return new SourceFailure(
+    new ForgeError('refused', message, { host: address, next: 'Look at the link between them: forge cluster check.' }),
+  );
 }
 
 /** @throws SourceFailure */

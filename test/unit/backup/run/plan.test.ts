@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LAG_MAX_BYTES, LAG_MAX_SECONDS, planBackup, shardWith } from '../../../../src/backup/run/plan.js';
+import { bytesBehind, LAG_MAX_BYTES, LAG_MAX_SECONDS, planBackup, shardWith } from '../../../../src/backup/run/plan.js';
 import { refusal } from '../../operations/planners/support.js';
 import { type DescribedNode, idOf, snapshotOf } from '../../operations/support.js';
 
@@ -114,6 +114,16 @@ describe('what a backup reads', () => {
     expect(refusal(() => planBackup(snapshotOf(table), { node: '10.0.0.9:6379' })).kind).toBe('usage');
     const spare = [...TWO, master(5, '')];
     expect(refusal(() => planBackup(snapshotOf(spare), { node: '10.0.0.5:6379' })).kind).toBe('refused');
+  });
+
+  it('has to hold what the master had then, as far as it is the same stream', () => {
+    const [shard] = planBackup(snapshotOf([...TWO, replica(3, 1, { slave_repl_offset: 700 })])).shards;
+    expect(shard?.stream).toEqual({ replicationId: STREAM, offset: 1_000 });
+    const behind = (offset: number, replicationId = STREAM) => bytesBehind(shard ?? {}, { replicationId, offset });
+    expect([behind(999), behind(1_000), behind(1_001), behind(1, 'c'.repeat(40))]).toEqual([1, 0, 0, 0]);
+    const [silent] = planBackup(snapshotOf([...TWO, replica(3, 1)], { silent: [1] })).shards;
+    expect(silent?.stream).toBeUndefined();
+    expect(bytesBehind(silent ?? {}, { replicationId: STREAM, offset: 1 })).toBe(0);
   });
 
   it('finds a shard again by its slots', () => {
