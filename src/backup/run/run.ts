@@ -107,7 +107,10 @@ class Run {
       keeper = await MarkKeeper.begin(store, about, signal);
       observe({ type: 'begun', id: this.#id, place: store.place });
       const all = AbortSignal.any([signal, keeper.lost]);
-      const swept = await sweepDeadRuns(store, { cluster, id: this.#id, owner, signal: all });
+      const onDenied = ({ message }: ForgeError) => {
+        observe({ type: 'warning', text: `what dead runs have left stays: ${message}` });
+      };
+      const swept = await sweepDeadRuns(store, { cluster, id: this.#id, owner, signal: all, onDenied });
       if (swept.length > 0) observe({ type: 'swept', ids: swept });
       const manifest = await this.#write(all);
       await keeper.stop();

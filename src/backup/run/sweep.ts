@@ -16,6 +16,8 @@ export interface SweepOptions {
   /** `ownerId` of this home. */
   readonly owner: string;
   readonly signal: AbortSignal;
+  /** Told what this user may not remove. */
+  readonly onDenied: (error: ForgeError) => void;
 }
 
 /** What of a backup lies in the store, by name. */
@@ -38,21 +40,34 @@ export async function sweepDeadRuns(store: BackupStore, options: SweepOptions): 
     const mark = marked === undefined ? undefined : await readMark(store, marked, signal);
     const fresh = marked !== undefined && nowMs - marked.modifiedMs < RUNNING_STALE_MS;
     const running = fresh && !(mark !== undefined && (await isDeadHere(mark, owner)));
-    if (running) throw lockedBy(store, { cluster, id }, mark);
-    dead.push([id, objects]);
+    if (!running) dead.push([id, objects]);
+    // With a manifest it is over, but for its mark; not everybody may remove one.
+    else if (!objects.has(MANIFEST)) throw lockedBy(store, { cluster, id }, mark);
   }
   const removed: string[] = [];
   for (const [id, objects] of dead) {
     if (objects.has(MANIFEST)) {
       // It died between its manifest and the end: the backup is whole.
-      await store.remove([keyOf(cluster, id, RUNNING_MARK)], signal);
+      await ifAllowed(options, () => store.remove([keyOf(cluster, id, RUNNING_MARK)], signal));
     } else if (!objects.has(KEEP_MARK)) {
-      await removeUnfinished(store, { cluster, id, names: [...objects.keys()] }, signal);
-      removed.push(id);
+      const names = [...objects.keys()];
+      if (await ifAllowed(options, () => removeUnfinished(store, { cluster, id, names }, signal))) removed.push(id);
     }
   }
-  await store.sweep(`${cluster}/`, { beforeMs: nowMs - UPLOAD_STALE_MS, signal });
+  await ifAllowed(options, () => store.sweep(`${cluster}/`, { beforeMs: nowMs - UPLOAD_STALE_MS, signal }));
   return removed;
+}
+
+/** Who may add backups need not be allowed to remove any: then somebody else does. */
+async function ifAllowed({ onDenied }: SweepOptions, work: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (!(error instanceof ForgeError) || error.kind !== 'denied') throw error;
+    onDenied(error);
+    return false;
+  }
 }
 
 /** Removes all of a backup: its manifest first, for without it there is none, and its mark last. */

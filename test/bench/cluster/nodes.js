@@ -18,15 +18,15 @@ const TABLE = Array.from({ length: 256 }, (_, byte) => {
 });
 
 /** CRC16/XMODEM of the key, as the cluster specification has it; the keys here have no hash tag. */
-function slotOf(key) {
+export function slotOf(key) {
   let crc = 0;
   for (let i = 0; i < key.length; i++) crc = ((crc << 8) & 0xffff) ^ TABLE[(crc >> 8) ^ key.charCodeAt(i)];
   return crc % SLOTS;
 }
 
-const keyOf = (index) => `key:${String(index).padStart(KEY_DIGITS, '0')}`;
+export const keyOf = (index) => `key:${String(index).padStart(KEY_DIGITS, '0')}`;
 
-const boundary = (index, count) => Math.round((index * SLOTS) / count);
+export const boundary = (index, count) => Math.round((index * SLOTS) / count);
 
 async function startNode(folder, executable) {
   const port = await freePort();

@@ -38,6 +38,30 @@ const words = () => [
 ];
 const env = () => ({ FORGE_HOME: path.join(place.directory, 'home') });
 
+describe('a restore over keys', () => {
+  it(
+    'asks for the name of the cluster, which --yes does not give',
+    async () => {
+      await empty(target.nodes);
+      expect((await forge(words(), { env: env() })).code).toBe(0);
+      const dry = await forge([...words(), '--replace', '--dry-run'], { env: env() });
+      expect(JSON.parse(dry.stdout)).toMatchObject({
+        status: 'planned',
+        plan: { keys: KEYS, existingKeys: KEYS, existing: 'replace', counted: true },
+      });
+      const refused = await forge(words(), { env: env() });
+      expect([refused.code, refused.stdout]).toEqual([5, expect.stringContaining('The cluster holds')]);
+      for (const more of [[], ['--confirm', 'another']]) {
+        const asked = await forge([...words(), '--replace', ...more], { env: env() });
+        expect([asked.code, asked.stdout]).toEqual([5, expect.stringContaining('--confirm orders')]);
+      }
+      const done = await forge([...words(), '--replace', '--confirm', 'orders'], { env: env() });
+      expect(JSON.parse(done.stdout)).toMatchObject({ status: 'restored', restored: KEYS, existing: 0 });
+    },
+    START_MS,
+  );
+});
+
 describe('a restore that is killed', () => {
   it(
     'goes on where it was, and writes over nothing that came into being meanwhile',
