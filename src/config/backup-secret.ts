@@ -1,6 +1,6 @@
 /** What backups are encrypted with: bytes of a file, of a variable, or what a command prints. */
 import { spawn } from 'node:child_process';
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { ForgeError } from '../errors.js';
 import type { EncryptionFlagValues } from './backup-flags.js';
@@ -109,7 +109,8 @@ export async function backupSecret(
   return checked(withoutLineEnd(bytes), place);
 }
 
-async function readSource(source: SecretSource, { environment }: Settings, options: SecretOptions) {
+async function readSource(source: SecretSource, settings: Settings, options: SecretOptions) {
+  const { environment } = settings;
   if (source.kind === 'file') {
     return { place: `The key file ${source.file}`, bytes: await readKeyFile(source.file, options) };
   }
@@ -126,7 +127,20 @@ async function readSource(source: SecretSource, { environment }: Settings, optio
     }
     return { place: `The key in ${source.variable}`, bytes: Buffer.from(value, 'utf8') };
   }
+  await refuseAnybodysCommand(source.from, settings);
   return { place: `The key that ${source.words[0]} prints`, bytes: await printed(source, environment, options.signal) };
+}
+
+/** A command from a file that anybody may write to would be anybody's command, run by this user. */
+async function refuseAnybodysCommand(from: string, { forgeFile, envFile, environment }: Settings): Promise<void> {
+  const inEnvFile = envFile !== undefined && envFile.content.values.get(from) === environment[from];
+  const file = from === 'forge.yaml' ? forgeFile?.path : inEnvFile ? envFile.path : undefined;
+  if (file === undefined) return;
+  const found = await stat(file).catch(() => undefined);
+  if (found === undefined || !found.isFile() || (found.mode & 0o002) === 0) return;
+  throw new ForgeError('configuration', `${file} names a command that prints the key, and anybody may write to it.`, {
+    next: `Look at it; then chmod o-w ${file}`,
+  });
 }
 
 /** An editor's or echo's line end is no part of a key; but a key of 32 random bytes may end in one. */

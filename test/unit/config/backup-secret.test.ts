@@ -101,6 +101,19 @@ describe('a command that prints it', () => {
     await expect(command(text)).rejects.toMatchObject({ kind, message: expect.stringMatching(words) });
   });
 
+  it('is not run from a file that anybody may write to', async () => {
+    const settings = await own(`{ command: [echo, ${KEY}] }`, process.env);
+    expect(String(await backupSecret({}, settings))).toBe(KEY);
+    await chmod(path.join(directory, 'forge.yaml'), 0o646);
+    await expect(backupSecret({}, settings)).rejects.toMatchObject({
+      message: expect.stringContaining('anybody may write'),
+    });
+    await file('.env', `BACKUP_ENCRYPTION_KEY_COMMAND='echo ${KEY}'\n`, 0o666);
+    await rm(path.join(directory, 'forge.yaml'));
+    const ofEnvFile = await loadSettings({ directory, environment: { PATH: process.env['PATH'] } });
+    await expect(backupSecret({}, ofEnvFile)).rejects.toMatchObject({ next: [expect.stringContaining('.env')] });
+  });
+
   it('is ended by the signal, with what it has started', async () => {
     const control = new AbortController();
     const note = path.join(directory, 'pid');

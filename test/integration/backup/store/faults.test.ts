@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Limits } from '../../../../src/backup/store/s3/limits.js';
 import { S3Store } from '../../../../src/backup/store/s3/store.js';
 import type { S3Settings } from '../../../../src/config/backup-settings.js';
@@ -233,7 +233,8 @@ describe('readings', () => {
   it('end when nothing more comes', async () => {
     const settings = s3.settings({ endpoint: proxy.endpoint });
     const store = await S3Store.connect(settings, { ...QUICK, silenceMs: 500, attempts: 2 });
-    await store.put('one', Readable.from([randomBytes(MIB)]), { signal: never });
+    const patient = await S3Store.connect(settings, { ...QUICK, silenceMs: 500, attempts: 20 });
+    await patient.put('one', Readable.from([randomBytes(MIB)]), { signal: never });
     proxy.fault = (request) => (isReading(request) ? { silentAfter: 0 } : undefined);
     const error = await failure(store.open('one', never).then(digest));
     expect(error).toMatchObject({
@@ -241,7 +242,6 @@ describe('readings', () => {
       message: expect.stringContaining('reading'),
     });
     proxy.fault = () => undefined;
-    const patient = await S3Store.connect(settings, { ...QUICK, silenceMs: 500, attempts: 20 });
     const slow = await patient.open('one', never);
     slow.read(1);
     await sleep(1_200);
@@ -331,6 +331,19 @@ describe('a store', () => {
       expect(JSON.stringify(error)).not.toMatch(new RegExp(`${secretAccessKey}|wrong-secret`));
       store.close();
     }
+  });
+
+  it('whose clock is an hour off is asked again by its own clock', async () => {
+    const store = await connect();
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_000 });
+    try {
+      await store.check(never);
+      await store.put('one', Readable.from([randomBytes(9 * MIB)]), { signal: never });
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(proxy.seen.filter(isPart)).toHaveLength(2);
+    store.close();
   });
 
   it('that nobody hears of again is given up in bounded time', async () => {
