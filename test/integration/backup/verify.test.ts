@@ -3,13 +3,16 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findBackup, listBackups } from '../../../src/backup/catalogue.js';
 import { keepBackup } from '../../../src/backup/keep.js';
-import { KEEP_MARK, keyOf, MANIFEST, VERIFIED_MARK } from '../../../src/backup/layout.js';
+import { KEEP_MARK, keyOf, MANIFEST, newBackupId, RUNNING_MARK, VERIFIED_MARK } from '../../../src/backup/layout.js';
 import { DirectoryStore } from '../../../src/backup/store/directory.js';
+import type { BackupStore } from '../../../src/backup/store/store.js';
 import { chooseToVerify, verifyBackup } from '../../../src/backup/verify.js';
 import { verifySums } from '../../../src/backup/verify-sums.js';
+import { ForgeError } from '../../../src/errors.js';
 import { EMPTY_RDB, type MakeBackupOptions, makeBackup } from '../../support/backup.js';
 
 const SECRET = Buffer.alloc(32, 5);
@@ -184,6 +187,48 @@ describe('a backup that is verified', () => {
     expect(found.good).toBe(true);
     expect(told).toBeGreaterThanOrEqual(96 * MIB);
     expect(most).toBeLessThan(72 * MIB);
+  });
+
+  it('is not called damaged because the store fails, and is where a disk cannot read it', async () => {
+    const backup = await make();
+    const [listed] = await listBackups(store, { cluster: backup.cluster, signal });
+    if (listed === undefined) throw new Error('not listed');
+    const failing = (error: Error): BackupStore => ({
+      place: store.place,
+      check: (...given) => store.check(...given),
+      list: (...given) => store.list(...given),
+      read: (...given) => store.read(...given),
+      open: async () =>
+        Readable.from(
+          (async function* () {
+            yield Buffer.alloc(10);
+            throw error;
+          })(),
+          { objectMode: false },
+        ),
+      write: (...given) => store.write(...given),
+      put: (...given) => store.put(...given),
+      remove: (keys) => store.remove(keys),
+      sweep: (...given) => store.sweep(...given),
+      close: () => undefined,
+    });
+    const gone = new ForgeError('unreachable', 'the store has gone');
+    await expect(verifyBackup(failing(gone), listed, { signal, by: 'a@b' })).rejects.toBe(gone);
+    const bad = Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' });
+    expect((await verifySums(failing(bad), listed, { signal })).faults).toHaveLength(3);
+    expect((await listBackups(store, { cluster: backup.cluster, signal }))[0]?.verified).toBeUndefined();
+  });
+
+  it('is chosen by its cluster where there are several', async () => {
+    const choose = (id: string, cluster?: string) => chooseToVerify(store, id, { signal, ...(cluster && { cluster }) });
+    await expect(choose('latest')).rejects.toThrow(/several clusters/);
+    await expect(choose('latest', 'nobody')).rejects.toThrow(/has no backup of nobody/);
+    await expect(choose('all', 'nobody')).rejects.toThrow(/has no backup of nobody/);
+    const begun = newBackupId(Date.now());
+    await store.write(keyOf('begun', begun, RUNNING_MARK), Buffer.from('{}'), signal);
+    const all = await choose('all');
+    expect(all.left.map(({ id }) => id)).toEqual([begun]);
+    expect(all.toVerify.length).toBeGreaterThan(5);
   });
 
   it('ends at once when the operator says so', async () => {
