@@ -40,6 +40,7 @@ export function judge(report: WorkloadReport, bounds: Bounds, beside?: WorkloadR
     atMost('wrong replies', report.wrong, 0),
     atMost('errors', errors, bounds.errors),
     atMost('lost', report.losses, bounds.losses),
+    atMost('keys not looked at in the end', report.unchecked, 0),
     atMost('longest pause', Math.round(ms), bounds.longestPauseMs, 'ms'),
   ];
   if (beside !== undefined) {

@@ -56,6 +56,8 @@ export interface WorkloadReport {
   readonly examples: readonly Finding[];
   readonly wrong: number;
   readonly losses: number;
+  /** Keys that could not be looked at once more. */
+  readonly unchecked: number;
   readonly longestPause: Pause;
   readonly seconds: readonly Second[];
   /** Milliseconds, of all. */
@@ -148,6 +150,7 @@ export class Workload {
       examples: this.#findings.examples,
       wrong: this.#findings.wrong,
       losses: this.#findings.losses,
+      unchecked: this.#probes.reduce((sum, { unchecked }) => sum + unchecked, 0),
       seconds,
       latency: { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: total.max / 1_000 },
     };

@@ -1,17 +1,19 @@
 import { Args, Flags } from '@oclif/core';
 import { ChangeCommand } from '../../change-command.js';
 import { parseAddress } from '../../cluster/address.js';
+import { type ClusterFlagValues, readSettings } from '../../config/cluster-flags.js';
 import { addressWords, splitWords } from '../../operations/planners/node-choice.js';
 import { planRestart, restartRequest } from '../../operations/planners/restart.js';
 import type { RunResult } from '../../operations/run.js';
 import { parseRestartCommand } from '../../operations/steps/restart-command.js';
+import { packageFile } from '../../package-root.js';
 
 export default class ClusterRestart extends ChangeCommand {
   static override summary = 'Restart nodes one after the other, without an outage.';
   static override description =
     `In every shard the replicas first, then a planned failover, then the master that was. Before the next node is touched,
 the one before is back with the same node id, has its data, and all nodes agree. A node is restarted by SHUTDOWN and its
-supervisor, or by your own command. A master without a replica is refused.
+supervisor, or by your own command; one of forge up by that (--name). A master without a replica is refused.
 Exit codes: 0 all restarted, 2 unknown node, 4 a node does not answer, 5 a guard refused, 6 locked, 7 a node did not come
 back or synchronise in time, 8 the restart command failed.`;
   static override examples = [
@@ -51,9 +53,10 @@ back or synchronise in time, 8 the restart command failed.`;
   async run(): Promise<RunResult> {
     const { argv, flags } = await this.parse(ClusterRestart);
     const nodes = splitWords(argv.map(String));
-    const starts = flags['start-command'] !== undefined;
     const text = flags['start-command'] ?? flags['restart-command'];
-    const command = text === undefined ? undefined : parseRestartCommand(text);
+    const local = text === undefined ? await startOfLocal(flags) : undefined;
+    const starts = flags['start-command'] !== undefined || local !== undefined;
+    const command = text === undefined ? local : parseRestartCommand(text);
     const request = { nodes, command, starts, failBack: flags['fail-back'], allowOutage: flags['allow-outage'] };
     return this.change({
       flags,
@@ -63,4 +66,11 @@ back or synchronise in time, 8 the restart command failed.`;
       plan: (snapshot) => planRestart(snapshot, request),
     });
   }
+}
+
+/** Nodes of `forge up` stay away after SHUTDOWN, since that is how they are ended: it starts them again as well. */
+async function startOfLocal(flags: ClusterFlagValues): Promise<string[] | undefined> {
+  const { unknownName } = await readSettings(flags);
+  if (unknownName === undefined || flags.seed !== undefined) return undefined;
+  return [process.execPath, packageFile('bin', 'run.js'), 'up', '--name', unknownName, '--quiet'];
 }

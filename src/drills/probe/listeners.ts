@@ -5,7 +5,7 @@ import { Queue } from '../check/queue.js';
 import { Probe } from './probe.js';
 
 /** How long messages and elements that are on their way are waited for in the end. */
-const SETTLE_MS = 5_000;
+const ARRIVE_MS = 5_000;
 const LOOK_MS = 20;
 /** Seconds that BLPOP waits. */
 const BLOCK_S = '1';
@@ -29,7 +29,7 @@ export class ChannelProbe extends Probe {
       }
       await this.pause();
     }
-    const until = performance.now() + SETTLE_MS;
+    const until = performance.now() + ARRIVE_MS;
     while (!this.#channel.isComplete && performance.now() < until) await sleep(LOOK_MS);
     this.#listener.close();
     await listening;
@@ -77,7 +77,7 @@ export class QueueProbe extends Probe {
   }
 
   async settle(): Promise<void> {
-    const until = performance.now() + SETTLE_MS;
+    const until = performance.now() + ARRIVE_MS;
     while (!this.#queue.isEmpty && performance.now() < until) await this.#take();
     this.#queue.settle();
   }

@@ -20,6 +20,9 @@ export interface ProbeOptions {
 
 /** Keys that an unanswered write has left; older ones are not looked at again. */
 export const RETIRED_MAX = 1_000;
+/** How long everything is looked at once more, in the end. */
+export const SETTLE_MS = 30_000;
+const INSIST_MS = 100;
 /** How long a replica that waits for its master's stream may take to say so. */
 const WAIT_MS = 1_000;
 
@@ -27,6 +30,8 @@ export abstract class Probe {
   protected readonly options: ProbeOptions;
   readonly #clients: DrillClient[] = [];
   #stopping = false;
+  #unchecked = 0;
+  #settleUntilMs = Number.POSITIVE_INFINITY;
   #generation = 0;
 
   constructor(options: ProbeOptions) {
@@ -42,6 +47,22 @@ export abstract class Probe {
 
   stop(): void {
     this.#stopping = true;
+    this.#settleUntilMs = performance.now() + SETTLE_MS;
+  }
+
+  /** Keys that were not looked at once more, for lack of time. */
+  get unchecked(): number {
+    return this.#unchecked;
+  }
+
+  /** What has not been looked at by now is not looked at any more, but counted. */
+  protected skip(): boolean {
+    if (this.#late) this.#unchecked++;
+    return this.#late;
+  }
+
+  get #late(): boolean {
+    return performance.now() > this.#settleUntilMs;
   }
 
   close(): void {
@@ -82,13 +103,13 @@ export abstract class Probe {
     return { ok: false, kind: 'wait', message, certain: false };
   }
 
-  /** Asks until there is an answer; for the end, when all should be well. */
-  protected async insist(client: DrillClient, command: readonly string[], attempts = 50): Promise<Outcome> {
-    let outcome = await client.one(command);
-    for (let attempt = 1; !outcome.ok && attempt < attempts; attempt++) {
-      await sleep(100);
-      outcome = await client.one(command);
+  /** Asks until there is an answer, or the time for looking once more is over; for the end, when all should be well. */
+  protected async insist(client: DrillClient, command: readonly string[]): Promise<Outcome> {
+    for (;;) {
+      const outcome = await client.one(command);
+      if (!outcome.ok && this.#late) this.#unchecked++;
+      if (outcome.ok || this.#late) return outcome;
+      await sleep(INSIST_MS);
     }
-    return outcome;
   }
 }

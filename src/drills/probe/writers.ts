@@ -66,6 +66,7 @@ export class RegisterProbe extends Writer<Register> {
 
   async settle(): Promise<void> {
     for (const register of this.all) {
+      if (this.skip()) continue;
       const outcome = await this.insist(this.#reader, ['GET', register.key]);
       if (outcome.ok && register.read(outcome.reply)) await this.#again(register);
     }
@@ -108,6 +109,7 @@ export class CounterProbe extends Writer<Counter> {
 
   async settle(): Promise<void> {
     for (const counter of this.all) {
+      if (this.skip()) continue;
       const outcome = await this.insist(this.#reader, ['GET', counter.key]);
       if (outcome.ok) counter.read(outcome.reply);
     }
@@ -142,6 +144,7 @@ export class LogProbe extends Writer<Log> {
 
   async settle(): Promise<void> {
     for (const log of this.all) {
+      if (this.skip()) continue;
       const outcome = await this.insist(this.#reader, ['GET', log.key]);
       if (outcome.ok) log.read(outcome.reply);
     }
@@ -178,6 +181,7 @@ export class PairProbe extends Writer<Pair> {
 
   async settle(): Promise<void> {
     for (const pair of this.all) {
+      if (this.skip()) continue;
       for (let attempt = 0; attempt < REREADS; attempt++) {
         const outcome = await this.#reader.transaction([
           ['GET', pair.left],
