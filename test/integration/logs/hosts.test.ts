@@ -28,6 +28,11 @@ import { poll, startRedis } from '../../support/redis.js';
 import { canSsh, type SshHost, startSshHost } from '../../support/sshd.js';
 
 const WAIT_MS = 20_000;
+/** Runs that are killed, each later than the one before: from the login to the end. */
+const KILLS = process.env['FORGE_TORTURE'] === 'full' ? 200 : 8;
+const KILL_BASE_MS = 100;
+const KILL_STEP_MS = 1_200 / KILLS;
+const KILLS_LIMIT_MS = 15 * 60_000;
 
 let directory: string;
 let cleanUp: (() => unknown)[];
@@ -208,6 +213,35 @@ describe.skipIf(!canSsh)('logs on a host over SSH', () => {
     await poll('the lock is gone', WAIT_MS, () => readdirSync(directory).length === 0);
     expect(await files.names().catch((error: unknown) => error)).toBeInstanceOf(ForgeError);
   });
+
+  it(
+    'lose nothing when the connection is killed at any moment',
+    async () => {
+      const lines: string[] = [];
+      const target = parseTarget(host.address, new Set());
+      for (let round = 0; round < KILLS; round++) {
+        // As Redis writes: the file is opened for every line.
+        const more = Array.from({ length: 200 }, (_, index) => `line ${round * 200 + index}\n`);
+        for (const line of more) appendFileSync(file('redis.log'), line);
+        lines.push(...more);
+        const controller = new AbortController();
+        const folder = { directory, bytes: 1, count: 99, patterns: ['*.log'] };
+        const options = { dryRun: false, environment: host.environment, signal: controller.signal };
+        const run = rotateOnHosts([{ target, folders: [folder] }], options).catch(() => undefined);
+        const timer = setTimeout(() => controller.abort(new Error('killed')), KILL_BASE_MS + round * KILL_STEP_MS);
+        await run;
+        clearTimeout(timer);
+      }
+      // The shell of a killed run may still be at its last step.
+      await poll('a run goes through', WAIT_MS, () => rotate().then(...([() => true, () => false] as const)));
+      const rotated = readdirSync(directory).filter((name) => /^redis\.log\.\d+\.gz$/.test(name));
+      const number = (name: string) => Number(/\d+/.exec(name)?.[0]);
+      const oldestFirst = rotated.sort((one, other) => number(other) - number(one));
+      expect([...oldestFirst, 'redis.log'].map(text).join('')).toBe(lines.join(''));
+      expect(readdirSync(directory).sort()).toEqual([...rotated, 'redis.log'].sort());
+    },
+    KILLS_LIMIT_MS,
+  );
 
   it('are rotated on several hosts at once, and who cannot be reached holds nobody up', async () => {
     writeFileSync(file('a.log'), 'x');
