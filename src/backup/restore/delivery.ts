@@ -10,6 +10,7 @@ import { replyErrorOf } from '../../cluster/node-failure.js';
 import type { NodePool } from '../../cluster/node-pool.js';
 import type { Topology } from '../../cluster/topology.js';
 import { ForgeError } from '../../errors.js';
+import { encodeRestores, RESTORE_NAME, type RestoredValue, restoreCommand } from './encode-restore.js';
 
 /** Bound of one write's answers: a server takes some time for a value of hundreds of megabytes. */
 const COMMAND_MS = 60_000;
@@ -26,7 +27,7 @@ export interface RoutedKey {
   readonly key: Buffer;
   readonly database: number;
   readonly expireAtMs: number | undefined;
-  readonly payload: Buffer;
+  readonly value: RestoredValue;
   /** An earlier attempt, of this run or of one before it, may have put it there. */
   maybeThere: boolean;
   /** A node that takes it although it does not serve the slot yet: the slot is on its way there. */
@@ -274,36 +275,19 @@ class Lane {
   /** The outcome of each key, in their order. */
   async send(keys: readonly RoutedKey[]): Promise<PromiseSettledResult<unknown>[]> {
     if (keys.every(({ importer }) => importer === undefined)) {
-      return this.connection.callAll(keys.map((key) => restoreCommand(key, this.#replace)));
+      const names = new Array<Command>(keys.length).fill(RESTORE_NAME);
+      return this.connection.callAll(names, { encoded: encodeRestores(keys, this.#replace) });
     }
     const commands = keys.flatMap((key): Command[] => {
       const restore = restoreCommand(key, this.#replace);
       return key.importer === undefined ? [restore] : [['ASKING'], restore];
     });
     const outcomes = await this.connection.callAll(commands);
-    return outcomes.filter((_, index) => commands[index]?.[0] === RESTORE);
+    return outcomes.filter((_, index) => commands[index]?.[0] === RESTORE_NAME[0]);
   }
 }
 
 const laneName = (id: string, database: number) => (database === 0 ? id : `${id} ${database}`);
-
-const RESTORE = 'RESTORE';
-/** Made once: they are written for every key. */
-const [STAYS, REPLACE, ABSOLUTE] = ['0', 'REPLACE', 'ABSTTL'].map((word) => Buffer.from(word)) as [
-  Buffer,
-  Buffer,
-  Buffer,
-];
-
-/** RESTORE with the time as the backup has it, not as long as it was then. Pure. */
-export function restoreCommand({ key, payload, expireAtMs }: RoutedKey, replace: boolean): Command {
-  if (expireAtMs === undefined) {
-    return replace ? [RESTORE, key, STAYS, payload, REPLACE] : [RESTORE, key, STAYS, payload];
-  }
-  return replace
-    ? [RESTORE, key, expireAtMs, payload, ABSOLUTE, REPLACE]
-    : [RESTORE, key, expireAtMs, payload, ABSOLUTE];
-}
 
 const AGAIN = 'Run the same command again when that is mended: it goes on where it stopped.';
 

@@ -11,6 +11,10 @@ export interface StoredKey {
   readonly type: number;
   /** As DUMP gives it. Made when it is asked for: a key that is not wanted costs little. */
   payload(): Buffer;
+  /** Its length. */
+  readonly payloadBytes: number;
+  /** Puts it among other things, from `at` on. @returns where it ends */
+  writePayload(target: Buffer, at: number): number;
 }
 
 export interface KeyReader {

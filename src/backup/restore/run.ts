@@ -169,7 +169,7 @@ export class RestoreRun {
 
 function routed(each: StoredKey, key: Buffer, slot: number, maybeThere: boolean): RoutedKey {
   const { database, expireAtMs } = each;
-  return { slot, key, database, expireAtMs, payload: each.payload(), maybeThere };
+  return { slot, key, database, expireAtMs, value: each, maybeThere };
 }
 
 /** What is on its way of one shard; what has arrived counts in the order in which it was sent. */
@@ -204,7 +204,7 @@ class Rounds {
 
   add(key: RoutedKey): void {
     this.#keys.push(key);
-    this.#bytes += key.payload.length;
+    this.#bytes += key.value.payloadBytes;
   }
 
   async flush(): Promise<void> {

@@ -70,6 +70,8 @@ export async function readValues(connection: BulkConnection, { database, keys }:
       expireAtMs: expireAtMs < 0 ? undefined : expireAtMs,
       type: payload[0] ?? 0,
       payload: () => payload,
+      payloadBytes: payload.length,
+      writePayload: (target, at) => at + payload.copy(target, at),
     });
   }
   return found;
@@ -101,7 +103,7 @@ export class ScratchReader implements KeyReader {
           const batch = await readValues(connection, { database, keys: keys.slice(from, from + size) });
           from += size;
           yield batch;
-          const bytes = batch.reduce((sum, key) => sum + key.payload().length, 0);
+          const bytes = batch.reduce((sum, key) => sum + key.payloadBytes, 0);
           size = bytes > BATCH_BYTES ? Math.max(VALUES_MIN, size >> 1) : Math.min(VALUES_MAX, size * 2);
         }
       }

@@ -50,9 +50,10 @@ export class BulkConnection extends NodeConnection {
     return outcome?.value;
   }
 
+  /** @param options.encoded the commands as bytes, where whoever sends them has them; of `commands`, only names count then */
   override callAll(
     commands: readonly Command[],
-    { binary = false }: { binary?: boolean } = {},
+    { binary = false, encoded }: { binary?: boolean; encoded?: Buffer } = {},
   ): Promise<PromiseSettledResult<unknown>[]> {
     if (commands.length === 0) return Promise.resolve([]);
     return new Promise((resolve) => {
@@ -66,7 +67,7 @@ export class BulkConnection extends NodeConnection {
         this.#fail(request, new Error('timed out'));
       }, this.#timeoutMs);
       this.#requests.push(request);
-      this.#stream.write(encodeCommands(commands));
+      this.#stream.write(encoded ?? encodeCommands(commands));
     });
   }
 

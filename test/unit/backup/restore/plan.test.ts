@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { BackupManifest, BackupShard } from '../../../../src/backup/manifest.js';
-import { judgeReply, restoreCommand } from '../../../../src/backup/restore/delivery.js';
+import { judgeReply } from '../../../../src/backup/restore/delivery.js';
 import { libraryName } from '../../../../src/backup/restore/functions.js';
 import { shownKey } from '../../../../src/backup/restore/run.js';
 import { recordedShape, replicasFor } from '../../../../src/backup/restore/shape.js';
@@ -46,18 +46,6 @@ describe('the answer to RESTORE', () => {
     ['ERR DUMP payload version or checksum are wrong', 'refused'],
   ])('%s: %s', (reply, verdict) => {
     expect(judgeReply(reply)).toBe(verdict);
-  });
-
-  it('comes to the time as the backup has it', () => {
-    const key = { slot: 1, key: Buffer.from('k'), database: 0, payload: Buffer.from('v'), maybeThere: false };
-    const words = (expireAtMs: number | undefined, replace: boolean) =>
-      restoreCommand({ ...key, expireAtMs }, replace)
-        .map(String)
-        .join(' ');
-    expect(words(undefined, false)).toBe('RESTORE k 0 v');
-    expect(words(undefined, true)).toBe('RESTORE k 0 v REPLACE');
-    expect(words(1_800_000_000_000, false)).toBe('RESTORE k 1800000000000 v ABSTTL');
-    expect(words(1_800_000_000_000, true)).toBe('RESTORE k 1800000000000 v ABSTTL REPLACE');
   });
 });
 
