@@ -50,7 +50,10 @@ export async function sweepDeadRuns(store: BackupStore, options: SweepOptions): 
       // It died between its manifest and the end: the backup is whole.
       await ifAllowed(options, () => store.remove([keyOf(cluster, id, RUNNING_MARK)], signal));
     } else if (!objects.has(KEEP_MARK)) {
-      const names = [...objects.keys()];
+      // A list takes its time: a run that came to its end meanwhile has its manifest by now.
+      const now = (await objectsOfBackups(store, cluster, signal, id)).get(id);
+      if (now === undefined || now.has(MANIFEST)) continue;
+      const names = [...now.keys()];
       if (await ifAllowed(options, () => removeUnfinished(store, { cluster, id, names }, signal))) removed.push(id);
     }
   }
@@ -83,9 +86,9 @@ export async function removeUnfinished(
   await store.remove(keys([RUNNING_MARK]), signal);
 }
 
-async function objectsOfBackups(store: BackupStore, cluster: string, signal: AbortSignal) {
+async function objectsOfBackups(store: BackupStore, cluster: string, signal: AbortSignal, id?: string) {
   const found = new Map<string, Map<string, StoredObject>>();
-  for await (const object of store.list(`${cluster}/`, signal)) {
+  for await (const object of store.list(id === undefined ? `${cluster}/` : `${cluster}/${id}/`, signal)) {
     const key = parseKey(object.key);
     if (key === undefined) continue;
     const objects = found.get(key.id) ?? new Map<string, StoredObject>();
