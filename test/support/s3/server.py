@@ -135,9 +135,12 @@ def main():
         eventlet.spawn(wsgi.server, listener, app, log=null, log_output=False, custom_pool=pool,
                        max_size=1000, capitalize_response_headers=False)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    parent = os.getppid()
     print('ready', flush=True)
-    while True:
-        eventlet.sleep(3600)
+    # A test that was killed leaves no server behind.
+    while os.getppid() == parent:
+        eventlet.sleep(1)
+    os._exit(0)
 
 
 if __name__ == '__main__':
