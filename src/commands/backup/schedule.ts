@@ -43,8 +43,8 @@ cluster is replaced; files that forge has not written are left alone.`;
     ...clusterFlags,
     ...backupRunFlags,
     every: Flags.string({
-      description: 'hourly, daily (at 2), weekly (Sunday at 2), or five fields of cron.',
-      default: 'daily',
+      description:
+        'hourly, daily (at 2; the default), weekly (Sunday at 2), or five fields of cron (BACKUP_INTERVAL_CRON).',
       helpValue: 'WHEN',
     }),
     'random-delay': Flags.string({
@@ -82,7 +82,7 @@ cluster is replaced; files that forge has not written are left alone.`;
     }
     const backup: ScheduledBackup = {
       cluster,
-      schedule: parseSchedule(flags.every),
+      schedule: parseSchedule(flags.every ?? settings.environment['BACKUP_INTERVAL_CRON'] ?? 'daily'),
       program: thisProgram(),
       words: backupWords(
         flags,
