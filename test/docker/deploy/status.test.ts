@@ -139,7 +139,8 @@ describe.skipIf(!hasDocker())('forge deploy status, logs, remove', () => {
     expect((await volumes()).sort()).toEqual([0, 1, 2].map((index) => `${nameOf(index)}-data`).sort());
     expect((await run('deploy', 'remove', '--all', '--yes')).code).toBe(0);
 
-    expect(await run('deploy', 'redis', '--all', '--yes')).toMatchObject({ code: 0 });
+    const remade = await run('deploy', 'redis', '--all', '--yes');
+    expect(remade, remade.stderr).toMatchObject({ code: 0 });
     await write(ports.slice(0, 2));
     const extra = await run('deploy', 'status', '--all', '--json');
     expect(extra.code).toBe(9);
