@@ -6,7 +6,6 @@ import { addressWords, splitWords } from '../../operations/planners/node-choice.
 import { planRestart, restartRequest } from '../../operations/planners/restart.js';
 import type { RunResult } from '../../operations/run.js';
 import { parseRestartCommand } from '../../operations/steps/restart-command.js';
-import { packageFile } from '../../package-root.js';
 
 export default class ClusterRestart extends ChangeCommand {
   static override summary = 'Restart nodes one after the other, without an outage.';
@@ -72,5 +71,6 @@ back or synchronise in time, 8 the restart command failed.`;
 async function startOfLocal(flags: ClusterFlagValues): Promise<string[] | undefined> {
   const { unknownName } = await readSettings(flags);
   if (unknownName === undefined || flags.seed !== undefined) return undefined;
-  return [process.execPath, packageFile('bin', 'run.js'), 'up', '--name', unknownName, '--quiet'];
+  const { startCommandOf } = await import('../../local/start-command.js');
+  return startCommandOf(unknownName);
 }
