@@ -100,6 +100,11 @@ export class RestoreJournal {
     for (const [name, { cursor }] of known) this.#savedCursors.set(name, cursor);
   }
 
+  /** One that goes on with nothing, and takes the place of what is there when it is written. */
+  static anew(identity: RestoreIdentity, wasEmpty: boolean, home?: string): RestoreJournal {
+    return new RestoreJournal(restoreFile(identity, home), identity, undefined, wasEmpty);
+  }
+
   /** What an earlier run of the same restore left, or a new one, which is not written down yet. */
   static async open(identity: RestoreIdentity, wasEmpty: boolean, home?: string): Promise<RestoreJournal> {
     const file = restoreFile(identity, home);
@@ -108,6 +113,13 @@ export class RestoreJournal {
     const content = parsed?.success ? parsed.data : undefined;
     const same = content?.nodes.some((id) => identity.nodes.includes(id));
     return new RestoreJournal(file, identity, same ? content : undefined, wasEmpty);
+  }
+
+  /** Of all shards together. */
+  counts(): SlotCounts {
+    const sum = new SlotCounts(this.beganMs);
+    for (const { counts } of this.#shards.values()) sum.merge(counts);
+    return sum;
   }
 
   /** Begun when it is not there. */

@@ -8,7 +8,7 @@ import type { ClusterSession } from '../../operations/session.js';
 import { withLock } from '../../runtime/lock.js';
 import { scratchPlace, sweepScratch } from '../scratch/folder.js';
 import type { BackupArchive } from './archive.js';
-import { compareCounts, SlotCounts } from './counts.js';
+import { compareCounts } from './counts.js';
 import { Delivery } from './delivery.js';
 import { type FunctionsOutcome, restoreFunctions } from './functions.js';
 import { type RestoreIdentity, RestoreJournal, restoreFile } from './journal.js';
@@ -96,7 +96,9 @@ export class Restore {
   async #apply(): Promise<RestoreResult> {
     const { session, archive, selection, existing, signal, observer, parallel, environment, home } = this.#options;
     const started = performance.now();
-    const journal = await RestoreJournal.open(this.#identity, this.#wasEmpty, home);
+    const journal = this.plan.resumed
+      ? await RestoreJournal.open(this.#identity, this.#wasEmpty, home)
+      : RestoreJournal.anew(this.#identity, this.#wasEmpty, home);
     journal.proven ||= this.#surveyed;
     await journal.save();
     const delivery = new Delivery({
@@ -150,8 +152,7 @@ export class Restore {
 
   async #verify(journal: RestoreJournal): Promise<string[]> {
     const { session } = this.#options;
-    const counts = new SlotCounts(journal.beganMs);
-    for (const shard of journal.shards.values()) counts.merge(shard.counts);
+    const counts = journal.counts();
     const found = await countSlotKeys(session.pool, (await session.look()).topology);
     const { fewer, more } = compareCounts(counts, found, { atMs: Date.now(), wasEmpty: journal.wasEmpty });
     if (fewer.length > 0) {
@@ -214,7 +215,8 @@ export async function openRestore(options: RestoreOptions): Promise<Restore> {
     nodes: session.memberIds,
     options: `${existing} ${selection.digest}`,
   };
-  const before = await RestoreJournal.open(identity, true, home);
+  const found = await RestoreJournal.open(identity, true, home);
+  const before = (await isOutdated(found, session)) ? RestoreJournal.anew(identity, true, home) : found;
   const masters = await readMasters(session);
   const { topology } = session.snapshot;
   const parts = { manifest, selection, shards, topology, masters, existing, resumed: before.resumed };
@@ -225,6 +227,14 @@ export async function openRestore(options: RestoreOptions): Promise<Restore> {
     survey = await surveyBackup(archive, { selection, parallel, signal, observer });
   }
   return new Restore(options, identity, planRestore({ ...parts, survey }), survey !== undefined);
+}
+
+/** Keys that an earlier run has put there are gone: the cluster was emptied since, and there is nothing to go on with. */
+async function isOutdated(journal: RestoreJournal, { pool, snapshot }: ClusterSession): Promise<boolean> {
+  if (!journal.resumed) return false;
+  const found = await countSlotKeys(pool, snapshot.topology);
+  const { fewer } = compareCounts(journal.counts(), found, { atMs: Date.now(), wasEmpty: false });
+  return fewer.length > 0;
 }
 
 /** The look at all bytes; @throws ForgeError as `surveyShards` */

@@ -151,6 +151,24 @@ describe('a restore into a cluster of another shape', () => {
     expect((await failureOf(open({ selection: new Selection({ shards: [4] }) }))).kind).toBe('usage');
   });
 
+  it('goes on after a failure, and begins anew when what it had done is gone', async () => {
+    const controller = new AbortController();
+    const stopped = new ForgeError('interrupted', 'Ctrl-C');
+    const observer = { restored: () => controller.abort(stopped) };
+    const failure = await failureOf(restored({ signal: controller.signal, observer, parallel: 1 }));
+    expect(failure.kind).toBe('interrupted');
+    const again = await open();
+    expect(again.restore.plan).toMatchObject({ resumed: true });
+    expect(again.restore.plan.existingKeys).toBeGreaterThan(0);
+    again.session.close();
+    await empty(target.nodes);
+    const { session, restore } = await open();
+    expect(restore.plan).toMatchObject({ resumed: false, existingKeys: 0 });
+    const result = await restore.apply().finally(() => session.close());
+    expect(result).toMatchObject({ restored: content.size, existing: 0, notes: [] });
+    expect(await contentOf(target.masters)).toEqual(content);
+  });
+
   it('finds a damaged byte, and another key, before anything is written', async () => {
     const [shard] = backup.manifest?.shards ?? [];
     if (shard === undefined || backup.manifest === undefined) throw new Error('no shard');

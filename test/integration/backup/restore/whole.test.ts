@@ -30,26 +30,40 @@ afterAll(async () => {
 });
 
 describe.each(['network', 'files'])('a backup of forge by the %s', (kind) => {
-  it('is given back by forge, with its users only when that is asked for', async () => {
-    await empty(target.nodes);
-    for (const node of target.nodes) await node.call('ACL', 'DELUSER', 'app');
-    const run = async (seed: string, ...words: string[]) => {
-      const common = ['--config', '/dev/null', '--env-file', '/dev/null', '--cluster', kind, '--seed', seed, '--json'];
-      const result = await forge([...words, ...common], { env: { FORGE_HOME: path.join(place.directory, 'home') } });
-      expect(result.code, result.stdout + result.stderr).toBe(0);
-      return JSON.parse(result.stdout);
-    };
-    const to = path.join(place.directory, 'store');
-    await run(source.addresses, 'backup', '--to', to, '--source', kind);
-    const content = await contentOf(source.masters);
-    const result = await run(target.addresses, 'restore', '--from', to, '--yes');
-    expect(result).toMatchObject({ restored: content.size, users: [], functions: { loaded: ['orders'] } });
-    expect(await contentOf(target.masters)).toEqual(content);
-    expect(await target.nodes[0]?.call('ACL', 'LIST')).toHaveLength(1);
-    const again = await run(target.addresses, 'restore', '--from', to, '--keep-existing', '--acl', '--yes');
-    expect(again).toMatchObject({ restored: 0, existing: content.size, users: ['app'] });
-    for (const node of target.nodes) {
-      expect(String(await node.call('ACL', 'LIST'))).toMatch(new RegExp(`user app on .*#${PASSWORD_HASH} .*~app:`));
-    }
-  }, START_MS);
+  it(
+    'is given back by forge, with its users only when that is asked for',
+    async () => {
+      await empty(target.nodes);
+      for (const node of target.nodes) await node.call('ACL', 'DELUSER', 'app');
+      const run = async (seed: string, ...words: string[]) => {
+        const common = [
+          '--config',
+          '/dev/null',
+          '--env-file',
+          '/dev/null',
+          '--cluster',
+          kind,
+          '--seed',
+          seed,
+          '--json',
+        ];
+        const result = await forge([...words, ...common], { env: { FORGE_HOME: path.join(place.directory, 'home') } });
+        expect(result.code, result.stdout + result.stderr).toBe(0);
+        return JSON.parse(result.stdout);
+      };
+      const to = path.join(place.directory, 'store');
+      await run(source.addresses, 'backup', '--to', to, '--source', kind);
+      const content = await contentOf(source.masters);
+      const result = await run(target.addresses, 'restore', '--from', to, '--yes');
+      expect(result).toMatchObject({ restored: content.size, users: [], functions: { loaded: ['orders'] } });
+      expect(await contentOf(target.masters)).toEqual(content);
+      expect(await target.nodes[0]?.call('ACL', 'LIST')).toHaveLength(1);
+      const again = await run(target.addresses, 'restore', '--from', to, '--keep-existing', '--acl', '--yes');
+      expect(again).toMatchObject({ restored: 0, existing: content.size, users: ['app'] });
+      for (const node of target.nodes) {
+        expect(String(await node.call('ACL', 'LIST'))).toMatch(new RegExp(`user app on .*#${PASSWORD_HASH} .*~app:`));
+      }
+    },
+    START_MS,
+  );
 });
