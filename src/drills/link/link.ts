@@ -66,8 +66,12 @@ const NOT_DONE = new Set([
   'WRONGTYPE',
 ]);
 
+/** The proxy's word, and Envoy's, for a command that it had nobody to send to. */
+const NO_HOST = 'no upstream host';
+
 /** @param text an error reply without its `-` */
 export function refusalOf(text: string): Refusal {
+  if (text === NO_HOST) return { ok: false, kind: NO_HOST, message: text, certain: true };
   const kind = text.split(/[\s:]/, 1)[0] || 'ERR';
   return { ok: false, kind, message: text, certain: NOT_DONE.has(kind) };
 }

@@ -3,6 +3,15 @@ import type { RequestFifo } from './fifo.js';
 import type { Lane } from './lane.js';
 import { acquireRequest, type Request, RequestState, releaseRequest } from './request.js';
 
+/**
+ * A node that has lost its slots and has said nothing for so long, though it owes answers, does not answer any more. One
+ * whose slots were taken over as planned answers within less, even on a busy machine.
+ */
+export const DEPOSED_SILENT_MS = 1500;
+
+/** A master that has said nothing for so long, though it owes answers, may have lost its slots: the others are asked. */
+const SILENT_MS = 500;
+
 /** Nobody waits for the reply. */
 const nobodys = (request: Request) => request.client === null && request.parent === null;
 
@@ -23,7 +32,10 @@ export function sweepLane(lane: Lane, nowMs: number): void {
     }
   } else if (lane.pauses === 0 && silentSince(lane, nowMs - 2 * opTimeoutMs)) {
     lane.terminate('no reply within twice the op_timeout');
-  }
+  } else if (lane.pauses === 0 && lane.node.deposed && silentSince(lane, nowMs - DEPOSED_SILENT_MS)) {
+    // What can be repeated goes to who has its slots now; nobody has to wait for its `op_timeout`.
+    lane.terminate('it does not answer, and another node has its slots');
+  } else if (lane.node.master && silentSince(lane, nowMs - SILENT_MS)) router.requestRefresh('silent');
   lane.expire(nowMs - opTimeoutMs);
   // Somebody waits for a node that is not there: the cluster may have given its slots to another by now.
   if (lane.waiting.length > 0 && !(lane.established && lane.inFlightMax > 0)) router.requestRefresh('connect_failed');

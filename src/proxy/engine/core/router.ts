@@ -286,7 +286,10 @@ export class Router {
     this.slotMap.version();
     this.masters = this.shards().map(({ node }) => node);
     const masters = new Set(this.masters);
-    for (const node of this.known.all()) node.master = masters.has(node);
+    for (const node of this.known.all()) {
+      node.deposed = masters.size > 0 && (node.master || node.deposed) && !masters.has(node);
+      node.master = masters.has(node);
+    }
     for (const node of masters) node.lane(0).connect();
     this.dedicated.mapChanged();
     this.reroute();

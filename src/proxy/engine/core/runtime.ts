@@ -59,4 +59,10 @@ export interface HostFailures {
   readonly consecutive: number;
 }
 
-export type RefreshReason = 'moved' | 'connection_lost' | 'connect_failed' | 'cluster_down' | 'unassigned_slot';
+export type RefreshReason =
+  | 'moved'
+  | 'connection_lost'
+  | 'connect_failed'
+  | 'cluster_down'
+  | 'unassigned_slot'
+  | 'silent';

@@ -22,6 +22,8 @@ export class UpstreamNode {
   listed = false;
   /** Owns slots; kept connected. */
   master = false;
+  /** Owned slots, and all of them are others' now. */
+  deposed = false;
   /** Of a replica: the index of its master in the slot map; below 0 for others. */
   masterIndex = -1;
   /** Of a replica: too far behind its master to be read from, or not known not to be. */
