@@ -46,4 +46,5 @@ export const FORGE_FILE_PAGES: readonly string[] = [
   'quickstart-three-hosts.md',
   'rebalance.md',
   'redis-settings.md',
+  'rotate-logs.md',
 ];
