@@ -11,11 +11,14 @@ import type { KeyReader, StoredKey } from './key-reader.js';
 import { openReader } from './open-reader.js';
 import type { Selection } from './selection.js';
 
-/** One round goes out in one write to each master. */
-const ROUND_KEYS = 2_048;
+/**
+ * One round goes out in one write to each master. Larger ones are slower: keys that wait outlive the youngest part of the
+ * heap, and are copied (measured: 512 keys 216,000 a second, 1,024 keys 140,000, 2,048 in three rounds 107,000).
+ */
+const ROUND_KEYS = 512;
 const ROUND_BYTES = 4 * 1024 * 1024;
 /** Rounds of one shard on their way at once: while servers work on one, the next is read. */
-const ROUNDS_MAX = 3;
+const ROUNDS_MAX = 2;
 const NAMED_MAX = 10;
 
 export interface RestoreTally {
