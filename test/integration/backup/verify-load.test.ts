@@ -5,13 +5,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findBackup } from '../../../src/backup/catalogue.js';
 import { sweepScratch } from '../../../src/backup/scratch/folder.js';
 import { verifyLoad } from '../../../src/backup/verify-load.js';
+import type { Command } from '../../../src/cluster/node-connection.js';
 import { slotsFrom } from '../../../src/cluster/slots.js';
 import { isAlive } from '../../../src/runtime/process/identity.js';
 import { makeBackup } from '../../support/backup.js';
 import { poll, type RedisCluster, startCluster } from '../../support/redis.js';
 import { ROOT } from '../../support/repository.js';
 import { executableOf, FETCH_TIMEOUT_MS, SERVERS } from '../../support/servers.js';
-import { backUp, makePlace, type Place, signal } from './restore/fixtures.js';
+import { backUp, makePlace, type Place, signal, write } from './restore/fixtures.js';
 
 const WAIT_MS = 20_000;
 const HEX_256 = /^[0-9a-f]{64}$/;
@@ -49,12 +50,12 @@ describe.each(SERVERS)('a backup of %s that is loaded', (_, name) => {
       const { nodes } = await alone(program);
       const [node] = nodes;
       if (node === undefined) throw new Error('no node');
-      const connection = await node.connect();
-      for (let i = 0; i < 500; i++) await connection.call('SET', `key:${i}`, `value ${i}`);
-      for (let i = 0; i < 300; i++) await connection.call('SADD', 'set', `member ${i}`);
-      await connection.call('HSET', 'hash', 'field', 'value');
-      await connection.call('SET', 'soon', 'gone', 'PX', 1);
-      connection.close();
+      await write(nodes, [
+        ...Array.from({ length: 500 }, (_, i): Command => ['SET', `key:${i}`, `value ${i}`]),
+        ...Array.from({ length: 300 }, (_, i): Command => ['SADD', 'set', `member ${i}`]),
+        ['HSET', 'hash', 'field', 'value'],
+        ['SET', 'soon', 'gone', 'PX', 1],
+      ]);
       const secret = Buffer.alloc(32, 7);
       const backup = await backUp(place.store, nodes, { secret });
       const options = { secret, environment: environment(program), signal: signal() };
@@ -78,7 +79,10 @@ describe.each(SERVERS)('a backup of %s that is loaded', (_, name) => {
 describe('a backup that is loaded', () => {
   it('is faulty where keys are missing, too many, or of slots of others, and where the server does not load it', async () => {
     const { nodes } = await alone();
-    for (let i = 0; i < 20; i++) await nodes[0]?.call('SET', `key:${i}`, 'x');
+    await write(
+      nodes,
+      Array.from({ length: 20 }, (_, i): Command => ['SET', `key:${i}`, 'x']),
+    );
     const backup = await backUp(place.store, nodes);
     const [shard] = backup.manifest?.shards ?? [];
     if (shard === undefined || backup.manifest === undefined) throw new Error('no shard');
