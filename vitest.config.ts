@@ -29,6 +29,10 @@ export default defineConfig({
       },
       {
         extends: true,
+        test: { name: 'drills', include: ['test/drills/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000 },
+      },
+      {
+        extends: true,
         test: {
           name: 'docker',
           include: ['test/docker/**/*.test.ts'],

@@ -2,7 +2,9 @@
  * What drills happen to: a local cluster of `forge up`, three masters with a replica each and the proxy in front of them,
  * each under its supervisor; changed by the commands that operators type.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { connectNode } from '../../src/cluster/node-connection.js';
@@ -11,6 +13,7 @@ import { clusterEndpoint } from '../../src/drills/link/cluster.js';
 import type { Endpoint } from '../../src/drills/link/link.js';
 import { rawEndpoint } from '../../src/drills/link/raw.js';
 import { forge } from './forge.js';
+import { freePorts } from './ports.js';
 import { poll } from './redis.js';
 
 const NAME = 'drill';
@@ -37,6 +40,8 @@ export class DrillStand {
   readonly #home: string;
   readonly #passwords: { readonly endpoint: string; readonly admin: string };
   readonly #port: number;
+
+  readonly #servers = new Map<number, { readonly child: ChildProcess; readonly directory: string }>();
 
   private constructor(home: string, port: number, passwords: { endpoint: string; admin: string }) {
     this.#home = home;
@@ -98,6 +103,33 @@ export class DrillStand {
     return (await this.status()).nodes.filter(({ role }) => role === 'master');
   }
 
+  /** Servers with the settings, users and passwords of the nodes, which belong to no cluster yet. */
+  async startServers(count: number): Promise<number[]> {
+    const [like] = (await this.status()).nodes;
+    const from = path.join(this.#home, NAME, 'nodes', String(like?.port));
+    const ports = await freePorts(count);
+    for (const port of ports) {
+      const directory = path.join(this.#home, 'more', String(port));
+      await mkdir(directory, { recursive: true });
+      for (const name of ['redis.conf', 'users.acl', 'replication-auth.conf']) {
+        const text = await readFile(path.join(from, name), 'utf8');
+        await writeFile(
+          path.join(directory, name),
+          text.replaceAll(from, directory).replaceAll(String(like?.port), String(port)),
+        );
+      }
+      const child = spawn('redis-server', [path.join(directory, 'redis.conf')], { stdio: 'ignore' });
+      this.#servers.set(port, { child, directory });
+      await poll('the server answers', WHOLE_MS, () =>
+        this.call(port, 'PING').then(
+          () => true,
+          () => false,
+        ),
+      );
+    }
+    return ports;
+  }
+
   /** What the node answers to one command. */
   async call(port: number, command: string, ...args: string[]): Promise<unknown> {
     const connection = await connectNode({ host: '127.0.0.1', port, ...this.#credentials });
@@ -125,6 +157,10 @@ export class DrillStand {
   }
 
   async stop(): Promise<void> {
+    for (const { child } of this.#servers.values()) {
+      child.kill('SIGKILL');
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    }
     await this.forge('down', '--purge', '--yes');
     await rm(this.#home, { recursive: true, force: true });
   }
