@@ -1,9 +1,10 @@
 /** One at a time: a lock file that dies with its process. */
 import { createHash, randomBytes } from 'node:crypto';
-import { link, readFile, rm } from 'node:fs/promises';
+import { link, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ForgeError } from '../errors.js';
-import { makePrivateDirectory, writeFileAtomic } from './files.js';
+import { makePrivateDirectory } from './files.js';
 import { identifyProcess, isAlive, type ProcessIdentity } from './process/identity.js';
 
 /** A free lock is taken at the first attempt, a dead one at the second; more only while others take it over, too. */
@@ -11,6 +12,10 @@ const ATTEMPTS_MAX = 10;
 const PAUSE_MS = 20;
 /** Processes that died in a row while they cleared away the lock of one that had died. */
 const DEPTH_MAX = 5;
+/** What a process writes beside a lock before it takes it: the process, and what makes it unlike any other's. */
+const SCRATCH = /^(\d{1,10})-[0-9a-f]{16}$/;
+/** What stands for the right to remove a dead lock. */
+const RIGHT = /^[0-9a-f]{16}$/;
 
 interface LockOwner extends ProcessIdentity {
   /** What it does, for messages: `forge up`. */
@@ -43,6 +48,7 @@ export async function withLock<T>(
   await makePrivateDirectory(paths.directory);
   const mine = await takeLock(paths.lock, purpose, what);
   try {
+    await sweep(paths);
     return await work();
   } finally {
     // The folder, and the lock in it, may have been deleted by the work; and what is there now may be another's.
@@ -55,9 +61,10 @@ async function takeLock(file: string, purpose: string, what: string): Promise<st
   const self = await identifyProcess(process.pid);
   const token = randomBytes(8).toString('hex');
   const content = JSON.stringify({ ...self, purpose, token });
-  const scratch = `${file}.${token}`;
-  await writeFileAtomic(scratch, content, 0o600);
+  const scratch = `${file}.${process.pid}-${token}`;
   try {
+    // Nobody reads it before it is linked: it need not come into being at once.
+    await writeFile(scratch, content, { mode: 0o600, flag: 'wx' });
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       if (await place(scratch, file)) return content;
       const owner = parseOwner((await readText(file)) ?? '');
@@ -100,6 +107,33 @@ async function removeDead(scratch: string, file: string, depth = 0): Promise<voi
     if ((await readText(file)) === text) await rm(file, { force: true });
   } finally {
     await rm(right, { force: true });
+  }
+}
+
+/** Takes away what processes that died on their way to the lock, or beside it, have left. Called with the lock held. */
+async function sweep({ directory, lock }: LockPaths): Promise<void> {
+  const prefix = `${path.basename(lock)}.`;
+  for (const name of await readdir(directory)) {
+    if (!name.startsWith(prefix)) continue;
+    const rest = name.slice(prefix.length);
+    const file = path.join(directory, name);
+    const pid = SCRATCH.exec(rest)?.[1];
+    if (pid !== undefined) {
+      if (!exists(Number(pid))) await rm(file, { force: true });
+    } else if (RIGHT.test(rest)) {
+      const owner = parseOwner((await readText(file)) ?? '');
+      if (owner === undefined || !(await isAlive(owner))) await rm(file, { force: true });
+    }
+  }
+}
+
+/** Whether there is a process of this number, be it another one by now. */
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

@@ -72,6 +72,20 @@ describe('the lock of a cluster', () => {
     expect(most).toBe(1);
   });
 
+  it('clears away what processes have left that died on their way to it, and nothing else', async () => {
+    await mkdir(paths.directory, { recursive: true });
+    const dead = { pid: 2 ** 22 + 1, start: '0:1' };
+    const name = (rest: string) => path.join(paths.directory, `${path.basename(paths.lock)}.${rest}`);
+    await writeFile(name(`${dead.pid}-0123456789abcdef`), '');
+    await writeFile(name('0123456789abcdef'), JSON.stringify(dead));
+    // Of one that lives, and of others.
+    const kept = [`${process.pid}-0123456789abcdef`, 'bak', '0123456789abcdef0'];
+    for (const rest of kept) await writeFile(name(rest), '');
+    await withLock(paths, 'forge up', async () => undefined);
+    const left = kept.map((rest) => path.basename(name(rest))).sort();
+    expect((await readdir(paths.directory)).sort()).toEqual(left);
+  });
+
   it('may be deleted together with the cluster by the work', async () => {
     await withLock(paths, 'forge down', async () => {
       await rm(paths.directory, { recursive: true });
