@@ -27,6 +27,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const repository = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const CACHE = path.join(repository, '.cache', 'servers');
 const BOOTSTRAP_TIMEOUT_MS = 10 * 60_000;
+const WAIT_MS = 250;
 const SUITE = 'sid';
 const NEXT_SUITE = 'experimental';
 /** CLUSTER MIGRATION came with this version. */
@@ -39,7 +40,8 @@ const ATOMIC_SINCE = [8, 4];
  */
 export function newerServers({ cache = CACHE, log = () => {} } = {}) {
   const root = path.join(cache, SUITE);
-  if (!existsSync(path.join(root, 'usr', 'bin', 'valkey-server'))) bootstrap(cache, root, log);
+  const there = () => existsSync(path.join(root, 'usr', 'bin', 'valkey-server'));
+  alone(cache, there, () => bootstrap(cache, root, log));
   return {
     root,
     redis8: starter(cache, root, 'redis-server'),
@@ -57,7 +59,8 @@ export function redisWithAtomicMigration({ cache = CACHE, log = () => {} } = {})
   const { root, redis8 } = newerServers({ cache, log });
   if (isAtomic(redis8)) return redis8;
   const place = path.join(cache, NEXT_SUITE);
-  if (!existsSync(path.join(place, 'usr', 'bin', 'redis-server'))) fetchNext(cache, place, log);
+  const there = () => existsSync(path.join(place, 'usr', 'bin', 'redis-server'));
+  alone(cache, there, () => fetchNext(cache, place, log));
   const next = starter(cache, root, 'redis-server', { suite: NEXT_SUITE, place });
   if (isAtomic(next)) return next;
   throw new Error(`neither ${SUITE} nor ${NEXT_SUITE} has Redis ${ATOMIC_SINCE.join('.')}`);
@@ -111,6 +114,41 @@ function run(cwd, [command, ...args]) {
   rmSync(cwd, { recursive: true, force: true });
   const tail = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim().split('\n').slice(-5).join('\n');
   throw new Error(`${command} for ${NEXT_SUITE} failed: ${result.error?.message ?? tail}`);
+}
+
+/** One process fetches; others that want the same wait for it, since it takes all of a core, or two. */
+function alone(cache, there, fetch) {
+  if (there()) return;
+  mkdirSync(cache, { recursive: true });
+  const lock = path.join(cache, 'fetching');
+  const until = Date.now() + BOOTSTRAP_TIMEOUT_MS;
+  while (!claims(lock)) {
+    if (there()) return;
+    // What holds it for longer has its own bound; then this one fetches beside it.
+    if (Date.now() > until) break;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WAIT_MS);
+  }
+  try {
+    if (!there()) fetch();
+  } finally {
+    rmSync(lock, { force: true });
+  }
+}
+
+/** Takes the lock; that of a process that has died is taken over. */
+function claims(lock) {
+  try {
+    writeFileSync(lock, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+  }
+  try {
+    process.kill(Number(readFileSync(lock, 'utf8')) || process.pid, 0);
+  } catch (error) {
+    if (error.code === 'ESRCH') rmSync(lock, { force: true });
+  }
+  return false;
 }
 
 /** Whether `newerServers` can work here: they are fetched already, or this is root on a Debian or a relative of it. */

@@ -10,7 +10,7 @@ const root = path.resolve(import.meta.dirname, '../..');
 export type Fault = 'crosses' | 'drops' | 'doubles';
 
 /** One in so many replies. */
-const EVERY = 500;
+const EVERY = 200;
 
 const FAULTS: Record<Fault, string> = {
   crosses: `

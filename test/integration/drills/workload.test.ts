@@ -8,7 +8,7 @@ import { type RunningProxy, startProxy } from '../../support/proxy.js';
 import { poll, type RedisCluster, startCluster } from '../../support/redis.js';
 
 const FEW = { registers: 3, counters: 3, logs: 2, pairs: 2, channels: 2, queues: 2, readers: 2, pauseMs: 2 };
-const OPERATIONS = 3_000;
+const OPERATIONS = 2_000;
 const BUSY_MS = 60_000;
 
 let cluster: RedisCluster;

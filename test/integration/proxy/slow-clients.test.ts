@@ -10,6 +10,7 @@ const VALUES = 200;
 /** A client that holds up an upstream connection and reads nothing is let go after 0.5 s; the rest is leeway. */
 const DISCONNECTED_MS = 8_000;
 /** Others are looked at for so long after it has gone. */
+const ALONE_MS = 500;
 const AFTERWARDS_MS = 500;
 
 let cluster: RedisCluster;
@@ -31,6 +32,23 @@ afterAll(async () => {
 /** Everything at once: 200 values of 1 MB, from all masters or from one. */
 const wanted = (keyOf: (i: number) => string, count = VALUES) =>
   Buffer.concat(Array.from({ length: count }, (_, i) => command('GET', keyOf(i))));
+
+const p99Of = (latencies: number[]) =>
+  [...latencies].sort((a, b) => a - b)[Math.floor(latencies.length * 0.99)] as number;
+
+/** What a client that asks for small values waits when nobody else asks: more on a busy machine. */
+async function aloneP99Ms(): Promise<number> {
+  const client = await RawClient.connect({ port: proxy.port });
+  const latencies: number[] = [];
+  const until = performance.now() + ALONE_MS;
+  for (let i = 0; performance.now() < until; i++) {
+    const started = performance.now();
+    await client.call('INCR', `small:${i % 1000}`);
+    latencies.push(performance.now() - started);
+  }
+  client.close();
+  return p99Of(latencies);
+}
 
 /** Runs `work` while another client asks for small values and the proxy's memory is looked at. */
 async function beside(work: () => Promise<void>) {
@@ -57,12 +75,7 @@ async function beside(work: () => Promise<void>) {
     clearInterval(sampler);
     client.close();
   }
-  latencies.sort((a, b) => a - b);
-  return {
-    grownMb: (peak - before) / MEGABYTE,
-    p99Ms: latencies[Math.floor(latencies.length * 0.99)]!,
-    maxMs: latencies.at(-1)!,
-  };
+  return { grownMb: (peak - before) / MEGABYTE, p99Ms: p99Of(latencies), maxMs: Math.max(...latencies) };
 }
 
 async function closures(): Promise<number> {
@@ -76,6 +89,7 @@ describe('a client that asks for 200 values of 1 MB', () => {
     ['from all masters', (i: number) => `big:${i}`],
   ])('%s and does not read is let go, with bounded memory, and others are served meanwhile', async (_name, keyOf) => {
     const closedBefore = await closures();
+    const alone = await aloneP99Ms();
     const { grownMb, p99Ms, maxMs } = await beside(async () => {
       const slow = net.connect({ port: proxy.port, host: '127.0.0.1' });
       slow.on('error', () => {});
@@ -87,7 +101,7 @@ describe('a client that asks for 200 values of 1 MB', () => {
       await poll('the others go on', 2 * AFTERWARDS_MS, () => performance.now() > until);
     });
     expect(grownMb).toBeLessThan(350);
-    expect(p99Ms).toBeLessThan(50);
+    expect(p99Ms).toBeLessThan(Math.max(50, 5 * alone));
     // By the limits 0.5 s, and as much again and more on a busy machine.
     expect(maxMs).toBeLessThan(2_500);
     await poll('the log says it', DISCONNECTED_MS, () => proxy.stderr().includes('client disconnected'));
