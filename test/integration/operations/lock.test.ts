@@ -130,7 +130,8 @@ describe('the lock of a cluster', () => {
     await expect
       .poll(async () => String(await node?.call('CLIENT', 'LIST')), { timeout: 3_000 })
       .toContain(lockName(lock.owner, 'holding'));
-    expect(lock.nodeIds).toHaveLength(3);
+    // The node knows the name a moment before this side has heard so.
+    await expect.poll(() => lock.nodeIds, { timeout: 3_000 }).toHaveLength(3);
   });
 
   it('of one that hangs is taken over once it was silent for the expiry, and not before', async () => {
