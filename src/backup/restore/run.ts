@@ -13,7 +13,8 @@ import type { Selection } from './selection.js';
 
 /**
  * One round goes out in one write to each master. Larger ones are slower: keys that wait outlive the youngest part of the
- * heap, and are copied (measured: 512 keys 216,000 a second, 1,024 keys 140,000, 2,048 in three rounds 107,000).
+ * heap, and are copied (measured beside other work, not all at one time: 512 keys 216,000 a second, 1,024
+ * keys 140,000, 2,048 in three rounds 107,000).
  */
 const ROUND_KEYS = 512;
 const ROUND_BYTES = 4 * 1024 * 1024;
