@@ -1,9 +1,9 @@
 /** One rehearsal: clients at work, something happens to the cluster, and what they lived through is judged. */
 import { pause } from '../cluster/bounded.js';
 import { ForgeError } from '../errors.js';
+import { Workload, type WorkloadOptions, type WorkloadReport } from './checking-workload.js';
 import type { Endpoint } from './link/link.js';
 import { type Bounds, judge, type Verdict } from './verdict.js';
-import { Workload, type WorkloadOptions, type WorkloadReport } from './workload.js';
 
 /** Before something happens, and after it: what is usual. */
 export const CALM_MS = 2_000;

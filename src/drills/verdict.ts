@@ -1,5 +1,5 @@
 /** What a drill must show, and whether it did. Pure. */
-import type { WorkloadReport } from './workload.js';
+import type { WorkloadReport } from './checking-workload.js';
 
 /** Undefined for what is not bounded: it is shown all the same. */
 export interface Bounds {

@@ -1,8 +1,8 @@
 /** The checking workload on a real cluster: it finds nothing where nothing is wrong, and what is wrong it finds. */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { Workload } from '../../../src/drills/checking-workload.js';
 import { clusterEndpoint } from '../../../src/drills/link/cluster.js';
 import { rawEndpoint } from '../../../src/drills/link/raw.js';
-import { Workload } from '../../../src/drills/workload.js';
 import { brokenProxy, type Fault } from '../../support/broken-proxy.js';
 import { type RunningProxy, startProxy } from '../../support/proxy.js';
 import { poll, type RedisCluster, startCluster } from '../../support/redis.js';
