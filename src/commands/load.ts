@@ -9,6 +9,7 @@ import { CLIENTS_MAX, type LoadFigures, LoadGenerator } from '../drills/load/gen
 import { parseRates, Traffic } from '../drills/load/traffic.js';
 import { EXIT_CODES, ForgeError } from '../errors.js';
 import { chooseTarget, DEFAULT_PORT } from '../smoke/default-target.js';
+import { bytesText } from '../ui/cluster-status.js';
 import { loadLine, loadTable } from '../ui/load.js';
 
 const DURATION_MIN_MS = 1_000;
@@ -16,6 +17,9 @@ const DURATION_MAX_MS = 3_600_000;
 const PIPELINE_MAX = 1_000;
 const KEYS_MAX = 10_000_000;
 const BYTES_MAX = 16 * 1024 * 1024;
+/** Of one batch; and of all keys together. */
+const BATCH_BYTES_MAX = 64 * 1024 * 1024;
+const ALL_BYTES_MAX = 64 * 1024 * 1024 * 1024;
 const PERCENT_MAX = 100;
 
 /** Who is asked is an argument here. */
@@ -88,14 +92,18 @@ Exit codes: 0 done, 4 unreachable, 5 not confirmed or keys refused, 9 errors or 
     const { args, flags } = await this.parse(Load);
     const durationMs = parseDuration(flags.duration, { minMs: DURATION_MIN_MS, maxMs: DURATION_MAX_MS });
     const rates = ratesOf(flags);
+    refuseTooMuch(flags);
     const given = args.host === undefined ? undefined : addressOf(args.host, args.port);
     const settings = await readSettings(flags, process.env, {
       unchosen: given !== undefined && flags.name === undefined,
     });
     const { words, ...target } = await chooseTarget(given, flags, settings);
     const address = formatAddress(target);
-    await this.confirm(`Load ${words ?? address} (${address}) with ${flags.clients} clients?`);
     const { keys, clients, pipeline } = flags;
+    const memory = bytesText(keys * flags.size);
+    await this.confirm(
+      `Load ${words ?? address} (${address}) with ${clients} clients, and ${keys} keys of ${memory} in all?`,
+    );
     const prefix = `forge-load:${randomBytes(4).toString('hex')}:`;
     const traffic = new Traffic({ reads: flags.reads / PERCENT_MAX, bytes: flags.size, keys, prefix });
     const generator = await LoadGenerator.open(rawEndpoint(target), { clients, pipeline, traffic });
@@ -122,6 +130,23 @@ Exit codes: 0 done, 4 unreachable, 5 not confirmed or keys refused, 9 errors or 
 }
 
 const CLEAN_UP_MS = 5_000;
+
+function refuseTooMuch({ size, keys, pipeline }: { size: number; keys: number; pipeline: number }): void {
+  const batch = size * pipeline;
+  if (batch > BATCH_BYTES_MAX) {
+    throw new ForgeError(
+      'usage',
+      `--pipeline ${pipeline} of ${bytesText(size)} each are ${bytesText(batch)} at once.`,
+      {
+        next: `Take less than ${bytesText(BATCH_BYTES_MAX)}.`,
+      },
+    );
+  }
+  if (size * keys <= ALL_BYTES_MAX) return;
+  throw new ForgeError('usage', `--keys ${keys} of ${bytesText(size)} each are ${bytesText(size * keys)}.`, {
+    next: `Take less than ${bytesText(ALL_BYTES_MAX)}, and no more than the servers have memory for.`,
+  });
+}
 
 function ratesOf({ rate, targets }: { rate?: string; targets?: string }): (number | undefined)[] {
   if (targets !== undefined) return parseRates(targets, '--targets');

@@ -18,6 +18,9 @@ const HELD_BACK_MS = 20;
 const SECOND_MS = 1_000;
 const CONNECTS_AT_ONCE = 64;
 const FILL_AT_ONCE = 500;
+/** Of what is on its way at once, and of what one client writes at once when keys are made. */
+const WAITING_BYTES_MAX = 256 * 1024 * 1024;
+const FILL_BYTES_MAX = 1024 * 1024;
 /** Replies to what was sent before the end are waited for so long. */
 const LINGER_MS = 5_000;
 
@@ -104,11 +107,14 @@ export class LoadGenerator {
 
   async #all(keys: number, command: (number: number) => readonly string[], signal: AbortSignal): Promise<void> {
     let next = 0;
+    const { bytes } = this.#traffic;
+    const atOnce = Math.max(1, Math.min(FILL_AT_ONCE, Math.floor(FILL_BYTES_MAX / bytes)));
+    const lanes = Math.max(1, Math.min(CONNECTS_AT_ONCE, Math.floor(WAITING_BYTES_MAX / (atOnce * bytes))));
     const lane = async (link: Link) => {
       while (next < keys) {
         signal.throwIfAborted();
         const from = next;
-        next = Math.min(keys, from + FILL_AT_ONCE);
+        next = Math.min(keys, from + atOnce);
         const outcomes = await link.send(Array.from({ length: next - from }, (_, index) => command(from + index)));
         const failed = outcomes.find((outcome) => !outcome.ok);
         if (failed === undefined || failed.ok) continue;
@@ -117,7 +123,7 @@ export class LoadGenerator {
         });
       }
     };
-    await Promise.all(this.#links.slice(0, CONNECTS_AT_ONCE).map(lane));
+    await Promise.all(this.#links.slice(0, lanes).map(lane));
   }
 
   /** Loads the endpoint for a time. */
@@ -147,11 +153,13 @@ export class LoadGenerator {
     const pending = new Array<number>(this.#links.length).fill(0);
     let sent = 0;
     let turn = 0;
+    let batches = 0;
+    const batchesMax = Math.max(1, Math.floor(WAITING_BYTES_MAX / (this.#pipeline * this.#traffic.bytes)));
     while (going()) {
       const due = Math.floor(((performance.now() - begun) / SECOND_MS) * rate);
       while (sent < due) {
         const count = Math.min(this.#pipeline, due - sent);
-        const client = this.#free(pending, turn);
+        const client = batches < batchesMax ? this.#free(pending, turn) : undefined;
         // All are full: what is due goes out later, and has waited since then.
         if (client === undefined) break;
         turn = client + 1;
@@ -160,15 +168,17 @@ export class LoadGenerator {
         const now = performance.now();
         sent += count;
         pending[client] = (pending[client] as number) + 1;
+        batches++;
         const sinceMs = now - dueMs > HELD_BACK_MS ? dueMs : now;
         void this.#send(this.#links[client] as Link, count, figures, sinceMs).then(() => {
           pending[client] = (pending[client] as number) - 1;
+          batches--;
         });
       }
       await pause(TICK_MS);
     }
     const end = performance.now() + LINGER_MS;
-    while (pending.some((count) => count > 0) && performance.now() < end) await pause(TICK_MS);
+    while (batches > 0 && performance.now() < end) await pause(TICK_MS);
   }
 
   #free(pending: readonly number[], turn: number): number | undefined {

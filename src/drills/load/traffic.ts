@@ -30,6 +30,11 @@ export class Traffic {
     this.#random = random;
   }
 
+  /** Of a value. */
+  get bytes(): number {
+    return this.#options.bytes;
+  }
+
   key(number: number): string {
     return `${this.#options.prefix}${number}`;
   }

@@ -55,6 +55,9 @@ describe('forge load', () => {
 
   it('says what is wrong: no server, another password, errors', async () => {
     const { port } = server;
+    const large = await load(server.address, '--size', '1000000', '--pipeline', '100');
+    expect([large.code, large.stderr]).toEqual([2, expect.stringContaining('at once')]);
+    expect((await load(server.address, '--size', '1000000', '--keys', '100000')).code).toBe(2);
     await server.call('CONFIG', 'SET', 'maxmemory', '1');
     const full = await load(server.address, '--duration', '1s');
     await server.call('CONFIG', 'SET', 'maxmemory', '0');
