@@ -1,0 +1,105 @@
+/**
+ * What all drills of the matrix share: the clients, the bounds, the seed, and where the reports go. A file of test/drills makes one
+ * Matrix for its stand; `npm run test:drills` runs them one after the other.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { expect } from 'vitest';
+import type { WorkloadOptions } from '../../../src/drills/checking-workload.js';
+import { type DrillOptions, type DrillReport, runDrill } from '../../../src/drills/drill.js';
+import type { Endpoint } from '../../../src/drills/link/link.js';
+import type { Bounds } from '../../../src/drills/verdict.js';
+import { ROOT } from '../repository.js';
+
+/** Every report of the newest run, one file a test file: docs/reliability.md has its figures from them. */
+export const REPORTS = path.join(ROOT, '.cache', 'drills');
+
+/** How long a stand may take to start or to end, and a drill. */
+export const START_MS = 60_000;
+export const DRILL_MS = 180_000;
+
+/** `cluster-node-timeout` of forge up. */
+export const NODE_TIMEOUT_MS = 2_000;
+
+/** Enough to meet every shard all the time, with time left for a client beside it at the same work. */
+export const WORKLOAD: WorkloadOptions = {
+  registers: 6,
+  counters: 6,
+  logs: 3,
+  pairs: 3,
+  channels: 6,
+  queues: 3,
+  readers: 3,
+  pauseMs: 5,
+};
+
+/** Nobody notices but a pause. */
+export const PLANNED: Bounds = { errors: 0, losses: 0, longestPauseMs: 1_000 };
+
+/** Errors of writes in flight, and what asynchronous replication may lose. */
+export const SUDDEN: Bounds = { longestPauseMs: NODE_TIMEOUT_MS + 2_000, pauseBeyondMs: 300 };
+
+/** The same after `WAIT 1`: nothing that was acknowledged may be lost. */
+export const SUDDEN_WITH_WAIT: Bounds = { ...SUDDEN, losses: 0 };
+
+/** FORGE_SEED repeats a run; a new one is taken, and printed, when it is not given. */
+export const SEED = Number(process.env.FORGE_SEED ?? Math.floor(Math.random() * 1e9));
+
+/** What to choose by: the same numbers in [0, 1) for the same seed and name (mulberry32). */
+export function chance(name: string): () => number {
+  let state = SEED | 0;
+  for (const character of name) state = (Math.imul(state, 31) + character.charCodeAt(0)) | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** What a drill happens to. */
+export interface Stand {
+  readonly endpoint: Endpoint;
+  beside(): Promise<Endpoint>;
+  whole(): Promise<void>;
+}
+
+export type MatrixDrill = Pick<DrillOptions, 'name' | 'disturb' | 'bounds'> &
+  Partial<Pick<DrillOptions, 'workload' | 'recover' | 'beside'>>;
+
+export class Matrix {
+  readonly #file: string;
+  readonly #reports: DrillReport[] = [];
+
+  /** @param file the name of its file in REPORTS, without an ending */
+  constructor(file: string) {
+    this.#file = file;
+    console.log(`FORGE_SEED=${SEED}`);
+  }
+
+  /** Runs it, keeps its report, and fails with what was found when a bound does not hold. */
+  async drill(stand: Stand, options: MatrixDrill): Promise<DrillReport> {
+    const report = await runDrill({
+      endpoint: stand.endpoint,
+      beside: await stand.beside(),
+      workload: WORKLOAD,
+      recover: () => stand.whole(),
+      signal: new AbortController().signal,
+      ...options,
+    });
+    this.#reports.push(report);
+    const { verdict, clients, events, beside } = report;
+    const { errors, errorExamples, findings, examples, longestPause, ownPauseMs } = clients;
+    const seen = { seed: SEED, verdict, events, errors, errorExamples, findings, examples, longestPause, ownPauseMs };
+    const other = beside && { errors: beside.errors, findings: beside.findings, longestPause: beside.longestPause };
+    expect(verdict.passed, JSON.stringify({ ...seen, beside: other }, undefined, 1)).toBe(true);
+    return report;
+  }
+
+  /** Writes the reports. */
+  async save(): Promise<void> {
+    await mkdir(REPORTS, { recursive: true });
+    const content = { seed: SEED, reports: this.#reports };
+    await writeFile(path.join(REPORTS, `${this.#file}.json`), `${JSON.stringify(content, undefined, 1)}\n`);
+  }
+}
