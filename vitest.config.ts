@@ -36,7 +36,13 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'drills', include: ['test/drills/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 120_000 },
+        test: {
+          name: 'drills',
+          include: ['test/drills/**/*.test.ts'],
+          globalSetup: ['test/drills/setup.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+        },
       },
       {
         extends: true,

@@ -2,17 +2,13 @@
  * What all drills of the matrix share: the clients, the bounds, the seed, and where the reports go. A file of test/drills makes one
  * Matrix for its stand; `npm run test:drills` runs them one after the other.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import path from 'node:path';
+import os from 'node:os';
 import { expect } from 'vitest';
 import type { WorkloadOptions } from '../../../src/drills/checking-workload.js';
 import { type DrillOptions, type DrillReport, runDrill } from '../../../src/drills/drill.js';
 import type { Endpoint } from '../../../src/drills/link/link.js';
 import type { Bounds } from '../../../src/drills/verdict.js';
-import { ROOT } from '../repository.js';
-
-/** Every report of the newest run, one file a test file: docs/reliability.md has its figures from them. */
-export const REPORTS = path.join(ROOT, '.cache', 'drills');
+import { saveReports } from './reports.js';
 
 /** How long a stand may take to start or to end, and a drill. */
 export const START_MS = 60_000;
@@ -71,7 +67,7 @@ export class Matrix {
   readonly #file: string;
   readonly #reports: DrillReport[] = [];
 
-  /** @param file the name of its file in REPORTS, without an ending */
+  /** @param file the name of its file among the reports, without an ending */
   constructor(file: string) {
     this.#file = file;
     console.log(`FORGE_SEED=${SEED}`);
@@ -98,8 +94,7 @@ export class Matrix {
 
   /** Writes the reports. */
   async save(): Promise<void> {
-    await mkdir(REPORTS, { recursive: true });
-    const content = { seed: SEED, reports: this.#reports };
-    await writeFile(path.join(REPORTS, `${this.#file}.json`), `${JSON.stringify(content, undefined, 1)}\n`);
+    const about = { cores: os.availableParallelism(), system: `${os.type()} ${os.release()}`, node: process.version };
+    await saveReports(this.#file, { seed: SEED, at: new Date().toISOString(), about, reports: this.#reports });
   }
 }
