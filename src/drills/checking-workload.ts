@@ -56,6 +56,10 @@ export interface WorkloadReport {
   readonly examples: readonly Finding[];
   readonly wrong: number;
   readonly losses: number;
+  /** Of what was stored: without messages. */
+  readonly storedLosses: number;
+  /** When what is lost of what was stored had been acknowledged, where that is known, milliseconds from the beginning on. */
+  readonly lossTimes: readonly number[];
   /** Keys that could not be looked at once more. */
   readonly unchecked: number;
   readonly longestPause: Pause;
@@ -123,6 +127,11 @@ export class Workload {
     return this.#meter.operations;
   }
 
+  /** By the clock of `performance.now()`. */
+  get startedMs(): number {
+    return this.#startedMs;
+  }
+
   /** Ends all clients, looks at everything once more, and takes away what was written. */
   async stop(): Promise<WorkloadReport> {
     const stopped = performance.now();
@@ -150,6 +159,8 @@ export class Workload {
       examples: this.#findings.examples,
       wrong: this.#findings.wrong,
       losses: this.#findings.losses,
+      storedLosses: this.#findings.storedLosses,
+      lossTimes: this.#findings.lossTimes.map((time) => time - this.#startedMs),
       unchecked: this.#probes.reduce((sum, { unchecked }) => sum + unchecked, 0),
       seconds,
       latency: { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: total.max / 1_000 },

@@ -14,7 +14,12 @@ export interface DrillEvent {
   /** Milliseconds from the beginning of the workload on. */
   readonly atMs: number;
   readonly text: string;
+  /** At this moment everything ended that had not yet reached a disk. */
+  readonly cut?: true;
 }
+
+/** @param kind `cut` for the moment at which everything ended that had not yet reached a disk */
+export type Tell = (text: string, kind?: 'cut') => void;
 
 export interface DrillOptions {
   readonly name: string;
@@ -23,12 +28,16 @@ export interface DrillOptions {
   readonly beside?: Endpoint;
   readonly workload?: WorkloadOptions;
   /** What happens; it tells each step at the moment of it. */
-  readonly disturb: (tell: (text: string) => void, signal: AbortSignal) => Promise<void>;
+  readonly disturb: (tell: Tell, signal: AbortSignal) => Promise<void>;
   /** Resolves when the cluster is whole again; what clients do until then counts. */
   readonly recover?: (signal: AbortSignal) => Promise<void>;
   readonly bounds: Bounds;
   readonly calmMs?: number;
   readonly signal: AbortSignal;
+  /** Told each event at the moment of it. */
+  readonly onEvent?: (event: DrillEvent) => void;
+  /** Told what clients lived through when `disturb` or `recover` has failed, before that is thrown. */
+  readonly onFailure?: (report: DrillReport) => void;
 }
 
 export interface DrillReport {
@@ -55,8 +64,8 @@ export async function runDrill(options: DrillOptions): Promise<DrillReport> {
   const clients = await Workload.start(endpoint, workload);
   // Order of messages cannot be expected of it.
   const beside = options.beside && (await Workload.start(options.beside, { ...workload, channels: 0 }));
-  const begun = performance.now();
-  const tell = (text: string) => events.push({ atMs: performance.now() - begun, text });
+  const tell: Tell = (text, kind) =>
+    events.push({ atMs: performance.now() - clients.startedMs, text, ...(kind === 'cut' ? { cut: true } : {}) });
   let failure: { error: unknown } | undefined;
   try {
     await pause(calmMs, signal);
@@ -71,6 +80,7 @@ export async function runDrill(options: DrillOptions): Promise<DrillReport> {
   }
   const [report, other] = await Promise.all([clients.stop(), beside?.stop()]);
   if (failure !== undefined) throw failure.error;
-  const verdict = judge(report, bounds, other);
+  const cuts = events.filter(({ cut }) => cut).map(({ atMs }) => atMs);
+  const verdict = judge(report, bounds, other, cuts);
   return { name, startedAt, events, clients: report, ...(other === undefined ? {} : { beside: other }), verdict };
 }

@@ -11,6 +11,8 @@ export interface Bounds {
   readonly longestPauseMs?: number;
   /** How much longer that may be than beside it, for a client that knows the cluster, milliseconds. */
   readonly pauseBeyondMs?: number;
+  /** What was stored, acknowledged so long before everything ended at once, milliseconds, must be there. */
+  readonly keptAfterMs?: number;
 }
 
 /** One number with its bound. */
@@ -31,8 +33,19 @@ export interface Verdict {
 /** A drill in which hardly anything was done proves nothing. */
 export const OPERATIONS_MIN = 100;
 
-/** Wrong replies are never allowed, whatever the bounds say. */
-export function judge(report: WorkloadReport, bounds: Bounds, beside?: WorkloadReport): Verdict {
+/** Replies that were on their way when their server ended arrive for so long. */
+export const ON_THE_WAY_MS = 500;
+
+/**
+ * Wrong replies are never allowed, whatever the bounds say.
+ * @param cuts when everything ended that had not reached a disk, milliseconds from the beginning of the workload on
+ */
+export function judge(
+  report: WorkloadReport,
+  bounds: Bounds,
+  beside?: WorkloadReport,
+  cuts: readonly number[] = [],
+): Verdict {
   const errors = Object.values(report.errors).reduce((sum, count) => sum + count, 0);
   const { ms } = report.longestPause;
   const lines = [
@@ -43,12 +56,20 @@ export function judge(report: WorkloadReport, bounds: Bounds, beside?: WorkloadR
     atMost('keys not looked at in the end', report.unchecked, 0),
     atMost('longest pause', Math.round(ms), bounds.longestPauseMs, 'ms'),
   ];
+  const { keptAfterMs } = bounds;
+  if (keptAfterMs !== undefined) {
+    const lost = report.storedLosses - report.lossTimes.filter((time) => isExcused(time, cuts, keptAfterMs)).length;
+    lines.push(atMost(`lost, and not acknowledged in the last ${keptAfterMs} ms before the cut`, lost, 0));
+  }
   if (beside !== undefined) {
     const beyond = Math.round(ms - beside.longestPause.ms);
     lines.push(atMost('pause beyond that of a cluster-aware client', beyond, bounds.pauseBeyondMs, 'ms'));
   }
   return { passed: lines.every(({ holds }) => holds), lines };
 }
+
+const isExcused = (time: number, cuts: readonly number[], keptAfterMs: number) =>
+  cuts.some((cut) => time > cut - keptAfterMs && time < cut + ON_THE_WAY_MS);
 
 function atMost(what: string, value: number, bound: number | undefined, unit: Line['unit'] = ''): Line {
   return { what, value, unit, ...(bound === undefined ? {} : { bound }), holds: bound === undefined || value <= bound };

@@ -1,9 +1,11 @@
 /** A counter that one client alone raises, by one each time. Pure. */
+import { Acknowledged } from './acknowledged.js';
 import { type Findings, show } from './findings.js';
 
 export class Counter {
   readonly key: string;
   readonly #findings: Findings;
+  readonly #acknowledged = new Acknowledged();
   #value = 0;
   #open = false;
 
@@ -19,6 +21,7 @@ export class Counter {
     }
     this.#compare(reply, this.#value + 1, this.#value + 1);
     this.#value = reply;
+    if (reply > 0) this.#acknowledged.add(reply, this.#findings.now());
   }
 
   /** Nobody knows whether it was raised: nothing more may be done to this key. */
@@ -40,7 +43,8 @@ export class Counter {
 
   #compare(found: number, lowest: number, highest: number): void {
     if (found < lowest) {
-      this.#findings.add('lost-write', this.key, `${found} instead of ${lowest}`, lowest - found);
+      const { times } = this.#acknowledged.between(Math.max(1, this.#value - (lowest - found) + 1), this.#value);
+      this.#findings.add('lost-write', this.key, `${found} instead of ${lowest}`, lowest - found, times);
     } else if (found > highest) {
       this.#findings.add('doubled', this.key, `${found} instead of ${highest}`, found - highest);
     }

@@ -26,6 +26,9 @@ export const LOSS_KINDS = [
   'missed-message',
 ] as const;
 
+/** Losses of what was stored: messages of a channel are not. */
+export const STORED_LOSS_KINDS: readonly FindingKind[] = ['lost-write', 'undone-pop', 'lost-item'];
+
 export type WrongKind = (typeof WRONG_KINDS)[number];
 export type LossKind = (typeof LOSS_KINDS)[number];
 export type FindingKind = WrongKind | LossKind;
@@ -42,12 +45,24 @@ export interface Finding {
 /** All are counted; so many are kept with their words. */
 export const EXAMPLES_MAX = 100;
 const DETAIL_MAX = 200;
+/** Of so many losses the moment of their acknowledgement is kept; later ones are only counted. */
+export const LOSS_TIMES_MAX = 10_000;
 
 export class Findings {
   readonly examples: Finding[] = [];
+  /** When what is lost of what was stored had been acknowledged, where that is known, by the clock. */
+  readonly lossTimes: number[] = [];
+  /** Milliseconds, of a clock that never goes back. */
+  readonly now: () => number;
   readonly #counts = new Map<FindingKind, number>();
 
-  add(kind: FindingKind, key: string, detail: string, count = 1): void {
+  constructor(now: () => number = () => performance.now()) {
+    this.now = now;
+  }
+
+  /** @param times of a loss: when each was acknowledged, by `now`, as far as that is known */
+  add(kind: FindingKind, key: string, detail: string, count = 1, times: readonly number[] = []): void {
+    this.lossTimes.push(...times.slice(0, LOSS_TIMES_MAX - this.lossTimes.length));
     this.#counts.set(kind, this.of(kind) + count);
     if (this.examples.length < EXAMPLES_MAX) {
       this.examples.push({ kind, key, detail: detail.slice(0, DETAIL_MAX), count });
@@ -56,6 +71,11 @@ export class Findings {
 
   of(kind: FindingKind): number {
     return this.#counts.get(kind) ?? 0;
+  }
+
+  /** Losses of what was stored. */
+  get storedLosses(): number {
+    return STORED_LOSS_KINDS.reduce((sum, kind) => sum + this.of(kind), 0);
   }
 
   get wrong(): number {

@@ -9,7 +9,8 @@ export class Log {
   readonly #findings: Findings;
   #sent = 0;
   #length = 0;
-  readonly #acknowledged = new Set<number>();
+  /** With the time. */
+  readonly #acknowledged = new Map<number, number>();
   #open: number | undefined;
 
   constructor(key: string, findings: Findings) {
@@ -31,7 +32,7 @@ export class Log {
     if (typeof reply !== 'number' || reply % TOKEN_LENGTH !== 0) {
       this.#findings.add('foreign-reply', this.key, `APPEND was answered ${show(reply)}`);
     } else this.#length = reply;
-    this.#acknowledged.add(this.#sent);
+    this.#acknowledged.set(this.#sent, this.#findings.now());
   }
 
   /** Nobody knows whether it was appended: nothing more may be done to this key. */
@@ -58,9 +59,9 @@ export class Log {
       seen.add(token);
       last = Math.max(last, token);
     }
-    for (const token of this.#acknowledged) {
+    for (const [token, time] of this.#acknowledged) {
       if (seen.has(token)) continue;
-      this.#findings.add('lost-write', this.key, `token ${token} was acknowledged`);
+      this.#findings.add('lost-write', this.key, `token ${token} was acknowledged`, 1, [time]);
       this.#acknowledged.delete(token);
     }
   }

@@ -1,4 +1,5 @@
 /** A list with one client that puts numbered elements in, and one that waits for them. Pure. */
+import { Acknowledged } from './acknowledged.js';
 import { type Findings, show } from './findings.js';
 
 export class Queue {
@@ -6,7 +7,10 @@ export class Queue {
   readonly #findings: Findings;
   #sent = 0;
   #last = 0;
-  readonly #waiting = new Set<number>();
+  /** Put in, answered, and not taken, with the time of the answer. */
+  readonly #waiting = new Map<number, number>();
+  /** When which were taken. */
+  readonly #taken = new Acknowledged();
   readonly #early = new Set<number>();
   /** Put in without an answer. */
   readonly #open = new Set<number>();
@@ -36,7 +40,7 @@ export class Queue {
 
   pushed(reply: unknown): void {
     if (typeof reply !== 'number') this.#findings.add('foreign-reply', this.key, `RPUSH was answered ${show(reply)}`);
-    if (!this.#early.delete(this.#sent)) this.#waiting.add(this.#sent);
+    if (!this.#early.delete(this.#sent)) this.#waiting.set(this.#sent, this.#findings.now());
   }
 
   /** Nobody knows whether the last one is in it. */
@@ -59,7 +63,11 @@ export class Queue {
       if (value < this.#last) this.#findings.add('out-of-order', this.key, `${value} after ${this.#last}`);
     } else if (value === this.#sent && value > this.#last && !this.#early.has(value)) {
       this.#early.add(value);
-    } else this.#findings.add('undone-pop', this.key, `${value} came out again`);
+    } else {
+      const { times } = this.#taken.between(value, Math.min(value, this.#last));
+      this.#findings.add('undone-pop', this.key, `${value} came out again`, 1, times);
+    }
+    if (value > this.#last) this.#taken.add(value, this.#findings.now());
     this.#last = Math.max(this.#last, value);
   }
 
@@ -68,7 +76,7 @@ export class Queue {
    * forgiven, if it does not come.
    */
   interrupted(): void {
-    const [oldest] = this.#waiting;
+    const [oldest] = this.#waiting.keys();
     if (oldest === undefined) return;
     this.#waiting.delete(oldest);
     this.#open.add(oldest);
@@ -77,8 +85,9 @@ export class Queue {
   /** Nothing more will come out. */
   settle(): void {
     if (this.#waiting.size === 0) return;
-    const [first] = this.#waiting;
-    this.#findings.add('lost-item', this.key, `${first} and so on never came out`, this.#waiting.size);
+    const [first] = this.#waiting.keys();
+    const times = [...this.#waiting.values()];
+    this.#findings.add('lost-item', this.key, `${first} and so on never came out`, times.length, times);
     this.#waiting.clear();
   }
 }

@@ -2,6 +2,7 @@
  * A key that one client alone writes, each time with a higher number, and reads. Every value names its key, so that a
  * value of another key is known at sight. Pure.
  */
+import { Acknowledged } from './acknowledged.js';
 import { type Findings, show } from './findings.js';
 
 export class Register {
@@ -9,6 +10,7 @@ export class Register {
   readonly #findings: Findings;
   #sent = 0;
   #acknowledged = 0;
+  readonly #times = new Acknowledged();
   /** What was read when it was less than what was acknowledged. */
   #behind: number | undefined;
   #open = false;
@@ -26,6 +28,7 @@ export class Register {
   written(reply: unknown): void {
     if (reply !== 'OK') this.#findings.add('foreign-reply', this.key, `SET was answered ${show(reply)}`);
     this.#acknowledged = this.#sent;
+    this.#times.add(this.#sent, this.#findings.now());
   }
 
   /** Nobody knows whether the last one was written, or will be: nothing more may be written to this key. */
@@ -59,13 +62,9 @@ export class Register {
   /** It stays too old however often it is read: what was acknowledged is lost. */
   settle(): void {
     if (this.#behind === undefined) return;
-    const count = this.#acknowledged - this.#behind;
-    this.#findings.add(
-      'lost-write',
-      this.key,
-      `${this.#behind} is there, ${this.#acknowledged} was acknowledged`,
-      count,
-    );
+    const { count, times } = this.#times.between(this.#behind + 1, this.#acknowledged);
+    const detail = `${this.#behind} is there, ${this.#acknowledged} was acknowledged`;
+    this.#findings.add('lost-write', this.key, detail, count, times);
     this.#acknowledged = this.#behind;
     this.#behind = undefined;
   }

@@ -1,9 +1,10 @@
 /** The checkers: each finds its faults, and only those; a history in which all is well has no findings. */
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { Acknowledged, REMEMBERED_MAX } from '../../../src/drills/check/acknowledged.js';
 import { Channel } from '../../../src/drills/check/channel.js';
 import { Counter } from '../../../src/drills/check/counter.js';
-import { EXAMPLES_MAX, Findings } from '../../../src/drills/check/findings.js';
+import { EXAMPLES_MAX, Findings, LOSS_TIMES_MAX } from '../../../src/drills/check/findings.js';
 import { Log } from '../../../src/drills/check/log.js';
 import { Pair } from '../../../src/drills/check/pair.js';
 import { Queue } from '../../../src/drills/check/queue.js';
@@ -280,5 +281,100 @@ describe('findings', () => {
     expect(findings.losses).toBe(EXAMPLES_MAX * 2);
     expect(findings.examples).toHaveLength(EXAMPLES_MAX);
     expect(findings.examples[0]?.detail).toHaveLength(200);
+  });
+});
+
+describe('what was acknowledged', () => {
+  it('is known by its number, with its time', () => {
+    const acknowledged = new Acknowledged();
+    for (const number of [1, 2, 5]) acknowledged.add(number, number * 10);
+    expect(acknowledged.between(1, 5)).toEqual({ count: 3, times: [10, 20, 50] });
+    expect(acknowledged.between(3, 4)).toEqual({ count: 0, times: [] });
+    // A counter that has lost some counts again.
+    acknowledged.add(2, 60);
+    acknowledged.add(3, 70);
+    expect(acknowledged.between(1, 3)).toEqual({ count: 3, times: [10, 60, 70] });
+  });
+
+  it('is only counted where it is old', () => {
+    const acknowledged = new Acknowledged();
+    for (let number = 1; number <= REMEMBERED_MAX + 3; number++) acknowledged.add(number, number);
+    expect(acknowledged.between(2, 5)).toEqual({ count: 4, times: [4, 5] });
+    expect(acknowledged.between(1, 2)).toEqual({ count: 2, times: [] });
+    acknowledged.add(10 * REMEMBERED_MAX, 9);
+    expect(acknowledged.between(9 * REMEMBERED_MAX, 10 * REMEMBERED_MAX)).toEqual({ count: 2, times: [9] });
+  });
+});
+
+describe('losses', () => {
+  let nowMs: number;
+  let timed: Findings;
+  beforeEach(() => {
+    nowMs = 0;
+    timed = new Findings(() => nowMs);
+  });
+  /** Does it so often, a second apart. */
+  const each = (count: number, work: (number: number) => void) => {
+    for (let number = 1; number <= count; number++) {
+      nowMs = number * 1_000;
+      work(number);
+    }
+  };
+
+  it('have the time at which they had been acknowledged', () => {
+    const register = new Register('k', timed);
+    each(4, () => {
+      register.next();
+      // The second is refused: it is not lost.
+      if (nowMs !== 2_000) register.written('OK');
+    });
+    expect(register.read('k=1')).toBe(true);
+    register.settle();
+    expect(timed.lossTimes.splice(0)).toEqual([3_000, 4_000]);
+    expect(timed.of('lost-write')).toBe(2);
+
+    const counter = new Counter('k', timed);
+    each(4, (number) => counter.raised(number));
+    nowMs = 9_000;
+    counter.raised(3);
+    expect(timed.lossTimes.splice(0)).toEqual([3_000, 4_000]);
+    counter.read('2');
+    expect(timed.lossTimes.splice(0)).toEqual([9_000]);
+
+    const log = new Log('k', timed);
+    each(2, (number) => {
+      log.next();
+      log.appended(number * 9);
+    });
+    log.read('00000001;');
+    expect(timed.lossTimes.splice(0)).toEqual([2_000]);
+
+    const queue = new Queue('q', timed);
+    each(3, () => {
+      queue.next();
+      queue.pushed(1);
+    });
+    nowMs = 5_000;
+    queue.taken(['q', 'q=1']);
+    queue.taken(['q', 'q=1']);
+    expect(timed.lossTimes.splice(0)).toEqual([5_000]);
+    queue.settle();
+    expect(timed.lossTimes).toEqual([2_000, 3_000]);
+    expect(timed.storedLosses).toBe(timed.losses);
+  });
+
+  it('of messages are none of what was stored', () => {
+    const channel = new Channel('c', timed);
+    channel.next();
+    channel.published(1);
+    channel.settle();
+    expect([timed.losses, timed.storedLosses, timed.lossTimes]).toEqual([1, 0, []]);
+  });
+
+  it('are counted without their times when they are many', () => {
+    for (let i = 0; i < LOSS_TIMES_MAX / 1_000 + 1; i++) {
+      timed.add('lost-write', 'k', '', 1_000, new Array<number>(1_000).fill(1));
+    }
+    expect([timed.storedLosses, timed.lossTimes.length]).toEqual([LOSS_TIMES_MAX + 1_000, LOSS_TIMES_MAX]);
   });
 });
