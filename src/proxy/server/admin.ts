@@ -122,8 +122,8 @@ class Pages {
 }
 
 /** `POST /reload`, `POST /reload?dry_run`: 200 with what has changed, 409 with why nothing has. */
-function reload(url: URL, state: AdminState): Response {
-  const outcome = state.reload(url.searchParams.has('dry_run'));
+async function reload(url: URL, state: AdminState): Promise<Response> {
+  const outcome = await state.reload(url.searchParams.has('dry_run'));
   return Response.json(outcome, { status: outcome.outcome === 'refused' ? 409 : 200 });
 }
 

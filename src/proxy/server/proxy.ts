@@ -231,7 +231,7 @@ export class ProxyServer implements AdminState {
         this.openControl(pidFile);
       }
       // Who told the old process meanwhile to read the configuration again meant it for this one, too.
-      if (takeOver !== null) this.reload();
+      if (takeOver !== null) await this.reload();
       // Who reads this may count on all of it.
       for (const line of this.addresses?.lines() ?? []) logger.info(line);
       manager.ready(`serving clients, ${workers.count} workers`);
@@ -301,8 +301,15 @@ export class ProxyServer implements AdminState {
     }
   }
 
-  /** Reads the configuration again and serves by it; a bad one changes nothing. Never throws. */
-  reload(dryRun = false): ReloadOutcome {
+  /** Reads the configuration again; once this resolves, the next command is served by it. Never rejects. */
+  async reload(dryRun = false): Promise<ReloadOutcome> {
+    const outcome = this.reread(dryRun);
+    if (outcome.outcome === 'applied') await this.workers.settled();
+    return outcome;
+  }
+
+  /** A bad configuration changes nothing. Never throws. */
+  private reread(dryRun: boolean): ReloadOutcome {
     const { source, logger } = this;
     let outcome: ReloadOutcome;
     this.manager.reloading();

@@ -285,6 +285,11 @@ export class Workers {
     return (await Promise.all(reports)).flat();
   }
 
+  /** Resolves when all workers have dealt with what they were told before; a slow one is waited for `REPORT_TIMEOUT_MS`. */
+  async settled(): Promise<void> {
+    await this.lanes();
+  }
+
   /** False once they have been told to accept nobody any more. */
   get accepting(): boolean {
     return this.onClosed === null;

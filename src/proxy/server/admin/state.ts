@@ -30,7 +30,7 @@ export interface AdminState {
   /** The port that clients connect to. */
   readonly listenPort: number;
   /** Reads the configuration again and serves by it. Never throws. */
-  reload(dryRun: boolean): ReloadOutcome;
+  reload(dryRun: boolean): Promise<ReloadOutcome>;
   /** What is logged from here on, until a reload says otherwise. */
   setLogLevel(level: LogLevel): void;
   /** Ends the process as a signal does: what was asked for is answered. */
