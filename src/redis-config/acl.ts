@@ -16,6 +16,13 @@ export function aclHash(password: string): string {
 }
 
 /**
+ * Nobody can log in as the default user, and yet it may do everything: Redis 7 and 8.0 load each transaction of their
+ * append-only file with its rights, and leave out, without a word, what it may not do. After a crash everything would be gone
+ * that was written by MULTI or by a script that writes more than once.
+ */
+const DEFAULT_OFF = 'user default off resetpass ~* &* +@all';
+
+/**
  * An ACL file with hashes only. Unless it is one of the users, the nameless `default` user is switched off, so that
  * whoever connects has to say who it is.
  */
@@ -26,8 +33,6 @@ export function renderAcl(users: readonly AclUser[]): string {
     if (/\p{Cc}/u.test(user.rules)) throw new Error(`acl: the rules of ${user.name} have more than one line`);
     return `user ${user.name} on sanitize-payload #${aclHash(user.password)} ${user.rules}`;
   });
-  const off = users.some(({ name }) => name === 'default')
-    ? []
-    : ['user default off resetpass resetkeys resetchannels -@all'];
+  const off = users.some(({ name }) => name === 'default') ? [] : [DEFAULT_OFF];
   return `${[...off, ...lines].join('\n')}\n`;
 }

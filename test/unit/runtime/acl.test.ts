@@ -10,8 +10,8 @@ describe('renderAcl', () => {
     expect(text).not.toContain('hunter2');
   });
 
-  it('switches the nameless user off', () => {
-    expect(text.split('\n')[0]).toMatch(/^user default off .*-@all$/);
+  it('switches the nameless user off, with the rights by which servers load their files', () => {
+    expect(text.split('\n')[0]).toBe('user default off resetpass ~* &* +@all');
   });
 
   it('refuses a user without a password', () => {
