@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { pause } from '../cluster/bounded.js';
 import { type Finding, type FindingKind, Findings } from './check/findings.js';
 import type { Endpoint } from './link/link.js';
 import { Meter, type Pause, type Second } from './meter.js';
@@ -44,6 +45,9 @@ const DEFAULTS = {
   replicas: 0,
 } as const;
 const DELETED_AT_ONCE = 100;
+/** A busy machine needs seconds to connect a crowd of clients that know the cluster. */
+const WARM_MS = 15_000;
+const WARM_POLL_MS = 20;
 
 export interface WorkloadReport {
   readonly endpoint: string;
@@ -121,6 +125,18 @@ export class Workload {
       ...many(readers, (each) => new ReaderProbe(each, pipeline)),
     ];
     return new Workload(endpoint, { probes, meter, findings });
+  }
+
+  /** Waits until every client has been served once, for WARM_MS at most: what is wrong shows later. */
+  async warm(signal: AbortSignal): Promise<void> {
+    const until = performance.now() + WARM_MS;
+    while (this.#meter.newcomers > 0 && performance.now() < until) await pause(WARM_POLL_MS, signal);
+  }
+
+  /** Pauses, of clients and of this process, count from now on. */
+  countPauses(): void {
+    this.#meter.forgetPauses(performance.now());
+    this.#delay.reset();
   }
 
   get operations(): number {

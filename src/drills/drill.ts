@@ -68,7 +68,10 @@ export async function runDrill(options: DrillOptions): Promise<DrillReport> {
     events.push({ atMs: performance.now() - clients.startedMs, text, ...(kind === 'cut' ? { cut: true } : {}) });
   let failure: { error: unknown } | undefined;
   try {
+    await Promise.all([clients.warm(signal), beside?.warm(signal)]);
     await pause(calmMs, signal);
+    clients.countPauses();
+    beside?.countPauses();
     await options.disturb(tell, signal);
     await options.recover?.(signal);
     tell('whole again');

@@ -39,6 +39,8 @@ export class Meter {
   readonly #examples = new Map<string, string>();
   /** Since when each client has been trying without success, milliseconds. */
   readonly #trying = new Map<string, number>();
+  /** Those that had a success. */
+  readonly #served = new Set<string>();
   #longest: Pause = { client: '', ms: 0, untilMs: 0 };
   #operations = 0;
 
@@ -55,6 +57,7 @@ export class Meter {
   success(client: string, startedMs: number, nowMs: number): void {
     const since = this.#trying.get(client) ?? startedMs;
     this.#trying.delete(client);
+    this.#served.add(client);
     if (nowMs - since > this.#longest.ms) {
       this.#longest = { client, ms: nowMs - since, untilMs: nowMs - this.#startedMs };
     }
@@ -91,6 +94,19 @@ export class Meter {
       if (nowMs - since > longest.ms) longest = { client, ms: nowMs - since, untilMs: nowMs - this.#startedMs };
     }
     return longest;
+  }
+
+  /** How many clients are at their first command still. */
+  get newcomers(): number {
+    let count = 0;
+    for (const client of this.#trying.keys()) if (!this.#served.has(client)) count++;
+    return count;
+  }
+
+  /** Pauses count from now on: what a crowd needs to connect is none of what happens later. */
+  forgetPauses(nowMs: number): void {
+    this.#longest = { client: '', ms: 0, untilMs: 0 };
+    for (const client of this.#trying.keys()) this.#trying.set(client, nowMs);
   }
 
   seconds(): Second[] {

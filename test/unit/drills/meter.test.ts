@@ -64,6 +64,25 @@ describe('a meter', () => {
     expect(meter.longestPause(2_000)).toEqual({ client: 'b', ms: 1_200, untilMs: 2_000 });
   });
 
+  it('knows who has not been served yet, and counts pauses from when it is told to', () => {
+    const meter = new Meter(0);
+    expect(meter.newcomers).toBe(0);
+    meter.begin('a', 0);
+    meter.begin('b', 0);
+    meter.error('connect', '', 900);
+    expect(meter.newcomers).toBe(2);
+    meter.success('a', 0, 1_000);
+    meter.begin('a', 1_001);
+    expect(meter.newcomers).toBe(1);
+    meter.success('b', 0, 1_500);
+    expect(meter.newcomers).toBe(0);
+    meter.forgetPauses(1_600);
+    expect(meter.longestPause(1_650)).toEqual({ client: 'a', ms: 50, untilMs: 1_650 });
+    meter.success('a', 1_001, 1_700);
+    expect(meter.longestPause(9_000)).toEqual({ client: 'a', ms: 100, untilMs: 1_700 });
+    expect(meter.errors).toEqual({ connect: 1 });
+  });
+
   it('keeps so many kinds of errors', () => {
     const meter = new Meter(0);
     for (let i = 0; i < ERROR_KINDS_MAX + 10; i++) meter.error(`E${i}`, '', 0);
