@@ -11,10 +11,15 @@
 # With --stay, for the first process of a container, the script does not end after "exited" and "failed", but waits for
 # SIGTERM: its end would be the container's, which is then started again.
 #
+# Of a server with an append-only file, SUPERVISE_MANIFEST in the environment names the manifest: what a power cut has left at
+# the end of that file is cut off before each start.
+#
 # RECORD always tells, whole or not at all, what runs: each process by its number and start time, so that nobody
 # mistakes a later process with the same number for ours. src/runtime/process/identity.ts computes the same.
 set -u
 umask 077
+# Such a tail is a block or two of a file system; a longer one than this is left alone, for somebody to look at.
+zeros_max=1048576
 
 # Sets `start` to what tells this process from any other that ever had its number.
 identify() {
@@ -38,6 +43,31 @@ identify() {
 write_record() {
   printf 'state %s\nsupervisor %s\nchild %s\nrestarts %s\nlast_exit %s\nsince %s\n' \
     "$1" "$self" "$child_id" "$restarts" "$last_exit" "$(date +%s)" >"$record.new" && mv -f "$record.new" "$record"
+}
+
+# Whether the last so many bytes of `file` are zeros.
+zeros() {
+  [ "$(tail -c "$1" "$file" | tr -d '\000' | head -c 1 | wc -c)" -eq 0 ]
+}
+
+# A power cut can leave zeros behind what was flushed: the file system knew how long the file had become, and not yet what was
+# in it. No server loads that, but all leave out a command that is cut off (aof-load-truncated). A file that is whole ends in a
+# line feed, so zeros at its end are never somebody's data.
+mend() {
+  name=$(sed -n 's/^file \([^ ]*\) seq [0-9]* type i.*/\1/p' "$1" 2>/dev/null | tail -n 1)
+  file=${1%/*}/$name
+  { [ -n "$name" ] && [ -s "$file" ] && zeros 1; } || return 0
+  size=$(wc -c <"$file") few=1 many=2
+  while [ "$many" -le "$size" ] && [ "$many" -le "$zeros_max" ] && zeros "$many"; do few=$many many=$((many * 2)); done
+  [ "$many" -gt "$((size + 1))" ] && many=$((size + 1))
+  while [ $((many - few)) -gt 1 ]; do
+    middle=$(((few + many) / 2))
+    if zeros "$middle"; then few=$middle; else many=$middle; fi
+  done
+  # So many are no tail: somebody has to look.
+  [ "$few" -ge "$zeros_max" ] && return 0
+  echo "supervise: $few zeros, left by a power cut, are cut off $file" >&2
+  dd if=/dev/null of="$file" bs=1 seek=$((size - few)) 2>/dev/null
 }
 
 on_term() {
@@ -89,6 +119,7 @@ supervise() {
   fi
 
   while :; do
+    [ -n "${SUPERVISE_MANIFEST:-}" ] && mend "$SUPERVISE_MANIFEST"
     started=$(date +%s)
     "$@" &
     child=$!

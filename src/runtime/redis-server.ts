@@ -96,6 +96,8 @@ export const NODE_FILES = {
   acl: 'users.acl',
   log: 'redis.log',
   pid: 'redis.pid',
+  /** Tells the parts of the append-only file (`appenddirname`, `appendfilename`). */
+  manifest: 'appendonlydir/appendonly.aof.manifest',
 } as const;
 
 /** The instance that runs this node. Pure but for reading the templates. */
@@ -126,7 +128,7 @@ export async function redisInstance(options: RedisNodeOptions): Promise<Instance
     program: options.program,
     // The command line wins over the file.
     args: [file('config'), ...(options.clustered === false ? ['--cluster-enabled', 'no'] : [])],
-    env: plainEnvironment(),
+    env: { ...plainEnvironment(), SUPERVISE_MANIFEST: file('manifest') },
     files,
     restart: { delayS: restartDelayS(options), delayMaxS: 60, budget: 5, windowS: 120 },
   };
