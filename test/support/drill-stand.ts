@@ -4,16 +4,18 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { parse, stringify } from 'yaml';
 import { connectNode } from '../../src/cluster/node-connection.js';
 import type { ConnectSettings } from '../../src/cluster/node-pool.js';
 import { clusterEndpoint } from '../../src/drills/link/cluster.js';
 import type { Endpoint } from '../../src/drills/link/link.js';
 import { rawEndpoint } from '../../src/drills/link/raw.js';
-import { forge } from './forge.js';
-import { freePorts } from './ports.js';
+import { readRecord } from '../../src/runtime/process/record.js';
+import { type ForgeResult, forge } from './forge.js';
+import { BUS_OFFSET, freePorts } from './ports.js';
 import { poll } from './redis.js';
 
 const NAME = 'drill';
@@ -36,6 +38,11 @@ interface Status {
   readonly proxy: { readonly port: number; readonly pid: number; readonly admin: { readonly port: number } };
 }
 
+export interface ProxyConfig {
+  readonly listeners: readonly object[];
+  readonly clusters: readonly object[];
+}
+
 export class DrillStand {
   readonly #home: string;
   readonly #passwords: { readonly endpoint: string; readonly admin: string };
@@ -50,8 +57,17 @@ export class DrillStand {
   }
 
   static async start(...flags: string[]): Promise<DrillStand> {
+    return await DrillStand.startOn(undefined, ...flags);
+  }
+
+  /** @param disk a folder that is to hold what the nodes write, and nothing else */
+  static async startOn(disk: string | undefined, ...flags: string[]): Promise<DrillStand> {
     const home = await mkdtemp(path.join(os.tmpdir(), 'forge-drill-'));
     try {
+      if (disk !== undefined) {
+        await mkdir(path.join(home, NAME), { mode: 0o700 });
+        await symlink(disk, path.join(home, NAME, 'nodes'));
+      }
       const auto = ['--base-port', 'auto', '--proxy-port', 'auto', '--admin-port', 'auto'];
       const result = await forge(['up', '--name', NAME, ...auto, ...flags, '--json'], {
         env: { FORGE_HOME: home },
@@ -86,9 +102,14 @@ export class DrillStand {
     return { username: 'admin', password: this.#passwords.admin };
   }
 
+  /** One command of the program, on this cluster, however it ends. */
+  async attempt(...words: string[]): Promise<ForgeResult> {
+    return await forge([...words, '--name', NAME], { env: { FORGE_HOME: this.#home }, limitMs: COMMAND_MS });
+  }
+
   /** One command of the program, on this cluster. @throws Error with what it said when it fails */
   async forge(...words: string[]): Promise<string> {
-    const result = await forge([...words, '--name', NAME], { env: { FORGE_HOME: this.#home }, limitMs: COMMAND_MS });
+    const result = await this.attempt(...words);
     if (result.code !== 0) throw new Error(`forge ${words.join(' ')}: ${result.code} ${result.stdout}${result.stderr}`);
     return result.stdout;
   }
@@ -97,6 +118,16 @@ export class DrillStand {
     // Of a cluster that is not whole it ends with another code, and says the same.
     const { stdout } = await forge(['status', '--json', '--name', NAME], { env: { FORGE_HOME: this.#home } });
     return JSON.parse(stdout);
+  }
+
+  /** Who keeps the nodes running: the process of each. */
+  async supervisors(): Promise<number[]> {
+    const { nodes } = await this.status();
+    const folder = path.join(this.#home, NAME, 'nodes');
+    const records = await Promise.all(
+      nodes.map(({ port }) => readRecord(path.join(folder, String(port), 'redis.run'))),
+    );
+    return records.flatMap((record) => (record?.supervisor === undefined ? [] : [record.supervisor.pid]));
   }
 
   async masters(): Promise<StandNode[]> {
@@ -112,11 +143,11 @@ export class DrillStand {
       const directory = path.join(this.#home, 'more', String(port));
       await mkdir(directory, { recursive: true });
       for (const name of ['redis.conf', 'users.acl', 'replication-auth.conf']) {
-        const text = await readFile(path.join(from, name), 'utf8');
-        await writeFile(
-          path.join(directory, name),
-          text.replaceAll(from, directory).replaceAll(String(like?.port), String(port)),
-        );
+        const text = (await readFile(path.join(from, name), 'utf8')).replaceAll(from, directory);
+        const own = text
+          .replace(/^port .*$/m, `port ${port}`)
+          .replace(/^cluster-port .*$/m, `cluster-port ${port + BUS_OFFSET}`);
+        await writeFile(path.join(directory, name), own, { mode: 0o600 });
       }
       const child = spawn('redis-server', [path.join(directory, 'redis.conf')], { stdio: 'ignore' });
       this.#servers.set(port, { child, directory });
@@ -128,6 +159,20 @@ export class DrillStand {
       );
     }
     return ports;
+  }
+
+  get #proxyFile(): string {
+    return path.join(this.#home, NAME, 'proxy', 'proxy.yaml');
+  }
+
+  /** What the proxy was told at its start, or since. */
+  async proxyConfig(): Promise<ProxyConfig> {
+    return parse(await readFile(this.#proxyFile, 'utf8'));
+  }
+
+  /** What the proxy reads at its next reload. */
+  async configureProxy(config: ProxyConfig): Promise<void> {
+    await writeFile(this.#proxyFile, stringify(config), { mode: 0o600 });
   }
 
   /** What the node answers to one command. */
