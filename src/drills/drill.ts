@@ -64,8 +64,12 @@ export async function runDrill(options: DrillOptions): Promise<DrillReport> {
   const clients = await Workload.start(endpoint, workload);
   // Order of messages cannot be expected of it.
   const beside = options.beside && (await Workload.start(options.beside, { ...workload, channels: 0 }));
-  const tell: Tell = (text, kind) =>
-    events.push({ atMs: performance.now() - clients.startedMs, text, ...(kind === 'cut' ? { cut: true } : {}) });
+  const tell: Tell = (text, kind) => {
+    const atMs = performance.now() - clients.startedMs;
+    const event: DrillEvent = { atMs, text, ...(kind === 'cut' ? { cut: true } : {}) };
+    events.push(event);
+    options.onEvent?.(event);
+  };
   let failure: { error: unknown } | undefined;
   try {
     await Promise.all([clients.warm(signal), beside?.warm(signal)]);
@@ -82,8 +86,17 @@ export async function runDrill(options: DrillOptions): Promise<DrillReport> {
     clearTimeout(timer);
   }
   const [report, other] = await Promise.all([clients.stop(), beside?.stop()]);
-  if (failure !== undefined) throw failure.error;
   const cuts = events.filter(({ cut }) => cut).map(({ atMs }) => atMs);
   const verdict = judge(report, bounds, other, cuts);
-  return { name, startedAt, events, clients: report, ...(other === undefined ? {} : { beside: other }), verdict };
+  const whole = {
+    name,
+    startedAt,
+    events,
+    clients: report,
+    ...(other === undefined ? {} : { beside: other }),
+    verdict,
+  };
+  if (failure === undefined) return whole;
+  options.onFailure?.({ ...whole, verdict: { ...verdict, passed: false } });
+  throw failure.error;
 }

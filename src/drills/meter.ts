@@ -4,6 +4,8 @@ import { Histogram } from './histogram.js';
 /** An hour; what is later counts for the last second. */
 export const SECONDS_MAX = 3_600;
 export const ERROR_KINDS_MAX = 50;
+/** The kind of error of a listener whose connection has ended: it subscribes anew. */
+export const SUBSCRIPTION = 'subscription';
 
 export interface Second {
   /** From the beginning on. */

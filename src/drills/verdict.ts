@@ -1,10 +1,13 @@
 /** What a drill must show, and whether it did. Pure. */
 import type { WorkloadReport } from './checking-workload.js';
+import { SUBSCRIPTION } from './meter.js';
 
 /** Undefined for what is not bounded: it is shown all the same. */
 export interface Bounds {
   /** Errors that clients may see. */
   readonly errors?: number;
+  /** Connections of listeners that may end; they count among the errors when this is not told. */
+  readonly subscriptions?: number;
   /** Acknowledged writes, elements and messages that may be lost. */
   readonly losses?: number;
   /** The longest time in which a client may try without success, milliseconds. */
@@ -22,6 +25,8 @@ export interface Line {
   readonly unit: '' | 'ms';
   /** Undefined where nothing is asked for. */
   readonly bound?: number;
+  /** The bound is the least that must be; else the most that may be. */
+  readonly least?: true;
   readonly holds: boolean;
 }
 
@@ -46,12 +51,14 @@ export function judge(
   beside?: WorkloadReport,
   cuts: readonly number[] = [],
 ): Verdict {
-  const errors = Object.values(report.errors).reduce((sum, count) => sum + count, 0);
+  const all = Object.values(report.errors).reduce((sum, count) => sum + count, 0);
+  const ended = bounds.subscriptions === undefined ? 0 : (report.errors[SUBSCRIPTION] ?? 0);
   const { ms } = report.longestPause;
   const lines = [
     atLeast('operations', report.operations, OPERATIONS_MIN),
     atMost('wrong replies', report.wrong, 0),
-    atMost('errors', errors, bounds.errors),
+    atMost('errors', all - ended, bounds.errors),
+    ...(bounds.subscriptions === undefined ? [] : [atMost('listeners cut off', ended, bounds.subscriptions)]),
     atMost('lost', report.losses, bounds.losses),
     atMost('keys not looked at in the end', report.unchecked, 0),
     atMost('longest pause', Math.round(ms), bounds.longestPauseMs, 'ms'),
@@ -71,10 +78,11 @@ export function judge(
 const isExcused = (time: number, cuts: readonly number[], keptAfterMs: number) =>
   cuts.some((cut) => time > cut - keptAfterMs && time < cut + ON_THE_WAY_MS);
 
-function atMost(what: string, value: number, bound: number | undefined, unit: Line['unit'] = ''): Line {
+/** A number that may not be higher than its bound. */
+export function atMost(what: string, value: number, bound: number | undefined, unit: Line['unit'] = ''): Line {
   return { what, value, unit, ...(bound === undefined ? {} : { bound }), holds: bound === undefined || value <= bound };
 }
 
 function atLeast(what: string, value: number, bound: number): Line {
-  return { what, value, unit: '', bound, holds: value >= bound };
+  return { what, value, unit: '', bound, least: true, holds: value >= bound };
 }

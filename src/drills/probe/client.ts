@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Findings } from '../check/findings.js';
 import { type Endpoint, isLink, type Link, type Outcome } from '../link/link.js';
-import type { Meter } from '../meter.js';
+import { type Meter, SUBSCRIPTION } from '../meter.js';
 
 /** Between two attempts to connect. */
 const AGAIN_MS = 20;
@@ -60,7 +60,7 @@ export class DrillClient {
     }
     onReady();
     while (link.isOpen && !this.#closed) await sleep(AGAIN_MS);
-    if (!this.#closed) this.#meter.error('closed', 'a listener lost its connection', performance.now());
+    if (!this.#closed) this.#meter.error(SUBSCRIPTION, 'a listener lost its connection', performance.now());
   }
 
   close(): void {
