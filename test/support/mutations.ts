@@ -16,7 +16,7 @@ export function mutations<T>(base: T, others: readonly unknown[] = []): fc.Arbit
   const changes = fc.array(fc.tuple(fc.nat(places.length - 1), odd), { minLength: 1, maxLength: 3 });
   return changes.map((list) => {
     const copy = structuredClone(base);
-    for (const [place, value] of list) put(copy, places[place] as Path, value);
+    for (const [place, value] of list) put(copy, places[place] as Path, structuredClone(value));
     return copy;
   });
 }

@@ -32,7 +32,7 @@ export function parseYaml<Config>(
   further: (config: Config) => readonly FurtherProblem[] = () => [],
 ): Config {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset);
     return { line, column: col };
@@ -71,7 +71,7 @@ export function parseYaml<Config>(
  */
 export function placesIn(text: string): (path: readonly (string | number)[]) => { line: number; column: number } {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: 'error' });
   return (path) =>
     offsetOf(document, path, (offset) => {
       const { line, col } = lines.linePos(offset);

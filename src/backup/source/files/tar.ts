@@ -91,13 +91,22 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Ta
 }
 
 function parseHeader(block: Buffer): { path: string; bytes: number } {
-  const header = new Header(block, 0);
+  const header = readHeader(block);
   const { path = '', size } = header;
   if (!header.cksumValid || size === undefined || !Number.isSafeInteger(size) || size < 0) {
     throw new TarError('it is damaged, or no archive');
   }
   if (header.type !== 'File' && header.type !== 'OldFile') throw new TarError('it holds what is no regular file');
   return { path, bytes: size };
+}
+
+function readHeader(block: Buffer): Header {
+  try {
+    return new Header(block, 0);
+  } catch (cause) {
+    // Numbers in binary that are none.
+    throw new TarError('it is damaged, or no archive', { cause });
+  }
 }
 
 /** After the first empty block only such blocks come; other programs write several. */

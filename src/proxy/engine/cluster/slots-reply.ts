@@ -21,7 +21,7 @@ export interface SlotRange {
  * @throws Error when the reply is an error, or not of that form
  */
 export function readClusterSlots(reply: Reply, answeredBy: string): SlotRange[] {
-  if (reply instanceof ReplyError) throw new Error(reply.message);
+  if (reply instanceof ReplyError) throw new Error(reply.message || 'CLUSTER SLOTS: an error without words');
   if (!Array.isArray(reply)) throw new Error('CLUSTER SLOTS: not an array');
   return reply.map((row) => readRange(row, answeredBy));
 }

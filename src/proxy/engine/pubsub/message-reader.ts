@@ -13,6 +13,10 @@ const DIGITS_MAX = 10;
 const LINE_BYTES_MAX = 64 * 1024;
 /** What is unfinished at the end of a chunk is joined with the next chunk, when it is no more than this. */
 const JOIN_BYTES_MAX = 64 * 1024;
+/** Of one item: a channel and a payload of the largest size that Redis takes (`proto-max-bulk-len`). Offsets are 32 bits. */
+const ITEM_BYTES_MAX = 1024 * 1024 * 1024;
+/** A length is only a promise: beyond this, memory is taken as bytes come. */
+const PROMISED_BYTES_MAX = 16 * 1024 * 1024;
 
 /** `parse`: more bytes are needed; `bytesAtLeast` says how many the item has. */
 const INCOMPLETE = -1;
@@ -90,12 +94,12 @@ export class MessageReader {
 
   private keep(bytes: Bytes, at: number, end: number): void {
     this.carried = end - at;
-    this.carry = this.allocate(Math.max(this.bytesAtLeast, this.carried));
+    this.carry = this.allocate(Math.max(Math.min(this.bytesAtLeast, PROMISED_BYTES_MAX), this.carried));
     bytes.copy(this.carry, 0, at, end);
   }
 
   /**
-   * Adds to a large item; its buffer has its size as soon as that is known. Returns where the next item begins in the
+   * Adds to a large item; its buffer has its size as soon as that is known, or grows to it. Returns where the next item begins in the
    * chunk, INCOMPLETE when it goes on in the next one, or MALFORMED.
    */
   private collect(chunk: Bytes, at: number, end: number): number {
@@ -103,12 +107,12 @@ export class MessageReader {
     while (at < end) {
       // Until its header is whole, the size is a guess.
       const size = Math.max(this.bytesAtLeast, this.carried + 1);
-      if (carry.length < size) {
-        const grown = this.allocate(Math.max(size, this.carried * 2));
+      if (carry.length < Math.min(size, PROMISED_BYTES_MAX) || carry.length === this.carried) {
+        const grown = this.allocate(this.roomFor(size));
         carry.copy(grown, 0, 0, this.carried);
         this.carry = carry = grown;
       }
-      const taken = Math.min(size - this.carried, end - at);
+      const taken = Math.min(size - this.carried, carry.length - this.carried, end - at);
       chunk.copy(carry, this.carried, at, at + taken);
       this.carried += taken;
       at += taken;
@@ -123,6 +127,11 @@ export class MessageReader {
       return at;
     }
     return INCOMPLETE;
+  }
+
+  private roomFor(size: number): number {
+    const double = this.carried * 2;
+    return size <= PROMISED_BYTES_MAX ? Math.max(size, double) : Math.min(size, Math.max(PROMISED_BYTES_MAX, double));
   }
 
   /** Offset behind the item at `at`, INCOMPLETE or MALFORMED. */
@@ -154,7 +163,9 @@ export class MessageReader {
       this.starts[i] = at;
       this.ends[i] = at + this.value;
       at += this.value + 2;
+      if (at - from > ITEM_BYTES_MAX) return MALFORMED;
       if (at > end) return this.incomplete(at - from);
+      if (bytes[at - 1] !== LF) return MALFORMED;
     }
     this.count = count;
     return at;

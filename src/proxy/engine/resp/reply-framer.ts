@@ -33,7 +33,8 @@ export function flatReplyEnd(bytes: Uint8Array, at: number, end: number): number
         if (length > FLAT_BULK_BYTES_MAX) return REPLY_INCOMPLETE;
       } else {
         if (i === at + 1) return nullEnd(bytes, at, end);
-        if (byte !== 13) return REPLY_INCOMPLETE;
+        // Where the line does not end so, the other way refuses it: both find the same ends, however bytes come.
+        if (byte !== 13 || bytes[i + 1] !== LF) return REPLY_INCOMPLETE;
         const after = i + 2 + length + 2;
         return after <= end && bytes[after - 1] === LF ? after : REPLY_INCOMPLETE;
       }
@@ -55,7 +56,7 @@ function nullEnd(bytes: Uint8Array, at: number, end: number): number {
 /** As `flatReplyEnd`, and also for an array of one such reply, which is what MGET says of one key. */
 export function shortReplyEnd(bytes: Uint8Array, at: number, end: number): number {
   // `*1\r\n`
-  return bytes[at] === 42 && bytes[at + 1] === 49 && bytes[at + 2] === 13
+  return bytes[at] === 42 && bytes[at + 1] === 49 && bytes[at + 2] === 13 && bytes[at + 3] === LF
     ? flatReplyEnd(bytes, at + 4, end)
     : flatReplyEnd(bytes, at, end);
 }
@@ -123,6 +124,8 @@ export class ReplyFramer {
   private length = 0;
   private negative = false;
   private digits = 0;
+  /** PHASE_LENGTH: its CR has come. */
+  private ending = false;
   /** PHASE_SKIP: bytes of a bulk string, its CRLF counted in, that are still to come. */
   private skip = 0;
 
@@ -171,6 +174,7 @@ export class ReplyFramer {
               this.length = 0;
               this.negative = false;
               this.digits = 0;
+              this.ending = false;
               break;
             default:
               return REPLY_MALFORMED;
@@ -191,6 +195,7 @@ export class ReplyFramer {
           let done = false;
           while (at < end) {
             const byte = bytes[at++];
+            if (this.ending && byte !== LF) return REPLY_MALFORMED;
             if (byte >= 48 && byte <= 57) {
               this.length = this.length * 10 + (byte - 48);
               if (++this.digits > 15) return REPLY_MALFORMED;
@@ -199,7 +204,9 @@ export class ReplyFramer {
             } else if (byte === LF) {
               done = true;
               break;
-            } else if (byte !== 13) {
+            } else if (byte === 13) {
+              this.ending = true;
+            } else {
               return REPLY_MALFORMED;
             }
           }

@@ -204,6 +204,14 @@ describe('a shard that is unpacked', () => {
     expect((await failureOf(Readable.from([one, one, end]))).message).toContain('twice');
   });
 
+  it('is refused when a length is no number', async () => {
+    const block = (await bytesOf(archiveOf({ 'dump.rdb': 'x' }))).subarray(0, 512);
+    // The first byte of the length: binary, and neither of the two signs that there are.
+    block[124] = 0x90;
+    const { kind, message } = await failureOf(Readable.from([block, Buffer.alloc(1024)]));
+    expect([kind, message]).toEqual(['verification', expect.stringContaining('damaged, or no archive')]);
+  });
+
   it.each([
     'SymbolicLink',
     'Link',

@@ -72,6 +72,36 @@ describe('what a subscribed connection receives', () => {
     expect(read(chunks)).toEqual({ found: things, sane: true });
   });
 
+  it('takes memory for what was promised only as it comes', () => {
+    const sizes: number[] = [];
+    const payload = 'z'.repeat(40_000_000);
+    const found: string[] = [];
+    const reader = new MessageReader(
+      (size) => {
+        sizes.push(size);
+        return Buffer.alloc(size);
+      },
+      {
+        item: (bytes, _, __, { starts, ends }) =>
+          void found.push((bytes as Buffer).toString('latin1', starts[2], ends[2])),
+        line() {},
+        read() {},
+      },
+    );
+    const bytes = Buffer.from(item('message', 'a', payload));
+    let came = 0;
+    for (const chunk of cut(
+      bytes,
+      Array.from({ length: 600 }, (_, i) => i * 65_536 + 17),
+    )) {
+      came += chunk.length;
+      expect(reader.read(chunk as Bytes, 0, chunk.length)).toBe(true);
+      expect(Math.max(0, ...sizes)).toBeLessThanOrEqual(Math.max(16 * 1024 * 1024, 2 * came));
+    }
+    expect(found[0] === payload).toBe(true);
+    expect(sizes.length).toBeLessThan(10);
+  });
+
   it.each([
     '$3\r\nfoo\r\n',
     ':1\r\n',
@@ -81,6 +111,9 @@ describe('what a subscribed connection receives', () => {
     '*x\r\n',
     'HTTP/1.1 200\r\n',
     '*99999999999\r\n',
+    '*3\r\n$4294967295\r\n',
+    '*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$9999999999\r\n',
+    '*3\r\n$7\r\nmessage\r\n$1\r\ncx\ry',
   ])('is not %j', (text) => {
     expect(read([Buffer.from(text)]).sane).toBe(false);
   });

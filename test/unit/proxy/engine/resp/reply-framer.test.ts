@@ -165,9 +165,14 @@ describe('framing replies', () => {
     ['a bulk string larger than any', '$99999999999\r\n'],
     ['an aggregate larger than any', '*9999999999\r\n'],
     ['a length of too many digits', '$0000000000000000000001\r\na\r\n'],
+    ['a length whose line does not end', '$1\r0a\r\n'],
+    ['an array whose line does not end', '*1\r0:1\r\n'],
   ])('calls %s malformed', (_what, text) => {
     const bytes = Buffer.from(text);
     expect(new ReplyFramer().feed(bytes, 0, bytes.length)).toBe(REPLY_MALFORMED);
+    for (const way of [shortReplyEnd, flatArrayEnd]) {
+      if (!text.includes('0000')) expect(way(bytes, 0, bytes.length)).toBe(REPLY_INCOMPLETE);
+    }
   });
 
   it('neither throws nor goes round in circles on arbitrary bytes', () => {
