@@ -4,7 +4,7 @@ import { mapBounded } from '../cluster/bounded.js';
 import type { BulkConnection } from '../cluster/bulk/bulk-connection.js';
 import { keySlot } from '../cluster/key-slot.js';
 import type { Command } from '../cluster/node-connection.js';
-import { formatSlots, hasSlot, normalizeSlots, SLOT_COUNT, slotsFrom } from '../cluster/slots.js';
+import { formatSlots, hasSlot, normalizeSlots, SLOT_COUNT, type SlotSet, slotsFrom } from '../cluster/slots.js';
 import { ForgeError } from '../errors.js';
 import type { ListedBackup } from './catalogue.js';
 import type { BackupShard } from './manifest.js';
@@ -105,7 +105,12 @@ async function examine(
     });
     const counted = await count(server, digests, signal, (keys) => onProgress?.(object, { keys }));
     const expired = await server.expired();
-    return { object, keys: counted.keys, expired, problems: compareKeys(shard, counted, expired) };
+    return {
+      object,
+      keys: counted.keys,
+      expired,
+      problems: compareKeys(shard, counted, expired, archive.manifest.moving),
+    };
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof ForgeError) || error.kind !== 'verification') throw error;
@@ -170,10 +175,18 @@ async function addDigests(connection: BulkConnection, found: FoundKeys, digests:
   }
 }
 
-/** What differs from what is written down. Pure. */
-export function compareKeys(shard: BackupShard, { keys, bySlot }: CountedKeys, expired: number): string[] {
+/**
+ * What differs from what is written down. Pure.
+ * @param moving slots that were on their way: whoever they went to has some of their keys, too
+ */
+export function compareKeys(
+  shard: BackupShard,
+  { keys, bySlot }: CountedKeys,
+  expired: number,
+  moving: SlotSet = [],
+): string[] {
   const problems: string[] = [];
-  const served = normalizeSlots(shard.slots);
+  const served = normalizeSlots([...shard.slots, ...moving]);
   const filled = Array.from({ length: SLOT_COUNT }, (_, slot) => slot).filter((slot) => (bySlot[slot] as number) > 0);
   const foreign = filled.filter((slot) => !hasSlot(served, slot));
   if (foreign.length > 0) {

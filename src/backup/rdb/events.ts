@@ -40,6 +40,8 @@ export interface RdbEvents {
   function?(source: Buffer): void;
   /** What the server says of itself and of the file: `redis-ver`, `ctime`, `repl-offset`. */
   auxiliary?(name: string, value: Buffer): void;
+  /** A note of Valkey 9 on slots that were on their way to the node: where it stands in the file, `[start, end)`. */
+  slotImport?(start: number, end: number): void;
 }
 
 export interface RdbReaderOptions {

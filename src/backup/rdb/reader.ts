@@ -59,6 +59,7 @@ export class RdbReader {
   /** Where what is kept begins in the cursor's bytes. */
   #keptFrom = 0;
   #auxiliaryName = '';
+  #slotImportAt: number | undefined;
   #failure: unknown;
 
   constructor(events: RdbEvents, options: RdbReaderOptions = {}) {
@@ -89,6 +90,11 @@ export class RdbReader {
   /** Bytes of the file that were read. */
   get position(): number {
     return this.#cursor.position;
+  }
+
+  /** Where a note on slots begins that is not whole yet. */
+  get slotImportAt(): number | undefined {
+    return this.#slotImportAt;
   }
 
   /**
@@ -132,6 +138,7 @@ export class RdbReader {
       case State.skipped:
         if (!this.#walker.walk(this.#cursor)) return false;
         this.#state = State.opcode;
+        if (this.#slotImportAt !== undefined) this.#tellSlotImport(this.#slotImportAt);
         return true;
       case State.metadata:
         return this.#metadata();
@@ -189,7 +196,10 @@ export class RdbReader {
   #rareOpcode(code: number): boolean {
     const { at, position } = this.#cursor;
     const program = this.#skipped.get(code);
-    if (program !== undefined) return this.#begin(undefined, program);
+    if (program !== undefined) {
+      if (code === Opcode.slotImport) this.#slotImportAt = position;
+      return this.#begin(undefined, program);
+    }
     if (code !== Opcode.keyMetadata || this.#family !== 'redis' || this.#version < KEY_METADATA_SINCE) {
       throw new UnsupportedRdb(`values of type ${code}`, position);
     }
@@ -197,6 +207,11 @@ export class RdbReader {
     this.#walker.begin(KEY_METADATA);
     this.#keptFrom = at;
     return true;
+  }
+
+  #tellSlotImport(start: number): void {
+    this.#slotImportAt = undefined;
+    this.#events.slotImport?.(start, this.#cursor.position);
   }
 
   /** Behind an opcode stands what somebody wants, or what is passed over. */

@@ -28,6 +28,8 @@ export interface RoutedKey {
   readonly database: number;
   readonly expireAtMs: number | undefined;
   readonly value: RestoredValue;
+  /** It takes nobody's place, whatever the others do. */
+  readonly fills: boolean;
   /** An earlier attempt, of this run or of one before it, may have put it there. */
   maybeThere: boolean;
   /** A node that takes it although it does not serve the slot yet: the slot is on its way there. */
@@ -201,7 +203,7 @@ export class Delivery {
       if (verdict === 'full') throw full(lane.connection.label, reply ?? '');
       if (verdict === 'refused') outcomes[index] = { outcome: 'refused', reply: reply ?? '' };
       else if (verdict === 'existing') {
-        outcomes[index] = { outcome: key.maybeThere ? 'restored' : 'existing' };
+        outcomes[index] = { outcome: key.maybeThere && !key.fills ? 'restored' : 'existing' };
       } else {
         // Without an answer nobody knows whether it has arrived.
         if (reply === undefined) key.maybeThere = true;
@@ -274,12 +276,14 @@ class Lane {
 
   /** The outcome of each key, in their order. */
   async send(keys: readonly RoutedKey[]): Promise<PromiseSettledResult<unknown>[]> {
+    // All keys of a write are of one kind.
+    const replace = this.#replace && keys[0]?.fills !== true;
     if (keys.every(({ importer }) => importer === undefined)) {
       const names = new Array<Command>(keys.length).fill(RESTORE_NAME);
-      return this.connection.callAll(names, { encoded: encodeRestores(keys, this.#replace) });
+      return this.connection.callAll(names, { encoded: encodeRestores(keys, replace) });
     }
     const commands = keys.flatMap((key): Command[] => {
-      const restore = restoreCommand(key, this.#replace);
+      const restore = restoreCommand(key, replace);
       return key.importer === undefined ? [restore] : [['ASKING'], restore];
     });
     const outcomes = await this.connection.callAll(commands);

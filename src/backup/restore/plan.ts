@@ -1,9 +1,10 @@
 /** What a restore would do, and what speaks against it. Pure. */
-import { formatSlots, hasSlot, intersectSlots, type SlotSet, subtractSlots } from '../../cluster/slots.js';
+import { formatSlots, hasSlot, intersectSlots, type SlotSet, subtractSlots, unionSlots } from '../../cluster/slots.js';
 import type { Topology } from '../../cluster/topology.js';
 import { ForgeError } from '../../errors.js';
 import type { BackupManifest, BackupShard } from '../manifest.js';
 import { canRead, kindText, type ServerKind } from '../scratch/choose.js';
+import { type RestoreParts, shardsOf } from './parts.js';
 import type { Selection } from './selection.js';
 import type { Survey } from './survey.js';
 
@@ -65,7 +66,7 @@ export interface RestorePlan {
 export interface PlanParts {
   readonly manifest: BackupManifest;
   readonly selection: Selection;
-  readonly shards: readonly BackupShard[];
+  readonly parts: RestoreParts;
   readonly survey: Survey | undefined;
   readonly topology: Topology;
   readonly masters: readonly TargetMaster[];
@@ -77,7 +78,8 @@ const RANGES_SHOWN = 4;
 
 /** @throws ForgeError `refused` for what cannot be restored there */
 export function planRestore(parts: PlanParts): RestorePlan {
-  const { manifest, shards, survey, masters, existing, resumed } = parts;
+  const { manifest, survey, masters, existing, resumed } = parts;
+  const shards = servedShards(parts);
   requireSlots(parts);
   requireKnownTypes(parts);
   const existingKeys = masters.reduce((sum, { keys }) => sum + keys, 0);
@@ -122,6 +124,8 @@ export const writerOf = ({ source }: BackupShard): ServerKind => ({
   version: source.version,
 });
 
+const servedShards = ({ parts }: Pick<PlanParts, 'parts'>): BackupShard[] => parts.served.map(({ shard }) => shard);
+
 function sumOf(bySlot: ArrayLike<number>, slots: SlotSet): number {
   let sum = 0;
   for (const { start, end } of slots) for (let slot = start; slot <= end; slot++) sum += bySlot[slot] ?? 0;
@@ -129,20 +133,23 @@ function sumOf(bySlot: ArrayLike<number>, slots: SlotSet): number {
 }
 
 /** By the manifest; a pattern cannot be told from counts. */
-function writtenDown({ shards, selection }: PlanParts): ArrayLike<number> | undefined {
+function writtenDown({ parts, selection }: PlanParts): ArrayLike<number> | undefined {
   if (selection.options.match !== undefined) return undefined;
   const bySlot = new Float64Array(16_384);
-  for (const { slotKeys } of shards) {
+  for (const { shard, wanted } of parts.served) {
+    const { slotKeys } = shard;
     if (slotKeys === undefined) return undefined;
     for (const [slot, keys] of slotKeys) {
-      if (selection.options.slots === undefined || hasSlot(selection.options.slots, slot)) bySlot[slot] = keys;
+      const isChosen = selection.options.slots === undefined || hasSlot(selection.options.slots, slot);
+      if (wanted[slot] === 1 && isChosen) bySlot[slot] = keys;
     }
   }
   return bySlot;
 }
 
-function requireSlots({ selection, shards, topology }: PlanParts): void {
-  const missing = intersectSlots(selection.slotsOf(shards), topology.uncovered);
+function requireSlots({ selection, parts, topology }: PlanParts): void {
+  const wanted = unionSlots(selection.slotsOf(servedShards({ parts })), ...parts.stray.map(({ slots }) => slots));
+  const missing = intersectSlots(wanted, topology.uncovered);
   if (missing.length === 0) return;
   throw new ForgeError('refused', `Nobody serves the slots ${formatSlots(missing, RANGES_SHOWN)} that keys go to.`, {
     next: 'Mend the cluster first: forge cluster check, forge cluster fix.',
@@ -150,7 +157,7 @@ function requireSlots({ selection, shards, topology }: PlanParts): void {
 }
 
 /** Values that a master cannot take: nothing is begun that could not be finished. */
-function requireKnownTypes({ survey, masters, shards }: PlanParts): void {
+function requireKnownTypes({ survey, masters, parts }: PlanParts): void {
   const problems: string[] = [];
   for (const { address, accepts, server } of masters) {
     if (accepts === undefined || survey === undefined) continue;
@@ -162,7 +169,7 @@ function requireKnownTypes({ survey, masters, shards }: PlanParts): void {
     problems.push(`${address} (${kind}) takes no values of RDB version ${versions.join(', ')}: ${keys} keys have such`);
   }
   if (problems.length === 0) return;
-  const [shard] = shards;
+  const [shard] = shardsOf(parts);
   throw new ForgeError('refused', `The cluster cannot take all of the backup:\n  ${problems.join('\n  ')}`, {
     next: `Restore into ${shard === undefined ? 'a newer server' : kindText(writerOf(shard))} or newer, or other keys only (--match).`,
     details: { problems },
@@ -181,16 +188,23 @@ function holdsKeys(masters: readonly TargetMaster[], keys: number): ForgeError {
   });
 }
 
-function notesOf({ manifest, shards, survey, masters, selection, topology }: PlanParts): string[] {
+function notesOf({ manifest, parts, survey, masters, selection, topology }: PlanParts): string[] {
   const notes: string[] = [];
+  const shards = servedShards({ parts });
   for (const { address, slots, reason } of manifest.missing) {
     notes.push(`The backup is without ${address} (${formatSlots(slots, RANGES_SHOWN)}): ${reason}.`);
   }
   if (manifest.moving.length > 0) {
     const moving = formatSlots(manifest.moving, RANGES_SHOWN);
     notes.push(
-      `Slots ${moving} were on their way during the backup: a key of these may be in it twice, or not at all.`,
+      `Slots ${moving} were on their way during the backup: a key of these may be in it twice, or not at all. Of two, that of the shard that served the slot is taken.`,
     );
+  }
+  if (survey !== undefined && survey.stray > 0) {
+    notes.push(`${survey.stray} keys of these are in other shards: those that are nowhere else are restored as well.`);
+  }
+  if (survey !== undefined && survey.leftOut > 0) {
+    notes.push(`${survey.leftOut} keys of slots that their shard did not serve are left out.`);
   }
   for (const [object, reason] of survey?.uncounted ?? []) {
     notes.push(`${object} is loaded by a server of this host first: ${reason}.`);

@@ -12,6 +12,7 @@ import { compareCounts } from './counts.js';
 import { Delivery } from './delivery.js';
 import { type FunctionsOutcome, restoreFunctions } from './functions.js';
 import { type RestoreIdentity, RestoreJournal, restoreFile } from './journal.js';
+import { partsOf, shardsOf } from './parts.js';
 import { type ExistingKeys, planRestore, type RestorePlan, type TargetMaster } from './plan.js';
 import { acceptedVersions } from './probe.js';
 import { howFar, RestoreRun, type RestoreTally } from './run.js';
@@ -112,7 +113,7 @@ export class Restore {
     });
     const run = new RestoreRun({
       archive,
-      shards: selection.shardsOf(archive.manifest),
+      parts: partsOf(archive.manifest, selection),
       selection,
       delivery,
       journal,
@@ -208,7 +209,7 @@ function requireAll(
 export async function openRestore(options: RestoreOptions): Promise<Restore> {
   const { session, archive, selection, existing, parallel, environment, home, signal, observer } = options;
   const { manifest } = archive;
-  const shards = selection.shardsOf(manifest);
+  const backupParts = partsOf(manifest, selection);
   await sweepScratch(scratchPlace(environment));
   const identity: RestoreIdentity = {
     backup: `${manifest.cluster}/${manifest.id}`,
@@ -219,7 +220,7 @@ export async function openRestore(options: RestoreOptions): Promise<Restore> {
   const before = (await isOutdated(found, session)) ? RestoreJournal.anew(identity, true, home) : found;
   const masters = await readMasters(session);
   const { topology } = session.snapshot;
-  const parts = { manifest, selection, shards, topology, masters, existing, resumed: before.resumed };
+  const parts = { manifest, selection, parts: backupParts, topology, masters, existing, resumed: before.resumed };
   // What speaks against it is said before minutes are spent on the backup.
   planRestore({ ...parts, survey: undefined });
   let survey = typeof options.verify === 'object' ? options.verify : undefined;
@@ -242,9 +243,9 @@ export function surveyBackup(
   archive: BackupArchive,
   { observer, ...options }: Pick<RestoreOptions, 'selection' | 'parallel' | 'signal' | 'observer'>,
 ): Promise<Survey> {
-  const shards = options.selection.shardsOf(archive.manifest);
-  const total = shards.reduce((sum, { object }) => sum + object.plainBytes, 0);
-  return surveyShards({ archive, shards, ...options, onBytes: (bytes) => observer?.surveyed?.(bytes, total) });
+  const parts = partsOf(archive.manifest, options.selection);
+  const total = shardsOf(parts).reduce((sum, { object }) => sum + object.plainBytes, 0);
+  return surveyShards({ archive, parts, ...options, onBytes: (bytes) => observer?.surveyed?.(bytes, total) });
 }
 
 async function readMasters({ pool, snapshot }: ClusterSession): Promise<TargetMaster[]> {

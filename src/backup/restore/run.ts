@@ -2,13 +2,13 @@
 import { settleBounded } from '../../cluster/bounded.js';
 import { keySlot } from '../../cluster/key-slot.js';
 import { ForgeError } from '../../errors.js';
-import type { BackupShard } from '../manifest.js';
 import { UnsupportedRdb } from '../rdb/errors.js';
 import type { BackupArchive } from './archive.js';
 import type { Delivery, KeyOutcome, RoutedKey } from './delivery.js';
 import type { RestoreJournal, ShardProgress } from './journal.js';
 import type { KeyReader, StoredKey } from './key-reader.js';
 import { openReader } from './open-reader.js';
+import type { RestoreParts, ShardPart } from './parts.js';
 import type { Selection } from './selection.js';
 
 /**
@@ -31,7 +31,7 @@ export interface RestoreTally {
 
 export interface RunOptions {
   readonly archive: BackupArchive;
-  readonly shards: readonly BackupShard[];
+  readonly parts: RestoreParts;
   readonly selection: Selection;
   readonly delivery: Delivery;
   readonly journal: RestoreJournal;
@@ -73,12 +73,23 @@ export class RestoreRun {
 
   /** @throws ForgeError of the first shard that fails; how far all have come is in the journal then */
   async run(): Promise<RunOutcome> {
-    const { shards, parallel, journal, signal } = this.#options;
+    const { served, stray } = this.#options.parts;
+    await this.#all(served);
+    await this.#all(stray);
+    return {
+      ...this.tally(),
+      existingNames: this.#existing,
+      refusals: this.#refusals,
+    };
+  }
+
+  async #all(parts: readonly ShardPart[]): Promise<void> {
+    const { parallel, journal, signal } = this.#options;
     let failure: unknown;
-    await settleBounded(shards, parallel, async (shard) => {
+    await settleBounded(parts, parallel, async (part) => {
       try {
         this.#signal.throwIfAborted();
-        if (!journal.shards.get(shard.object.name)?.done) await this.#shard(shard);
+        if (!journal.shards.get(part.name)?.done) await this.#part(part);
       } catch (error) {
         failure ??= error;
         this.#controller.abort(error);
@@ -87,11 +98,6 @@ export class RestoreRun {
     await journal.save();
     signal.throwIfAborted();
     if (failure !== undefined) throw failure;
-    return {
-      ...this.tally(),
-      existingNames: this.#existing,
-      refusals: this.#refusals,
-    };
   }
 
   /** With what runs before this one have done. */
@@ -106,33 +112,33 @@ export class RestoreRun {
     return sum;
   }
 
-  async #shard(shard: BackupShard): Promise<void> {
+  async #part(part: ShardPart): Promise<void> {
     const { onRemark } = this.#options;
     try {
-      await this.#read(shard, false);
+      await this.#read(part, false);
     } catch (error) {
       if (!(error instanceof UnsupportedRdb)) throw error;
-      onRemark?.(`${shard.object.name}: ${error.message} A server of this host loads it.`);
-      await this.#read(shard, true);
+      onRemark?.(`${part.shard.object.name}: ${error.message} A server of this host loads it.`);
+      await this.#read(part, true);
     }
-    const progress = this.#options.journal.shard(shard.object.name);
+    const progress = this.#options.journal.shard(part.name);
     progress.done = true;
     await this.#options.journal.save();
   }
 
-  async #read(shard: BackupShard, byServer: boolean): Promise<void> {
+  async #read(part: ShardPart, byServer: boolean): Promise<void> {
     const { archive, environment, journal } = this.#options;
+    const { shard, name } = part;
     const reader = await openReader({ archive, shard, byServer, environment, signal: this.#signal });
-    const { name } = shard.object;
     // Some of its keys may have been sent before it was found that they cannot all be read.
     if (byServer) journal.doubt(name);
     const progress = reader.ordered ? journal.shard(name) : journal.reset(name);
     // That it has begun is on the disk before its first key is on its way: the next run knows what to doubt.
     await journal.save();
     const told = { ...this.#options, onProgress: () => this.#options.onProgress?.(this.tally()) };
-    const rounds = new Rounds(told, name, progress, (key, outcome) => this.#note(key, outcome));
+    const rounds = new Rounds(told, part, progress, (key, outcome) => this.#note(key, outcome));
     try {
-      await this.#pump(reader, name, progress, rounds);
+      await this.#pump(reader, part, progress, rounds);
       for (const library of reader.functions) journal.libraries.add(library);
     } finally {
       await rounds.abandon();
@@ -140,8 +146,9 @@ export class RestoreRun {
     }
   }
 
-  async #pump(reader: KeyReader, name: string, progress: ShardProgress, rounds: Rounds): Promise<void> {
+  async #pump(reader: KeyReader, part: ShardPart, progress: ShardProgress, rounds: Rounds): Promise<void> {
     const { selection, journal } = this.#options;
+    const { name, wanted, fills } = part;
     const start = progress.cursor;
     let index = 0;
     for await (const batch of reader.batches()) {
@@ -151,9 +158,9 @@ export class RestoreRun {
         if (index++ < start) continue;
         const { key } = each;
         const slot = keySlot(key);
-        if (!selection.wants(key, slot)) continue;
+        if (wanted[slot] !== 1 || !selection.wants(key, slot)) continue;
         if (each.expireAtMs !== undefined && each.expireAtMs <= now) rounds.expired++;
-        else rounds.add(routed(each, key, slot, journal.isDoubtful(name, index - 1, reader.ordered)));
+        else rounds.add(routed(each, key, slot, fills, journal.isDoubtful(name, index - 1, reader.ordered)));
       }
       if (index <= start) continue;
       rounds.end = index;
@@ -171,15 +178,15 @@ export class RestoreRun {
   }
 }
 
-function routed(each: StoredKey, key: Buffer, slot: number, maybeThere: boolean): RoutedKey {
+function routed(each: StoredKey, key: Buffer, slot: number, fills: boolean, maybeThere: boolean): RoutedKey {
   const { database, expireAtMs } = each;
-  return { slot, key, database, expireAtMs, value: each, maybeThere };
+  return { slot, key, database, expireAtMs, value: each, fills, maybeThere };
 }
 
-/** What is on its way of one shard; what has arrived counts in the order in which it was sent. */
+/** What is on its way of one part of a shard; what has arrived counts in the order in which it was sent. */
 class Rounds {
   readonly #options: RunOptions;
-  readonly #name: string;
+  readonly #part: ShardPart;
   readonly #progress: ShardProgress;
   readonly #note: (key: Buffer, outcome: KeyOutcome) => void;
   readonly #sent: { keys: RoutedKey[]; expired: number; end: number; sending: Promise<KeyOutcome[]> }[] = [];
@@ -192,12 +199,12 @@ class Rounds {
 
   constructor(
     options: RunOptions,
-    name: string,
+    part: ShardPart,
     progress: ShardProgress,
     note: (key: Buffer, outcome: KeyOutcome) => void,
   ) {
     this.#options = options;
-    this.#name = name;
+    this.#part = part;
     this.#progress = progress;
     this.#note = note;
   }
@@ -218,7 +225,7 @@ class Rounds {
     this.#bytes = 0;
     while (this.#sent.length >= ROUNDS_MAX) await this.#first();
     // What a kill leaves in doubt is bounded: no key goes out that the next run would not know to be doubtful.
-    while (!journal.hasRoom(this.#name, this.end)) {
+    while (!journal.hasRoom(this.#part.name, this.end)) {
       if (this.#sent.length > 0) await this.#first();
       else {
         await journal.save();
@@ -249,6 +256,8 @@ class Rounds {
     const progress = this.#progress;
     for (const [index, outcome] of outcomes.entries()) {
       const { key, slot, expireAtMs } = round.keys[index] as RoutedKey;
+      // The shard that served the slot has it: that is the one to be there.
+      if (this.#part.fills && outcome.outcome === 'existing') continue;
       progress[outcome.outcome]++;
       if (outcome.outcome === 'restored') progress.counts.add(slot, expireAtMs);
       else this.#note(key, outcome);

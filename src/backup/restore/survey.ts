@@ -12,13 +12,18 @@ import { versionOfType } from '../rdb/format.js';
 import { RdbReader } from '../rdb/reader.js';
 import type { BackupArchive } from './archive.js';
 import { isRdb } from './open-reader.js';
+import { type RestoreParts, shardsOf } from './parts.js';
 import type { Selection } from './selection.js';
 
 export interface Survey {
   /** Keys that are wanted, of shards that could be counted; those whose time has come are not among them. */
   readonly keys: number;
   readonly expired: number;
-  /** Of those, by slot. */
+  /** Of slots that were on their way, in shards that did not serve them: they may be there from elsewhere. */
+  readonly stray: number;
+  /** Of slots that their shard did not serve, and that were not on their way: they are not restored. */
+  readonly leftOut: number;
+  /** Of `keys`, by slot. */
   readonly bySlot: Uint32Array;
   /** Keys by the oldest RDB version of which servers know their type. */
   readonly versions: ReadonlyMap<number, number>;
@@ -30,7 +35,7 @@ export interface Survey {
 
 export interface SurveyOptions {
   readonly archive: BackupArchive;
-  readonly shards: readonly BackupShard[];
+  readonly parts: RestoreParts;
   readonly selection: Selection;
   readonly parallel: number;
   readonly signal: AbortSignal;
@@ -41,6 +46,8 @@ export interface SurveyOptions {
 class Counter {
   keys = 0;
   expired = 0;
+  stray = 0;
+  leftOut = 0;
   readonly bySlot = new Uint32Array(SLOT_COUNT);
   readonly versions = new Map<number, number>();
   readonly databases = new Set<number>();
@@ -49,10 +56,10 @@ class Counter {
 
 /** @throws ForgeError `verification` for any byte that is not as it was */
 export async function surveyShards(options: SurveyOptions): Promise<Survey> {
-  const { shards, parallel, onBytes } = options;
+  const { parts, parallel, onBytes } = options;
   const total = new Counter();
   const bytes = new Map<string, number>();
-  await mapBounded(shards, parallel, (shard) =>
+  await mapBounded(shardsOf(parts), parallel, (shard) =>
     surveyShard(shard, total, options, (now) => {
       bytes.set(shard.object.name, now);
       onBytes?.([...bytes.values()].reduce((sum, each) => sum + each, 0));
@@ -64,7 +71,7 @@ export async function surveyShards(options: SurveyOptions): Promise<Survey> {
 async function surveyShard(
   shard: BackupShard,
   total: Counter,
-  { archive, selection, signal }: SurveyOptions,
+  { archive, parts, selection, signal }: SurveyOptions,
   onBytes: (bytes: number) => void,
 ): Promise<void> {
   const { object } = shard;
@@ -73,18 +80,27 @@ async function surveyShard(
     await archive.prove(object, signal, onBytes);
     return;
   }
+  const wantedOf = (some: RestoreParts['served']) => some.find((part) => part.shard === shard)?.wanted;
+  const [served, stray] = [wantedOf(parts.served), wantedOf(parts.stray)];
   const now = Date.now();
   const reader = new RdbReader({
     key: (piece, start, end, about) => {
       const key = piece.subarray(start, end);
       const slot = keySlot(key);
       if (!selection.wants(key, slot)) return;
+      const isServed = served?.[slot] === 1;
+      if (!isServed && stray?.[slot] !== 1) {
+        if (served !== undefined) total.leftOut++;
+        return;
+      }
       if (about.expireAtMs >= 0 && about.expireAtMs <= now) {
         total.expired++;
         return;
       }
-      total.keys++;
-      total.bySlot[slot] = (total.bySlot[slot] as number) + 1;
+      if (isServed) {
+        total.keys++;
+        total.bySlot[slot] = (total.bySlot[slot] as number) + 1;
+      } else total.stray++;
       total.databases.add(about.database);
       const known = about.hasMetadata ? undefined : versionOfType(about.type, reader.family);
       const version = known ?? reader.version;

@@ -10,6 +10,7 @@ import { unpackFiles } from '../source/files/unpack.js';
 import { chooseServer } from './choose.js';
 import { makeScratchFolder, removeScratchFolder, requireMemory, scratchPlace } from './folder.js';
 import { DATA_FOLDER, DUMP_FILE, type ScratchServer, type StartScratchOptions, startScratch } from './server.js';
+import { WithoutSlotImports } from './slot-imports.js';
 
 export type LoadProgress =
   /** Bytes that have come of the object, of `plainBytes`. */
@@ -67,7 +68,10 @@ async function fetchInto(
     const place = archive.placeOf(object);
     return (await unpackFiles(stream, { directory, maxBytes: object.plainBytes, place, signal })).appendOnly;
   }
-  await pipeline(stream, createWriteStream(path.join(directory, DUMP_FILE), { mode: 0o600 }), { signal });
+  const file = createWriteStream(path.join(directory, DUMP_FILE), { mode: 0o600 });
+  await (source.server === 'valkey'
+    ? pipeline(stream, new WithoutSlotImports(), file, { signal })
+    : pipeline(stream, file, { signal }));
   return undefined;
 }
 
