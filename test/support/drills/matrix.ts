@@ -65,11 +65,16 @@ export type MatrixDrill = Pick<DrillOptions, 'name' | 'disturb' | 'bounds'> &
 
 export class Matrix {
   readonly #file: string;
+  readonly #beside: string;
   readonly #reports: DrillReport[] = [];
 
-  /** @param file the name of its file among the reports, without an ending */
-  constructor(file: string) {
+  /**
+   * @param file the name of its file among the reports, without an ending
+   * @param beside who is at the same work, in the words of a reader
+   */
+  constructor(file: string, beside = 'Cluster-aware client') {
     this.#file = file;
+    this.#beside = beside;
     console.log(`FORGE_SEED=${SEED}`);
   }
 
@@ -95,6 +100,7 @@ export class Matrix {
   /** Writes the reports. */
   async save(): Promise<void> {
     const about = { cores: os.availableParallelism(), system: `${os.type()} ${os.release()}`, node: process.version };
-    await saveReports(this.#file, { seed: SEED, at: new Date().toISOString(), about, reports: this.#reports });
+    const at = new Date().toISOString();
+    await saveReports(this.#file, { seed: SEED, at, about, beside: this.#beside, reports: this.#reports });
   }
 }

@@ -12,6 +12,8 @@ export interface ReportFile {
   readonly at: string;
   /** Of the servers and of this machine. */
   readonly about: Readonly<Record<string, string | number>>;
+  /** Who was at the same work. */
+  readonly beside: string;
   readonly reports: readonly DrillReport[];
 }
 
