@@ -12,7 +12,7 @@ export abstract class InterruptibleCommand extends ClusterCommand {
   /** Told every line of the journal and every change of a node: how tests end a command at a certain one. */
   static watch: Pick<RunObserver, 'journal' | 'mutation'> = {};
 
-  protected override readonly cleanUpMs = FINISH_MS;
+  protected override readonly cleanUpMs: number = FINISH_MS;
   protected override readonly hangup = hangupByTerminal();
   readonly #pauseSignal = new PauseSignal((text) => this.output.message(text));
 

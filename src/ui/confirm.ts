@@ -7,6 +7,8 @@ const ANSWER_MS = 10 * 60_000;
 
 export interface AskOptions {
   confirmWord?: string;
+  /** What to do where there is no terminal to ask on. */
+  otherwise?: string;
   json?: boolean;
   signal?: AbortSignal;
   input?: NodeJS.ReadableStream & { isTTY?: boolean };
@@ -20,10 +22,10 @@ const NOTHING_CHANGED = 'Nothing was changed.';
  * @throws ForgeError `refused` on a no, without a terminal, and when nobody answers in ten minutes.
  */
 export async function askConfirmation(question: string, options: AskOptions = {}): Promise<true> {
-  const { confirmWord, json, signal, input = process.stdin, output = process.stderr } = options;
+  const { confirmWord, otherwise, json, signal, input = process.stdin, output = process.stderr } = options;
   if (json || !input.isTTY || !output.isTTY) {
     throw new ForgeError('refused', `A confirmation is needed and there is no terminal to ask on: ${question}`, {
-      next: 'Add --yes to go on without the question.',
+      next: otherwise ?? 'Add --yes to go on without the question.',
     });
   }
   const hint = confirmWord === undefined ? '[y/N]' : `Type ${confirmWord} to go on:`;

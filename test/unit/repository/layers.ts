@@ -35,11 +35,22 @@ export const LAYERS: Layer[] = [
     ],
     mayImport: ['errors', 'ui', 'base', 'cluster-command', 'config', 'address', 'cluster', 'operations', 'local'],
   },
+  {
+    name: 'drill-command',
+    paths: ['src/drill-command.ts'],
+    mayImport: [
+      ...['errors', 'ui', 'base', 'cluster-command', 'config', 'address'],
+      ...['cluster', 'operations', 'drills', 'smoke'],
+    ],
+  },
   { name: 'main', paths: ['src/main.ts'], mayImport: ['errors', 'ui'] },
   {
     name: 'commands',
     paths: ['src/commands/'],
-    mayImport: ['errors', 'ui', 'base', 'cluster-command', 'config', 'address', 'proxy/config', 'runtime', ...SERVICES],
+    mayImport: [
+      ...['errors', 'ui', 'base', 'cluster-command', 'drill-command', 'config', 'address', 'proxy/config', 'runtime'],
+      ...SERVICES,
+    ],
   },
   // Reading and writing addresses is part of what is configured.
   { name: 'address', paths: ['src/cluster/address.ts'], mayImport: ['errors'], packages: /^node:/ },

@@ -1,0 +1,39 @@
+/** A node of `forge up` as a process of this machine, under its supervisor. */
+import { ForgeError } from '../../../errors.js';
+import { identifyProcess, type ProcessIdentity, signalProcess } from '../../../runtime/process/identity.js';
+import type { InstanceRef, Runtime } from '../../../runtime/runtime.js';
+import { type Guard, startGuard } from './guard.js';
+import type { Reach, Reached } from './reach.js';
+
+/** Its supervisor brings it back. @throws ForgeError `refused` for one that does not run, or that nobody would restart */
+export async function processReach(runtime: Runtime, ref: InstanceRef, { address }: Reached): Promise<Reach> {
+  const { pid, supervised } = await runtime.inspect(ref);
+  const identity = pid === undefined ? undefined : await identifyProcess(pid);
+  if (identity === undefined || !supervised) {
+    throw new ForgeError('refused', `${address} does not run under its supervisor.`, {
+      host: address,
+      next: 'Start what is missing: forge up.',
+    });
+  }
+  let guard: Guard | undefined;
+  return {
+    words: `process ${identity.pid}`,
+    kill: () => send(identity, 'SIGKILL', address),
+    hang: async (forMs) => {
+      // The shell's own `kill`: not every host has a program of that name.
+      const words = ['/bin/sh', '-c', 'kill -CONT "$0"', String(identity.pid)];
+      guard = await startGuard(forMs, words, { PATH: process.env['PATH'] });
+      await send(identity, 'SIGSTOP', address);
+    },
+    wake: async () => {
+      await signalProcess(identity, 'SIGCONT');
+      guard?.dismiss();
+      return true;
+    },
+  };
+}
+
+async function send(identity: ProcessIdentity, signal: NodeJS.Signals, address: string): Promise<void> {
+  if (await signalProcess(identity, signal)) return;
+  throw new ForgeError('refused', `${address} (process ${identity.pid}) has ended by itself.`, { host: address });
+}
