@@ -1,8 +1,11 @@
 /** What operators do on purpose: nobody may notice more than a short pause. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DrillStand } from '../support/drill-stand.js';
 import { DRILL_MS, Matrix, type MatrixDrill, PLANNED, START_MS } from '../support/drills/matrix.js';
+
+/** How long a configuration is in use before the next one comes. */
+const SERVED_MS = 1_000;
 
 let stand: DrillStand;
 const matrix = new Matrix('planned');
@@ -43,16 +46,47 @@ describe('planned', () => {
     await stand.forge('scale', 'remove', `${master},${replica}`, '--yes');
   });
 
-  planned('reload of the proxy', async (tell) => {
-    for (let count = 0; count < 3; count++) {
-      tell('reload');
-      await stand.forge('proxy', 'reload');
-      await sleep(500);
-    }
+  planned('replacement of a master, and of its successor', async (tell) => {
+    const [fresh] = (await stand.startServers(1)).map((port) => `127.0.0.1:${port}`) as [string];
+    const [master] = await stand.masters();
+    const old = `127.0.0.1:${master?.port}`;
+    tell(`${old} is replaced by ${fresh}`);
+    await stand.forge('cluster', 'replace', old, fresh, '--yes');
+    tell(`${fresh} is replaced by ${old}`);
+    await stand.forge('cluster', 'replace', fresh, old, '--yes');
   });
 
-  planned('upgrade of the proxy', async (tell) => {
-    tell('upgrade');
-    await stand.forge('proxy', 'upgrade');
+  planned('reload of the proxy with other settings', async (tell) => {
+    const before = await stand.proxyConfig();
+    const [listener, main] = [before.listeners[0], before.clusters[0]] as [object, { settings?: object }];
+    for (const round of [1, 2, 3, 4]) {
+      tell('reload');
+      // Keys go by a route and another cluster's connections, and back.
+      const other = { ...main, name: `other${round}`, settings: { op_timeout: `${4 + round}s` } };
+      const prefix_routes = {
+        routes: [{ prefix: 'forge-drill:', cluster: other.name }],
+        catch_all_route: { cluster: 'main' },
+      };
+      await stand.configureProxy({
+        ...before,
+        listeners: [{ ...listener, cluster: undefined, prefix_routes }],
+        clusters: [main, other],
+      });
+      await stand.forge('proxy', 'reload');
+      await sleep(SERVED_MS);
+    }
+    tell('reload as it was');
+    await stand.configureProxy(before);
+    await stand.forge('proxy', 'reload');
+    await sleep(SERVED_MS);
+  });
+
+  planned('upgrade of the proxy, twice', async (tell) => {
+    for (const time of ['once', 'once more']) {
+      const { pid } = (await stand.status()).proxy;
+      tell(`upgrade ${time}`);
+      await stand.forge('proxy', 'upgrade');
+      expect((await stand.status()).proxy.pid).not.toBe(pid);
+    }
   });
 });
