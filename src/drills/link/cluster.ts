@@ -9,25 +9,47 @@ import { type Endpoint, type Link, type LinkReply, type Outcome, type Refusal, r
 import { REPLY_MS } from './raw.js';
 
 const RETRY_MS = 50;
+/** From being asked until a client knows the cluster and has a connection. */
+const CONNECT_MS = 15_000;
 
 /** @param seeds nodes of the cluster */
 export function clusterEndpoint(seeds: readonly NodeAddress[], connect: ConnectSettings = {}): Endpoint {
   const [first] = seeds;
+  // One after the other: of a crowd in one process, each would see the others' handshakes as a server that is too slow.
+  let queue: Promise<unknown> = Promise.resolve();
   return {
     label: `cluster at ${first === undefined ? '?' : formatAddress(first)}`,
-    connect: async () => {
-      const client = new Cluster([...seeds], optionsOf(connect));
-      // Told of each node that goes away; what counts is what commands answer.
-      client.on('error', () => undefined);
-      try {
-        await client.connect();
-        return new ClusterLink(client);
-      } catch (error) {
-        client.disconnect();
-        return { ok: false, kind: 'connect', message: (error as Error).message, certain: true };
-      }
+    connect: () => {
+      const until = performance.now() + CONNECT_MS;
+      const connected = queue.then(() => connectCluster(seeds, connect, until));
+      queue = connected;
+      return connected;
     },
   };
+}
+
+/** Never rejects. */
+async function connectCluster(
+  seeds: readonly NodeAddress[],
+  connect: ConnectSettings,
+  until: number,
+): Promise<Link | Refusal> {
+  const client = new Cluster([...seeds], optionsOf(connect));
+  // Told of each node that goes away; what counts is what commands answer.
+  client.on('error', () => undefined);
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(reject, Math.max(0, until - performance.now()), new Error('no connection in time'));
+  });
+  try {
+    await Promise.race([client.connect(), late]);
+    return new ClusterLink(client);
+  } catch (error) {
+    client.disconnect();
+    return { ok: false, kind: 'connect', message: (error as Error).message, certain: true };
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function optionsOf({ username, password, tls }: ConnectSettings): ClusterOptions {
