@@ -2,6 +2,7 @@ import path from 'node:path';
 import { Args, Flags } from '@oclif/core';
 import { findBackup } from '../backup/catalogue.js';
 import { BackupArchive } from '../backup/restore/archive.js';
+import { whileInUse } from '../backup/restore/in-use.js';
 import type { RestorePlan } from '../backup/restore/plan.js';
 import {
   openRestore,
@@ -172,10 +173,16 @@ done, 9 the backup is damaged or keys are missing afterwards, 10 a server is nee
       });
       const archive = new BackupArchive(store, backup, secret);
       const work = { archive, selection, flags, cluster: backup.cluster };
-      if (flags.files !== undefined) return this.#toFiles(work, flags.files);
-      if (flags.nodes === undefined) return this.#intoCluster(work, flags);
-      const { connect } = await resolveTarget(flags, settings);
-      return this.#intoNodes(work, flags.nodes, connect);
+      const restore = async () => {
+        if (flags.files !== undefined) return this.#toFiles(work, flags.files);
+        if (flags.nodes === undefined) return this.#intoCluster(work, flags);
+        const { connect } = await resolveTarget(flags, settings);
+        return this.#intoNodes(work, flags.nodes, connect);
+      };
+      if (flags['dry-run']) return restore();
+      const onUnmarked = ({ message }: ForgeError) =>
+        onWarning(`Others cannot see that this backup is in use: do not prune it now. ${message}`);
+      return whileInUse(store, { backup, forge: this.config.version, signal, onUnmarked }, restore);
     });
   }
 

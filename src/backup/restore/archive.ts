@@ -6,8 +6,8 @@ import { ForgeError } from '../../errors.js';
 import { keyFor } from '../archive/encryption.js';
 import { unpack } from '../archive/pack.js';
 import type { ListedBackup } from '../catalogue.js';
-import { keyOf } from '../layout.js';
-import type { BackupManifest, BackupObject } from '../manifest.js';
+import { keyOf, MANIFEST } from '../layout.js';
+import { type BackupManifest, type BackupObject, MANIFEST_MAX_BYTES } from '../manifest.js';
 import type { BackupStore } from '../store/store.js';
 
 export class BackupArchive {
@@ -45,7 +45,9 @@ export class BackupArchive {
   /** What the object holds; fails with a ForgeError `verification` where a byte of it is not as it was. */
   async open(object: BackupObject, signal: AbortSignal): Promise<Readable> {
     const { cluster, id, compression, encryption } = this.manifest;
-    const source = await this.#store.open(keyOf(cluster, id, object.name), signal);
+    const source = await this.#store.open(keyOf(cluster, id, object.name), signal).catch(async (error: unknown) => {
+      throw (await this.#isGone(signal)) ? this.#gone(error) : error;
+    });
     const key =
       encryption === undefined || this.#secret === undefined
         ? undefined
@@ -54,6 +56,22 @@ export class BackupArchive {
       compression,
       place: this.placeOf(object),
       ...(key === undefined ? {} : { key }),
+    });
+  }
+
+  /** Without its manifest it is no backup any more. */
+  async #isGone(signal: AbortSignal): Promise<boolean> {
+    const { cluster, id } = this.manifest;
+    const options = { maxBytes: MANIFEST_MAX_BYTES, signal };
+    return (await this.#store.read(keyOf(cluster, id, MANIFEST), options).catch(() => false)) === undefined;
+  }
+
+  #gone(cause: unknown): ForgeError {
+    const { cluster, id } = this.manifest;
+    const place = `${this.#store.place}/${cluster}/${id}`;
+    return new ForgeError('verification', `${place} is not there any more: somebody has removed the backup.`, {
+      next: 'Take another backup of the list: forge backup list.',
+      cause,
     });
   }
 

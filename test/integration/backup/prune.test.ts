@@ -8,6 +8,8 @@ import { withRemovalClaim } from '../../../src/backup/claim.js';
 import { keepBackup, keepMarkOf, releaseBackup } from '../../../src/backup/keep.js';
 import { keyOf, MANIFEST, newBackupId, RUNNING_MARK } from '../../../src/backup/layout.js';
 import { dropBackup, planPrune, pruneBackups } from '../../../src/backup/prune.js';
+import { BackupArchive } from '../../../src/backup/restore/archive.js';
+import { whileInUse } from '../../../src/backup/restore/in-use.js';
 import { DirectoryStore } from '../../../src/backup/store/directory.js';
 import { openStore } from '../../../src/backup/store/open.js';
 import type { BackupStore } from '../../../src/backup/store/store.js';
@@ -94,6 +96,20 @@ function endingAt(store: BackupStore, changes: number): BackupStore {
     sweep: (prefix, options) => store.sweep(prefix, options),
     close: () => undefined,
   };
+}
+
+/** Of a user who may only look. */
+function readOnly(store: BackupStore): BackupStore {
+  const denied = async () => {
+    throw new ForgeError('denied', 'no right to write');
+  };
+  return new Proxy(store, {
+    get: (target, name) => {
+      if (name === 'write' || name === 'remove') return denied;
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }
 
 describe.each(['directory', 's3'] as const)('in a store of the kind %s', (kind) => {
@@ -247,6 +263,36 @@ describe('in a directory', () => {
     await dropBackup(store, { cluster, id: copied, force: false, signal });
     await dropBackup(store, { cluster, id: whole?.id ?? '', force: true, signal });
     expect(await listedIds(store, cluster)).toEqual([running]);
+  });
+
+  it('one that is being restored stays, also when somebody drops it; afterwards it goes', async () => {
+    const cluster = newCluster();
+    const backups = await makeDays(store, cluster, [0, 1, 2]);
+    const oldest = backups[2] as MadeBackup;
+    const backup = await findBackup(store, { cluster, id: oldest.id, signal });
+    const options = { cluster, rules: { last: 1 }, signal };
+    const use = { backup, forge: '0.0.0', home: directory, signal };
+    const denied: ForgeError[] = [];
+    await whileInUse(store, { ...use, onUnmarked: (error) => denied.push(error) }, async () => {
+      const { verdicts } = await planPrune(store, options);
+      expect(verdicts[2]).toMatchObject({ id: oldest.id, stays: true });
+      expect((await pruneBackups(store, options)).removed).toEqual([backups[1]?.id]);
+      expect(await kindOf(dropBackup(store, { cluster, id: oldest.id, force: true, signal }))).toBe('refused');
+      // Who may not mark it may restore it all the same.
+      await whileInUse(readOnly(store), { ...use, onUnmarked: (error) => denied.push(error) }, async () => undefined);
+    });
+    expect(denied.map(({ kind }) => kind)).toEqual(['denied']);
+    expect((await pruneBackups(store, options)).removed).toEqual([oldest.id]);
+    const archive = new BackupArchive(store, backup, undefined);
+    const [object] = oldest.manifest.shards.map((shard) => shard.object);
+    if (object === undefined) throw new Error('no shard');
+    await expect(archive.open(object, signal)).rejects.toThrow(
+      /is not there any more: somebody has removed the backup/,
+    );
+    expect(await kindOf(whileInUse(store, { ...use, onUnmarked: () => undefined }, async () => undefined))).toBe(
+      'refused',
+    );
+    expect(await listedIds(store, cluster)).toEqual([backups[0]?.id]);
   });
 
   it('what is in hand is removed to its end when the operator says stop, and nothing after it', async () => {

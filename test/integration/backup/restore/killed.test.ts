@@ -58,7 +58,7 @@ describe('a restore over keys', () => {
       const done = await forge([...words(), '--replace', '--confirm', 'orders'], { env: env() });
       expect(JSON.parse(done.stdout)).toMatchObject({ status: 'restored', restored: KEYS, existing: 0 });
     },
-    START_MS,
+    ROUND_MS,
   );
 });
 
