@@ -7,6 +7,7 @@ import { NO_NODE, type SlotMap } from '../engine/core/slot-map.js';
 import { SLOT_COUNT } from '../engine/hash/crc16.js';
 import { askFacts, equalFacts, FACTS_INTERVAL_MS } from './discovery/cluster-facts.js';
 import type { Discovery, DiscoveryEvents, HostView } from './discovery/discovery.js';
+import { readEpoch } from './discovery/epoch.js';
 import { slotHosts } from './discovery/slot-hosts.js';
 import type { Logger } from './logger.js';
 import { type Credentials, UpstreamClient } from './upstream-client.js';
@@ -33,6 +34,12 @@ interface Known {
   masterIndex: number;
 }
 
+interface Answer {
+  readonly ranges: SlotRange[];
+  /** Null when the node does not say. */
+  readonly epoch: number | null;
+}
+
 /**
  * Knows which node serves which slot. One refresh runs at a time; what asks for another meanwhile gets one more behind
  * it, no sooner than `redirect_refresh_interval` after the last.
@@ -47,6 +54,8 @@ export class Topology implements Discovery {
   lastError = '';
 
   private known = new Map<string, Known>();
+  /** Of the answer that was taken last. */
+  private epoch = 0;
   /** The endpoints are others: what they say counts, not what the nodes that were known before say. */
   private endpointsOnly = false;
   private readonly connections = new Map<string, UpstreamClient>();
@@ -81,6 +90,8 @@ export class Topology implements Discovery {
     this.refreshes = before.refreshes;
     this.failures = before.failures;
     this.endpointsOnly = JSON.stringify(before.config.endpoints) !== JSON.stringify(this.config.endpoints);
+    // They may be another cluster, whose epochs are others.
+    if (!this.endpointsOnly) this.epoch = before.epoch;
   }
 
   start(): void {
@@ -148,10 +159,11 @@ export class Topology implements Discovery {
   private async refresh(): Promise<void> {
     const candidates = this.candidates();
     const errors: string[] = [];
+    const outdated: Answer[] = [];
     for (let round = 0; round < ROUNDS_MAX && candidates.length > 0; round++) {
       const asked = candidates.splice(0, ASKED_AT_ONCE);
       try {
-        const answer = await Promise.any(asked.map((address) => this.ask(address)));
+        const answer = await Promise.any(asked.map((address) => this.askNewest(address, outdated)));
         if (this.stopped) return;
         this.apply(answer);
         return;
@@ -162,7 +174,18 @@ export class Topology implements Discovery {
         });
       }
     }
-    throw new Error(errors.join('; '));
+    // All that can be reached say so: the cluster was made anew, or this proxy is cut off together with them.
+    const [newest] = outdated.sort((one, other) => (other.epoch ?? 0) - (one.epoch ?? 0));
+    if (newest === undefined) throw new Error(errors.join('; '));
+    if (!this.stopped) this.apply(newest);
+  }
+
+  /** Rejects, too, when the node has not heard of what others had. @param outdated gets what it says then */
+  private async askNewest(address: { host: string; port: number }, outdated: Answer[]): Promise<Answer> {
+    const answer = await this.ask(address);
+    if (answer.epoch === null || answer.epoch >= this.epoch) return answer;
+    outdated.push(answer);
+    throw new Error(`it has heard of epoch ${answer.epoch}, others of ${this.epoch}`);
   }
 
   /** Known nodes in a random order, then the configured endpoints that are not among them. */
@@ -178,13 +201,18 @@ export class Topology implements Discovery {
     return [...known.slice(0, ASKED_AT_ONCE - 1), ...endpoints, ...known.slice(ASKED_AT_ONCE - 1)];
   }
 
-  private async ask(address: { host: string; port: number }): Promise<SlotRange[]> {
+  private async ask(address: { host: string; port: number }): Promise<Answer> {
     const timeoutMs = this.config.cluster_refresh_timeout;
     const connection = await this.connection(address, Math.min(this.config.connect_timeout, timeoutMs));
-    const ranges = readClusterSlots(await connection.command(['CLUSTER', 'SLOTS'], timeoutMs), address.host);
+    // In this order, so that the slots are never older than the epoch.
+    const [info, slots] = await Promise.all([
+      connection.command(['CLUSTER', 'INFO'], timeoutMs),
+      connection.command(['CLUSTER', 'SLOTS'], timeoutMs),
+    ]);
+    const ranges = readClusterSlots(slots, address.host);
     if (ranges.length === 0) throw new Error('the node knows no slots: no cluster is formed');
     if (performance.now() - this.factsReadMs >= FACTS_INTERVAL_MS) await this.readFacts(connection, timeoutMs);
-    return ranges;
+    return { ranges, epoch: readEpoch(info) };
   }
 
   private async readFacts(connection: UpstreamClient, timeoutMs: number): Promise<void> {
@@ -213,8 +241,9 @@ export class Topology implements Discovery {
     return connection;
   }
 
-  private apply(ranges: SlotRange[]): void {
+  private apply({ ranges, epoch }: Answer): void {
     const now = performance.now();
+    if (epoch !== null) this.epoch = epoch;
     this.refreshes++;
     this.readMs = now;
     this.endpointsOnly = false;

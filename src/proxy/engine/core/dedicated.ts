@@ -2,6 +2,7 @@ import { Counter } from '../stats.js';
 import type { Core } from './core.js';
 import type { Scheduled } from './deadlines.js';
 import { Lane, LaneState } from './lane.js';
+import { reconnectDelay } from './reconnect.js';
 import { Lost } from './request.js';
 import type { Router } from './router.js';
 import type { UpstreamNode } from './upstream-node.js';
@@ -268,10 +269,7 @@ export class DedicatedPool {
   }
 
   private delay(shelf: NodeShelf): void {
-    const { reconnectDelayMs, reconnectDelayMaxMs } = this.core.limits;
-    const delay = Math.min(reconnectDelayMaxMs, reconnectDelayMs * 2 ** Math.min(shelf.failures, 10));
-    shelf.failures++;
-    shelf.retryAtMs = this.core.nowMs + delay * (0.5 + this.core.random());
+    shelf.retryAtMs = this.core.nowMs + reconnectDelay(this.core.limits, shelf.failures++, this.core.random());
   }
 
   /** What waits for a connection that is not made fails; it was never sent. */

@@ -14,6 +14,7 @@ import { protoOf } from './lane-id.js';
 import { WAITING_HOLD_SHARE } from './limits.js';
 import { refusedAtHandshake } from './login.js';
 import { Output } from './output.js';
+import { reconnectDelay } from './reconnect.js';
 import { ReplyReader } from './reply-reader.js';
 import { acquireRequest, type Request, RequestState, releaseRequest } from './request.js';
 import type { Router } from './router.js';
@@ -268,17 +269,15 @@ export class Lane {
 
   /** Sets the lane back to idle, with a delay before the next attempt. */
   private disconnect(reason: string): void {
-    const { reconnectDelayMs, reconnectDelayMaxMs } = this.core.limits;
     if (this.identity !== null) this.core.identities.connected(this);
     this.state = LaneState.idle;
     this.attempt = null;
     this.handshake = null;
     this.transport = null;
     this.lastError = reason;
-    const delay = Math.min(reconnectDelayMaxMs, reconnectDelayMs * 2 ** Math.min(this.failures, 10));
+    this.retryAtMs = this.core.nowMs + reconnectDelay(this.core.limits, this.failures, this.core.random());
     // Said once, however often it is tried.
     if (this.failures++ === 0) this.say('upstream connection lost or not made');
-    this.retryAtMs = this.core.nowMs + delay * (0.5 + this.core.random());
     this.output.clear();
     this.reader.reset();
     this.releaseClients();

@@ -98,8 +98,13 @@ export interface Limits {
   /** Attempts to connect that a worker may make in a second, and at once (Envoy: connection_rate_limit). */
   readonly connectRatePerSecond: number;
   readonly connectBurst: number;
-  /** Waits between attempts to reach one upstream host: from the first to the largest, doubling, with jitter. */
+  /**
+   * Waits between attempts to reach one upstream host, with jitter: from the first one on they double, up to the second,
+   * and for so many attempts; then they double again, up to the largest.
+   */
   readonly reconnectDelayMs: number;
+  readonly reconnectQuickMs: number;
+  readonly reconnectQuickAttempts: number;
   readonly reconnectDelayMaxMs: number;
 }
 
@@ -157,6 +162,8 @@ export const DEFAULT_WORKER_LIMITS: Limits = {
   connectRatePerSecond: 50,
   connectBurst: 100,
   reconnectDelayMs: 20,
+  reconnectQuickMs: 150,
+  reconnectQuickAttempts: 60,
   reconnectDelayMaxMs: 2000,
 };
 

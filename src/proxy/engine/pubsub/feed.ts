@@ -3,6 +3,7 @@ import { type Bytes, latin1 } from '../bytes.js';
 import type { Greeting } from '../core/greeting.js';
 import { HANDSHAKE_FAILED, HANDSHAKE_INCOMPLETE, Handshake } from '../core/handshake.js';
 import { Output } from '../core/output.js';
+import { reconnectDelay } from '../core/reconnect.js';
 import type { Transport, TransportEvents } from '../core/runtime.js';
 import type { UpstreamNode } from '../core/upstream-node.js';
 import { Counter } from '../stats.js';
@@ -204,9 +205,7 @@ export class Feed implements MessageSink {
         link.state = LinkState.none;
       }
     }
-    const { reconnectDelayMs, reconnectDelayMaxMs } = core.limits;
-    const delay = Math.min(reconnectDelayMaxMs, reconnectDelayMs * 2 ** Math.min(this.failures++, 10));
-    this.retryAtMs = core.nowMs + delay * (0.5 + core.random());
+    this.retryAtMs = core.nowMs + reconnectDelay(core.limits, this.failures++, core.random());
     if (this.lastError === '' && this.used) {
       this.lastError = reason;
       this.tell('subscriptions lost');
