@@ -39,6 +39,23 @@ export class DrillClient {
     return outcome as Outcome;
   }
 
+  /**
+   * A write, and behind it, over the same connection, a command that waits for others to have it: the outcome of each. Only
+   * the first one's time is latency: where there is nobody to wait for, it is served all the same.
+   */
+  async confirmed(write: (link: Link) => Promise<Outcome>, wait: readonly string[]): Promise<[Outcome, Outcome]> {
+    let waiting: Promise<Outcome[]> | undefined;
+    const [written] = (await this.#measured(async (link) => {
+      const writing = write(link);
+      waiting = link.send([wait]);
+      return [await writing];
+    }, 1)) as [Outcome];
+    if (waiting === undefined) return [written, written];
+    const [waited] = (await waiting) as [Outcome];
+    this.#count(waited);
+    return [written, waited];
+  }
+
   /** A command that waits by itself: its time is no latency; errors are counted. */
   async wait(command: readonly string[]): Promise<Outcome> {
     const link = await this.#connected();

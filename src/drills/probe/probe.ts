@@ -1,9 +1,9 @@
 /** What all probes of a workload share. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Findings } from '../check/findings.js';
-import type { Endpoint, Outcome } from '../link/link.js';
+import type { Endpoint, Link, Outcome } from '../link/link.js';
 import type { Meter } from '../meter.js';
-import { DrillClient } from './client.js';
+import { type Commands, DrillClient } from './client.js';
 
 export interface ProbeOptions {
   readonly endpoint: Endpoint;
@@ -90,13 +90,20 @@ export abstract class Probe {
   }
 
   /** One write, and as many replicas as are asked for: the write's outcome, not certain when these are missing. */
-  protected async write(client: DrillClient, command: readonly string[]): Promise<Outcome> {
+  protected write(client: DrillClient, command: readonly string[]): Promise<Outcome> {
+    if (this.options.replicas === 0) return client.one(command);
+    return this.#confirmed(client, async (link) => (await link.send([command]))[0] as Outcome);
+  }
+
+  /** The same of a transaction. */
+  protected transact(client: DrillClient, commands: Commands): Promise<Outcome> {
+    if (this.options.replicas === 0) return client.transaction(commands);
+    return this.#confirmed(client, (link) => link.transaction(commands));
+  }
+
+  async #confirmed(client: DrillClient, write: (link: Link) => Promise<Outcome>): Promise<Outcome> {
     const { replicas } = this.options;
-    if (replicas === 0) return client.one(command);
-    const [written, waited] = (await client.do([command, ['WAIT', String(replicas), String(WAIT_MS)]])) as [
-      Outcome,
-      Outcome,
-    ];
+    const [written, waited] = await client.confirmed(write, ['WAIT', String(replicas), String(WAIT_MS)]);
     if (!written.ok) return written;
     if (waited.ok && typeof waited.reply === 'number' && waited.reply >= replicas) return written;
     const message = waited.ok ? `${waited.reply} replicas have it` : waited.message;

@@ -166,7 +166,7 @@ export class PairProbe extends Writer<Pair> {
   async run(): Promise<void> {
     while (!this.stopping) {
       const pair = this.current;
-      const outcome = await this.#writer.transaction([
+      const outcome = await this.transact(this.#writer, [
         ['INCR', pair.left],
         ['INCR', pair.right],
       ]);
