@@ -24,7 +24,9 @@ RUN set -eu; \
     mkdir -p /data; \
     chown 10001:10001 /data; \
     chmod 0700 /data
-LABEL org.opencontainers.image.title="RedisForge monitoring" \
+# A volume over /data takes its owner from here: forge need not see to it.
+LABEL io.redisforge.owned="/data" \
+      org.opencontainers.image.title="RedisForge monitoring" \
       org.opencontainers.image.description="${PROGRAM} of Debian, run by an ordinary user"
 WORKDIR /data
 USER 10001:10001

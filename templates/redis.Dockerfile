@@ -45,7 +45,9 @@ RUN set -eu; \
     mkdir -p /data; \
     chown 10001:10001 /data; \
     chmod 0700 /data
-LABEL org.opencontainers.image.title="RedisForge node" \
+# A volume over /data takes its owner from here: forge need not see to it.
+LABEL io.redisforge.owned="/data" \
+      org.opencontainers.image.title="RedisForge node" \
       org.opencontainers.image.description="Redis or Valkey, run by an ordinary user on a read-only file system" \
       org.opencontainers.image.version="${VERSION}"
 WORKDIR /data

@@ -67,8 +67,13 @@ export function commandsOf(action: DeployAction, choice: CommandChoice): DockerC
   }
 }
 
-export function createChoice({ revision }: DeployAction, { makeNetwork, nofile }: CommandChoice): CreateChoice {
-  return { revision, makeNetwork, ...(nofile === undefined ? {} : { nofile }) };
+export function createChoice({ revision, owned }: DeployAction, { makeNetwork, nofile }: CommandChoice): CreateChoice {
+  return {
+    revision,
+    makeNetwork,
+    ...(nofile === undefined ? {} : { nofile }),
+    ...(owned === undefined ? {} : { owned }),
+  };
 }
 
 function liveSequence(action: DeployAction, login: RedisLogin | undefined): DockerCommand[] {

@@ -2,10 +2,16 @@
 import type { ArchiveEntry } from '../docker/archive.js';
 import { archiveInput } from '../docker/archive.js';
 import type { DockerCommand } from '../docker/command.js';
-import { type CreateOptions, createContainer, fillerContainer, removeContainer } from '../docker/commands/container.js';
+import {
+  type ContainerMount,
+  type CreateOptions,
+  createContainer,
+  fillerContainer,
+  removeContainer,
+} from '../docker/commands/container.js';
 import { copyInto } from '../docker/commands/copy.js';
 import { createNetwork } from '../docker/commands/network.js';
-import { createMemoryVolume, createVolume } from '../docker/commands/volume.js';
+import { createMemoryVolume } from '../docker/commands/volume.js';
 import { LABELS } from '../docker/labels.js';
 
 /** What a container of ours does. */
@@ -132,6 +138,8 @@ export interface CreateChoice {
   readonly nofile?: number;
   /** Another policy, for the time being. */
   readonly restart?: CreateOptions['restart'];
+  /** Targets of data whose new volumes have the right owner from the image. */
+  readonly owned?: ReadonlySet<string>;
 }
 
 /**
@@ -146,25 +154,28 @@ export function createCommands(
     name = desired.options.name,
     nofile = desired.options.nofile,
     restart = desired.options.restart,
+    owned = new Set(),
   }: CreateChoice,
 ): DockerCommand[] {
   const { options, network, data, files, filesTarget, meeting } = desired;
   const own = { [LABELS.cluster]: desired.cluster, [LABELS.instance]: desired.instance };
   const volume = filesVolume(options.name, revision);
   const reads = files.length > 0;
-  const mounts = [...options.mounts, ...(reads ? [{ volume, target: filesTarget }] : [])];
+  const mounts = [
+    ...options.mounts.map((mount) =>
+      dataMount(mount, data, { labels: { ...own, [LABELS.content]: 'data' }, keepsOwner: !owned.has(mount.target) }),
+    ),
+    ...(reads ? [{ volume, target: filesTarget, labels: { ...own, [LABELS.content]: 'configuration' } }] : []),
+  ];
+  const rootOwned = data.filter(({ target }) => !owned.has(target));
   return [
     ...(network !== undefined && makeNetwork
       ? [createNetwork({ ...network, labels: { [LABELS.cluster]: desired.cluster } })]
       : []),
-    ...(reads ? [createVolume(volume, { ...own, [LABELS.content]: 'configuration' })] : []),
     ...(meeting === undefined
       ? []
       : [createMemoryVolume(meeting.volume, { ...own, [LABELS.content]: 'meeting' }, MEETING_FOLDER)]),
-    ...data.flatMap(({ volume: kept }) =>
-      kept === undefined ? [] : [createVolume(kept, { ...own, [LABELS.content]: 'data' })],
-    ),
-    ...(name === options.name ? ownData(desired, own) : []),
+    ...(name === options.name ? ownData({ options: { ...options, mounts }, data: rootOwned }, own) : []),
     createContainer({ ...options, name, mounts, nofile, restart, labels: labelsOf(desired, revision) }),
     ...(reads ? [filesCommand(name, filesTarget, files)] : []),
   ];
@@ -200,12 +211,25 @@ export function trialCommand(
   return { ...command, args: ['run', '--detach', ...folders, ...args.slice(1)] };
 }
 
+/** Volumes are made together with the container that has them first: one command less for each. */
+function dataMount(
+  mount: ContainerMount,
+  data: DesiredContainer['data'],
+  more: { readonly labels: Readonly<Record<string, string>>; readonly keepsOwner: boolean },
+): ContainerMount {
+  const isData = 'volume' in mount && data.some(({ volume }) => volume === mount.volume);
+  return isData ? { ...mount, ...more } : mount;
+}
+
 /**
- * A new volume, and a folder of the host, belong to root. Their owner is changed from a container that is never started,
+ * A new volume, and a folder of the host, belong to root, unless the image has that folder with another owner. Their owner is changed from a container that is never started,
  * since only one whose root file system may be written takes a folder that is a mount itself. It has the name of one that
  * is being made: so a run that is ended in between is put right by the next.
  */
-function ownData({ options, data }: DesiredContainer, labels: Readonly<Record<string, string>>): DockerCommand[] {
+function ownData(
+  { options, data }: Pick<DesiredContainer, 'options' | 'data'>,
+  labels: Readonly<Record<string, string>>,
+): DockerCommand[] {
   if (data.length === 0) return [];
   const name = nextName(options.name);
   const targets = new Set(data.map(({ target }) => target));

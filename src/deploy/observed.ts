@@ -4,11 +4,11 @@ import { inspectContainer, listAllContainers } from '../docker/commands/containe
 import { copyFrom } from '../docker/commands/copy.js';
 import { inspectImage } from '../docker/commands/image.js';
 import { inspectNetwork } from '../docker/commands/network.js';
-import { listLabelledVolumes } from '../docker/commands/volume.js';
+import { listAllVolumes } from '../docker/commands/volume.js';
 import type { DockerEngine } from '../docker/engine.js';
 import { type DockerReason, failureReason } from '../docker/failure.js';
 import { type ContainerAnswer, containerAnswers, imageAnswers, networkAnswers } from '../docker/inspect.js';
-import { LABELS, labelFilter } from '../docker/labels.js';
+import { LABELS } from '../docker/labels.js';
 import { DEPLOY_LABELS, type DesiredContainer, namesOf } from './container.js';
 import { HOLDER_LABEL, LOCK_ROLE, type LockHolder, parseHolder } from './deploy-lock.js';
 
@@ -64,12 +64,16 @@ export interface ObservedHost {
   readonly foreign: ReadonlyMap<string, string>;
   /** Of the images that are wanted: their ids; not in it when the host does not have one. */
   readonly images: ReadonlyMap<string, string>;
+  /** Folders that the image says belong to the user of our containers, by the image's name. */
+  readonly ownedFolders?: ReadonlyMap<string, ReadonlySet<string>>;
   /** Of the networks that are wanted: their numbers; not in it when the host does not have one. */
   readonly networks: ReadonlyMap<string, string>;
   /** Deployments that are at work, or were ended while they were: by the name of the container. */
   readonly locks: ReadonlyMap<string, LockHolder | undefined>;
   /** Volumes of the cluster, whoever has them. */
   readonly volumes: readonly ObservedVolume[];
+  /** All that there are, whoever made them. */
+  readonly volumeNames?: ReadonlySet<string>;
 }
 
 export interface ObservedVolume {
@@ -94,9 +98,9 @@ export async function observeHost(
   // Each is a process of its own, over SSH with a way there and back: as much as can be is asked at once.
   const [listed, images, networks, volumes] = await Promise.all([
     engine.run(listAllContainers(LABELS.cluster)),
-    Promise.all([...new Set(desired.map(({ options }) => options.image))].map((image) => imageId(engine, image))),
+    Promise.all([...new Set(desired.map(({ options }) => options.image))].map((image) => lookAtImage(engine, image))),
     Promise.all([...networkNames(desired)].map((name) => networkId(engine, name))),
-    engine.run(listLabelledVolumes(labelFilter(LABELS.cluster, cluster), LABELS.instance, LABELS.content)),
+    engine.run(listAllVolumes(LABELS.cluster, LABELS.instance, LABELS.content)),
   ]);
   const all = lines(listed).map(readLine);
   const mine = all.filter(({ label }) => label === cluster);
@@ -106,23 +110,27 @@ export async function observeHost(
   );
   const ids = mine.map(({ id }) => id);
   const [ours, files] = await Promise.all([inspectThose(engine, ids), filesOf(engine, mine, desired)]);
+  const found = images.flatMap((each) => (each === undefined ? [] : [each]));
+  const everyVolume = lines(volumes).map(readVolume);
   const isLock = ({ Config }: ContainerAnswer) => Config.Labels[LABELS.role] === LOCK_ROLE;
   const containers = ours
     .filter((each) => !isLock(each))
     .map(observedOf)
     .map((each): ObservedContainer => {
-      const found = files.get(each.id);
-      return found === undefined ? each : { ...each, files: found };
+      const its = files.get(each.id);
+      return its === undefined ? each : { ...each, files: its };
     });
   return {
     containers,
     foreign: new Map(foreign),
-    images: new Map(images.flatMap((each) => (each === undefined ? [] : [each]))),
+    images: new Map(found.map(({ image, id }) => [image, id])),
+    ownedFolders: new Map(found.map(({ image, owned }) => [image, owned])),
     networks: new Map(networks.flatMap((each) => (each === undefined ? [] : [each]))),
     locks: new Map(
       ours.filter(isLock).map((each) => [nameOf(each), parseHolder(each.Config.Labels[HOLDER_LABEL])] as const),
     ),
-    volumes: lines(volumes).map(readVolume),
+    volumes: everyVolume.filter((volume) => volume.cluster === cluster),
+    volumeNames: new Set(everyVolume.map(({ name }) => name)),
   };
 }
 
@@ -211,9 +219,17 @@ async function readFiles(
   );
 }
 
-async function imageId(engine: DockerEngine, image: string): Promise<readonly [string, string] | undefined> {
+interface SeenImage {
+  readonly image: string;
+  readonly id: string;
+  readonly owned: ReadonlySet<string>;
+}
+
+async function lookAtImage(engine: DockerEngine, image: string): Promise<SeenImage | undefined> {
   const [answer] = (await orMissing(engine.json(inspectImage(image), imageAnswers))) ?? [];
-  return answer === undefined ? undefined : [image, answer.Id];
+  if (answer === undefined) return undefined;
+  const folders = answer.Config?.Labels?.[LABELS.owned]?.split(' ') ?? [];
+  return { image, id: answer.Id, owned: new Set(folders) };
 }
 
 async function networkId(engine: DockerEngine, name: string): Promise<readonly [string, string] | undefined> {
@@ -243,7 +259,7 @@ function readLine(line: string): { id: string; name: string; image: string; labe
   return { id, name, image, label };
 }
 
-function readVolume(line: string): ObservedVolume {
-  const [name = '', instance = '', content = ''] = line.split('\t');
-  return { name, instance, content };
+function readVolume(line: string): ObservedVolume & { readonly cluster: string } {
+  const [name = '', cluster = '', instance = '', content = ''] = line.split('\t');
+  return { name, cluster, instance, content };
 }

@@ -27,6 +27,8 @@ export interface DeployAction {
   readonly reasons: readonly string[];
   /** For `live`: told to the server after its files are there. */
   readonly live: readonly LiveChange[];
+  /** For `create`: targets of data whose volumes are new, and get their owner from the image. */
+  readonly owned?: ReadonlySet<string>;
 }
 
 /** Why nothing may be done on a host. */
@@ -91,7 +93,7 @@ function actionOf(desired: DesiredContainer, host: ObservedHost, effectOf: Effec
     live: [],
   };
   if (observed === undefined) {
-    return { kind: 'create', ...common, revision: revision + 1, reasons: [] };
+    return { kind: 'create', ...common, revision: revision + 1, reasons: [], owned: ownedByImage(desired, host) };
   }
   const anew = optionReasons(desired, observed, host);
   const changes = fileChanges(desired, observed.files ?? new Map());
@@ -119,6 +121,15 @@ export function stateReason({ status, exitCode }: Pick<ObservedContainer, 'statu
 
 const sameInstance = (each: ObservedContainer, { instance }: DesiredContainer) => each.instance === instance;
 const revisionOf = ({ revision }: ObservedContainer) => revision;
+
+/** An empty volume takes the owner of the folder in the image that it is mounted over; one that has been there keeps its own. */
+function ownedByImage({ data, options }: DesiredContainer, host: ObservedHost): Set<string> {
+  const folders = host.ownedFolders?.get(options.image);
+  const isNew = (volume: string | undefined) => volume !== undefined && host.volumeNames?.has(volume) === false;
+  return new Set(
+    data.flatMap(({ volume, target }) => (folders?.has(target) === true && isNew(volume) ? [target] : [])),
+  );
+}
 
 /** What `docker create` would be told differently. */
 function optionReasons(desired: DesiredContainer, observed: ObservedContainer, host: ObservedHost): string[] {

@@ -119,11 +119,6 @@ export const containerAnswer = z.object({
 export type ContainerAnswer = z.infer<typeof containerAnswer>;
 export const containerAnswers = z.array(containerAnswer);
 
-export const volumeAnswers = z.array(
-  z.object({ Name: text, Driver: text, Labels: textMap, Mountpoint: z.optional(text), CreatedAt: z.optional(text) }),
-);
-export type VolumeAnswer = z.infer<typeof volumeAnswers>[number];
-
 export const networkAnswers = z.array(z.object({ Id: text, Name: text, Driver: text, Labels: textMap }));
 export type NetworkAnswer = z.infer<typeof networkAnswers>[number];
 

@@ -10,6 +10,8 @@ export const LABELS = {
   spec: 'io.redisforge.spec',
   /** What a volume holds: `configuration` or `data`. */
   content: 'io.redisforge.content',
+  /** Of an image: folders that belong to the user of our containers and to nobody else, divided by blanks. */
+  owned: 'io.redisforge.owned',
 } as const;
 
 /** The value of `--filter` that finds what carries a label. */

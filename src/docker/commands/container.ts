@@ -9,13 +9,23 @@ export interface PublishedPort {
   containerPort: number;
 }
 
-/** Exactly one of `volume` (a named one) and `directory` (absolute, of the engine's host). */
+/**
+ * Exactly one of `volume` (a named one) and `directory` (absolute, of the engine's host). A volume that is not there is made,
+ * with its labels; one that is there keeps its own.
+ */
 export type ContainerMount = {
   target: string;
   readOnly?: boolean;
   /** What the host mounts below the directory later is seen as well; the host's mount has to be a shared one. */
   propagation?: 'rslave';
-} & ({ volume: string } | { directory: string });
+} & (NamedVolume | { directory: string });
+
+interface NamedVolume {
+  volume: string;
+  labels?: Readonly<Record<string, string>>;
+  /** With labels: an empty one stays as it is, and does not get the content and the owner of the image's folder. */
+  keepsOwner?: boolean;
+}
 
 export interface HealthCheck {
   /** Program and arguments, run inside the container. Must hold no secret. */
@@ -81,7 +91,7 @@ export function createContainer(options: CreateOptions): DockerCommand {
     ...['--restart', options.restart, '--stop-timeout', String(options.stopTimeoutS)],
     ...['--network', options.network, ...(options.aliases ?? []).flatMap((alias) => ['--network-alias', alias])],
     ...options.publish.flatMap((port) => ['--publish', publishValue(port)]),
-    ...options.mounts.flatMap((mount) => ['--volume', mountValue(mount)]),
+    ...options.mounts.flatMap(mountArguments),
     ...options.tmpfs.flatMap((target) => ['--tmpfs', `${target}:rw,noexec,nosuid,nodev,size=${TMPFS_MB}m`]),
     ...(memoryBytes === undefined ? [] : ['--memory', String(memoryBytes), '--memory-swap', String(memoryBytes)]),
     ...(cpus === undefined ? [] : ['--cpus', String(cpus)]),
@@ -149,7 +159,7 @@ export function fillerContainer(
 ): DockerCommand {
   return changes([
     ...['create', '--name', options.name, '--pull', options.pull, '--network', 'none', '--no-healthcheck'],
-    ...options.mounts.flatMap((mount) => ['--volume', mountValue(mount)]),
+    ...options.mounts.flatMap(mountArguments),
     ...labelArguments(options.labels),
     ...['--entrypoint', '/never-started', options.image],
   ]);
@@ -181,6 +191,23 @@ export function execInContainer(name: string, words: readonly string[], timeoutM
 function publishValue({ hostIp, hostPort, containerPort }: PublishedPort): string {
   const ip = hostIp === undefined ? '' : `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:`;
   return `${ip}${hostPort}:${containerPort}`;
+}
+
+function mountArguments(mount: ContainerMount): string[] {
+  if (!('volume' in mount) || mount.labels === undefined) return ['--volume', mountValue(mount)];
+  const { volume, target, readOnly, labels, keepsOwner } = mount;
+  const labelled = labelArguments(labels).filter((word) => word !== '--label');
+  const fields = [
+    ...['type=volume', `source=${volume}`, `target=${target}`, ...(readOnly === true ? ['readonly'] : [])],
+    ...(keepsOwner === true ? ['volume-nocopy'] : []),
+    ...labelled.map((label) => `volume-label=${label}`),
+  ];
+  return ['--mount', fields.map(csvField).join(',')];
+}
+
+/** A field of a line of CSV, as `--mount` reads it (RFC 4180). */
+function csvField(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 function mountValue(mount: ContainerMount): string {

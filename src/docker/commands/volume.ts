@@ -2,11 +2,6 @@
 import { changes, type DockerCommand, reads } from '../command.js';
 import { labelArguments } from '../labels.js';
 
-/** Makes a volume; one of this name that is there already stays as it is, with its own labels. */
-export function createVolume(name: string, labels: Readonly<Record<string, string>>): DockerCommand {
-  return changes(['volume', 'create', ...labelArguments(labels), name]);
-}
-
 /** A volume in memory, which is empty whenever no container has it. */
 export interface MemoryVolume {
   readonly uid: number;
@@ -27,20 +22,15 @@ export function createMemoryVolume(
   return changes(['volume', 'create', '--driver', 'local', ...options, ...labelArguments(labels), name]);
 }
 
-/** A JSON list; fails with `no such volume` when one is not there. */
-export function inspectVolume(...names: string[]): DockerCommand {
-  return reads(['volume', 'inspect', ...names]);
-}
-
 /** Names, one a line. */
 export function listVolumes(...filters: string[]): DockerCommand {
   return reads(['volume', 'ls', ...filters.flatMap((filter) => ['--filter', filter]), '--format', '{{.Name}}']);
 }
 
-/** Volumes that a filter finds, one a line: the name and the values of these labels, divided by tabs. */
-export function listLabelledVolumes(filter: string, ...labels: string[]): DockerCommand {
+/** All volumes, one a line: the name and the values of these labels, divided by tabs. */
+export function listAllVolumes(...labels: string[]): DockerCommand {
   const format = ['{{.Name}}', ...labels.map((label) => `{{.Label "${label}"}}`)].join('\t');
-  return reads(['volume', 'ls', '--filter', filter, '--format', format]);
+  return reads(['volume', 'ls', '--format', format]);
 }
 
 /** Removes a volume with everything in it; refused by the engine while a container has it. */

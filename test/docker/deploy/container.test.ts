@@ -15,8 +15,10 @@ import { type NodeFile, redisContainer } from '../../../src/deploy/redis-contain
 import { redisEffect } from '../../../src/deploy/redis-files.js';
 import { parseEndpoint } from '../../../src/docker/endpoint.js';
 import { DockerEngine } from '../../../src/docker/engine.js';
+import { LABELS } from '../../../src/docker/labels.js';
 import { parseServerVersion } from '../../../src/redis-config/version.js';
 import { deploySettings } from '../../support/deploy-settings.js';
+import { derivedImage } from '../../support/deployed-proxy.js';
 import { type DeployedCluster, deployedCluster } from '../../support/docker/deployed.js';
 import { dockerForTests, hasDocker, type TestDocker } from '../../support/docker/engine.js';
 import { redisImage } from '../../support/docker/images.js';
@@ -24,6 +26,7 @@ import { freePort } from '../../support/ports.js';
 import { poll } from '../../support/redis.js';
 
 const CLUSTER = `c${process.pid}`;
+const DERIVED = `forge-test/redis-derived:${CLUSTER}`;
 const PASSWORD = 'a "password" with blanks\nand lines';
 const VERSION = parseServerVersion('7.0');
 const login = { username: 'admin', password: PASSWORD };
@@ -47,7 +50,10 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     port = await freePort();
     name = `${CLUSTER}-redis-${port}`;
   });
-  afterAll(async () => docker.stop());
+  afterAll(async () => {
+    await docker.try(['rmi', DERIVED]);
+    await docker.stop();
+  });
 
   beforeEach(async () => there.cleanUp());
   afterEach(async () => there.cleanUp());
@@ -64,6 +70,13 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     ];
     const settings = deploySettings({ cluster: CLUSTER, ports: [port], image: changes.image ?? image, ...changes });
     return redisContainer(settings, settings.nodes[0]!, files);
+  }
+
+  /** The image with these labels, under a name of its own; the image itself where there is none. */
+  async function labelled(labels: Readonly<Record<string, string>>): Promise<string> {
+    const lines = Object.entries(labels).map(([key, value]) => `LABEL ${key}="${value}"`);
+    if (lines.length === 0) return image;
+    return derivedImage(docker, image, DERIVED, ...lines, 'USER 0:0', 'RUN chown 0:0 /data && chmod 0755 /data');
   }
 
   async function plan(wanted: DesiredContainer): Promise<DeployAction> {
@@ -90,6 +103,31 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     expect(await plan(desired())).toMatchObject({ kind: 'unchanged', reasons: [] });
     // No secret is in what every user of the machine can read.
     expect(await docker.run(['inspect', name])).not.toContain(PASSWORD);
+  });
+
+  it.each([
+    ['the image', {}, 0],
+    ['a helper, where the image has another owner for it', { 'io.redisforge.owned': '' }, 3],
+  ])('owns its data, by %s', async (_, labels, helpers) => {
+    const tag = await labelled(labels);
+    const commands: string[] = [];
+    await deploy(desired({ image: tag }), { onCommand: ({ args }) => void commands.push(args.join(' ')) });
+    expect(commands.filter((line) => line.includes(nextName(name)))).toHaveLength(helpers);
+    expect(await docker.run(['exec', name, 'stat', '-c', '%u:%g %a', '/data'])).toBe('10001:10001 700');
+    const volume = await docker.run(['volume', 'inspect', '-f', '{{json .Labels}}', `${name}-data`]);
+    expect(JSON.parse(volume)).toEqual({
+      'io.redisforge.cluster': CLUSTER,
+      'io.redisforge.content': 'data',
+      'io.redisforge.instance': `redis-${port}`,
+    });
+  });
+
+  it('owns a volume that was there before, whoever has made it', async () => {
+    await docker.run(['volume', 'create', '--label', `${LABELS.cluster}=${CLUSTER}`, `${name}-data`]);
+    const root = ['run', '--rm', '--user', '0:0', '-v', `${name}-data:/data`, '--entrypoint', 'sh', image];
+    await docker.run([...root, '-c', 'touch /data/file && chown 0:0 /data']);
+    await deploy(desired());
+    expect(await docker.run(['exec', name, 'stat', '-c', '%u:%g %a', '/data'])).toBe('10001:10001 700');
   });
 
   it('takes settings and users while it runs', async () => {

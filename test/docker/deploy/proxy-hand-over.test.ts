@@ -87,7 +87,7 @@ describe.skipIf(!hasDocker())('forge deploy proxy, of a proxy whose clients neve
     expect(shown.answer.proxies[0]?.reasons.at(-1)).toMatch(/^clients stay connected/);
     const lines = (shown.answer.commands ?? []).map(({ line }) => line.replace(/^docker -H \S+ /, '').split(' '));
     expect(lines.map((words) => words.slice(0, words[0] === 'volume' ? 2 : 1).join(' ')).slice(1, -1)).toEqual([
-      ...['volume create', 'volume create', 'create', 'cp', 'start', 'update', 'stop', 'rm', 'rename', 'volume rm'],
+      ...['volume create', 'create', 'cp', 'start', 'update', 'stop', 'rm', 'rename', 'volume rm'],
     ]);
     const before = await proxy.inspect('{{.Id}}');
     const done = await proxy.deploy();

@@ -16,8 +16,8 @@ const PASSWORD = 'secret';
 const HOSTS = 6;
 /** Version, containers, image, volumes, and what containers are; besides, one for each node: its files. */
 const QUESTIONS_MAX = 5;
-/** Besides, for a new node: the lock, two volumes, their owner (three), the container, its files, its start, and the lock again. */
-const COMMANDS_MAX = QUESTIONS_MAX + 1 + 12;
+/** For a new node, of which there is nothing to be asked yet: besides, the lock, whether somebody else was quicker, the container, its files, its start, the lock again. */
+const COMMANDS_MAX = QUESTIONS_MAX - 1 + 6;
 const LOOKS = ['exec', 'container'];
 
 interface Call {

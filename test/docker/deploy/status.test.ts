@@ -75,7 +75,7 @@ describe.skipIf(!hasDocker())('forge deploy status, logs, remove', () => {
     expect(nodes.map(({ action }) => action)).toEqual(ports.map(() => 'create'));
     // Under the lock of the node, which others see.
     expect(commands[0]?.line).toMatch(/ create --name \S+-lock /);
-    expect(commands[1]?.line).toContain('volume create');
+    expect(commands[1]?.line).toMatch(/ create --name \S+ .* --mount type=volume,source=\S+-data,/);
     expect(await ours()).toEqual([]);
   });
 

@@ -64,7 +64,8 @@ describe('the commands of an action', () => {
     expect(all[trial]).toContain('--no-healthcheck');
     expect(all[trial]).toContain('--port 0 --tls-port 0');
     expect(all[trial + 1]).toBe(`docker rm --force ${NAME}-trial`);
-    expect(verbs(action)).toEqual(expect.arrayContaining(['volume create', 'volume rm', `start ${NAME}`]));
+    expect(verbs(action)).toEqual(expect.arrayContaining(['volume rm', `start ${NAME}`]));
+    expect(all[0]).toContain(`--mount type=volume,source=${NAME}-config-4,target=/etc/redisforge,volume-label=`);
   });
 
   it.each(['running', 'exited'])('take away what is no longer wanted of a container that is %s', (status) => {

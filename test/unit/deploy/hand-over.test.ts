@@ -54,7 +54,6 @@ describe('handing over', () => {
 
   it('makes the new one beside the old one, which is stopped when the new one serves', () => {
     expect(words(handOverCommands(action(), { makeNetwork: false }))).toEqual([
-      `volume create ${NAME}-config-4`,
       `volume create ${NAME}-run`,
       expect.stringMatching(new RegExp(`^create --name ${NAME}-next no 75 `)),
       `cp - ${NAME}-next:/etc/forge-proxy`,

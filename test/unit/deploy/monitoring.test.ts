@@ -76,7 +76,9 @@ describe('a container of monitoring', () => {
     expect(prometheus.options).toMatchObject({ memoryBytes: 8 * 2 ** 30, network: 'host', user: '10001:10001' });
     expect(prometheus.options.args).toContain('--storage.tsdb.retention.time=30d');
     expect(lines(prometheus)).toContainEqual(
-      expect.stringMatching(/^volume create .*content=data.* orders-prometheus-data$/),
+      expect.stringMatching(
+        /^create --name orders-prometheus --pull .* --mount type=volume,source=orders-prometheus-data,target=\/data,[^ ]*content=data/,
+      ),
     );
   });
 

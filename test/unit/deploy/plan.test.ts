@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { commandsOf } from '../../../src/deploy/action-commands.js';
 import { type DesiredContainer, UNTOLD_MODE } from '../../../src/deploy/container.js';
 import type { ObservedHost } from '../../../src/deploy/observed.js';
 import { isCutOff, planDeploy } from '../../../src/deploy/plan.js';
@@ -46,6 +47,36 @@ describe('the plan of a node', () => {
     expect(plan(wanted(), observedHost([]))).toMatchObject({ kind: 'create', revision: 1 });
     const previous = observedContainer(wanted(), { name: 'orders-redis-7901-previous' });
     expect(plan(wanted(), observedHost([previous]))).toMatchObject({ kind: 'create', revision: 4 });
+  });
+
+  it.each([
+    ['is new', ['others'], ['/data'], ['/data']],
+    ['is there', ['orders-redis-7901-data'], ['/data'], []],
+    ['is new, and the image has that folder for somebody else', ['others'], [], []],
+  ])('takes the owner of a data volume that %s as it is where the image sees to it', (_, volumes, folders, owned) => {
+    const [image] = observedHost([]).images.keys();
+    const seen = observedHost([], {
+      ownedFolders: new Map([[image ?? '', new Set(folders)]]),
+      volumeNames: new Set(volumes),
+    });
+    const { kind, owned: found } = plan(wanted(), seen);
+    expect([kind, [...(found ?? [])]]).toEqual(['create', owned]);
+    const commands = commandsOf(plan(wanted(), seen), { makeNetwork: false }).map(({ args }) => args.join(' '));
+    // Made, and taken away again.
+    const helpers = commands.filter(
+      (line) => line.endsWith(' orders-redis-7901-next') || line.includes('-next --pull'),
+    );
+    expect(helpers.length).toBe(owned.length > 0 ? 0 : 2);
+    // What was seen to would be undone by the engine, as long as the volume is empty.
+    const create = commands.find((line) => line.startsWith('create --name orders-redis-7901 '));
+    expect(create?.includes('target=/data,volume-nocopy')).toBe(owned.length === 0);
+  });
+
+  it('sees to the owner of a folder of the host itself, whatever the image says', () => {
+    const [image] = observedHost([]).images.keys();
+    const ownedFolders = new Map([[image ?? '', new Set(['/data'])]]);
+    const seen = observedHost([], { ownedFolders, volumeNames: new Set() });
+    expect([...(plan(wanted('port 7901\n', { directory: '/srv' }), seen).owned ?? [])]).toEqual([]);
   });
 
   it.each(['exited', 'created'])('starts what is %s', (status) => {

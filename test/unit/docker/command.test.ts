@@ -6,6 +6,7 @@ import {
   type CreateOptions,
   containerLogs,
   createContainer,
+  fillerContainer,
   inspectContainer,
   listContainers,
   stopContainer,
@@ -13,7 +14,7 @@ import {
 import { copyInto } from '../../../src/docker/commands/copy.js';
 import { buildImage } from '../../../src/docker/commands/image.js';
 import { createNetwork } from '../../../src/docker/commands/network.js';
-import { createVolume } from '../../../src/docker/commands/volume.js';
+import { createMemoryVolume, listAllVolumes } from '../../../src/docker/commands/volume.js';
 import { parseEndpoint } from '../../../src/docker/endpoint.js';
 import { labelFilter } from '../../../src/docker/labels.js';
 
@@ -106,6 +107,22 @@ describe('a docker command', () => {
     expect(line).toContain('--label a=1 --label b=2 --env TZ=UTC --workdir /data --entrypoint');
   });
 
+  it('makes volumes with their labels together with the container that has them first', () => {
+    const labels = { b: 'say "no"', a: '1,2' };
+    const mounts = [
+      { volume: 'orders-data', target: '/data', labels: { k: 'v' }, keepsOwner: true },
+      { volume: 'orders-config', target: '/etc/x', labels, readOnly: true },
+    ];
+    const { args } = createContainer({ ...least, mounts });
+    const written = args.flatMap((word, index) => (args[index - 1] === '--mount' ? [word] : []));
+    expect(written).toEqual([
+      'type=volume,source=orders-data,target=/data,volume-nocopy,volume-label=k=v',
+      'type=volume,source=orders-config,target=/etc/x,readonly,"volume-label=a=1,2","volume-label=b=say ""no"""',
+    ]);
+    const filler = fillerContainer({ name: 'n', image: 'i', mounts: mounts.slice(0, 1), labels: {}, pull: 'never' });
+    expect(filler.args).toContain(written[0]);
+  });
+
   it('knows whether it changes anything, and how long it may take', () => {
     expect(createContainer(least)).toMatchObject({ effect: 'changes' });
     expect(inspectContainer('a')).toMatchObject({ effect: 'reads' });
@@ -123,7 +140,12 @@ describe('a docker command', () => {
   });
 
   it('makes volumes, networks and images of ours known by labels', () => {
-    expect(createVolume('v', { k: 'w' }).args).toEqual(['volume', 'create', '--label', 'k=w', 'v']);
+    expect(createMemoryVolume('v', { k: 'w' }, { uid: 1, gid: 2, mode: 0o700, sizeMb: 3 }).args.join(' ')).toBe(
+      'volume create --driver local --opt type=tmpfs --opt device=tmpfs --opt o=size=3m,mode=0700,uid=1,gid=2,noexec,nosuid,nodev --label k=w v',
+    );
+    expect(listAllVolumes('k', 'l').args.join(' ')).toBe(
+      'volume ls --format {{.Name}}\t{{.Label "k"}}\t{{.Label "l"}}',
+    );
     expect(createNetwork({ name: 'n', labels: { k: 'w' }, subnet: '10.9.0.0/24' }).args.join(' ')).toBe(
       'network create --driver bridge --subnet 10.9.0.0/24 --label k=w n',
     );

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { dockerEnvironment, isOlder } from '../../../src/docker/engine.js';
-import { mergeLogs, parseTop, versionAnswer, volumeAnswers } from '../../../src/docker/inspect.js';
+import { mergeLogs, networkAnswers, parseTop, versionAnswer } from '../../../src/docker/inspect.js';
 
 describe('what docker answers', () => {
   it('is taken with null for an empty map, and with no server', () => {
-    expect(volumeAnswers.parse([{ Name: 'v', Driver: 'local', Labels: null }])[0]?.Labels).toEqual({});
+    expect(networkAnswers.parse([{ Id: 'n', Name: 'v', Driver: 'local', Labels: null }])[0]?.Labels).toEqual({});
     expect(versionAnswer.parse({ Client: { Version: '28.2.2' }, Server: null }).Server).toBeNull();
     expect(versionAnswer.safeParse({ Client: {} }).success).toBe(false);
   });
