@@ -1,5 +1,6 @@
 /** Containers as a place where the runtimes' conformance is tested. */
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { unpackArchive } from '../../src/docker/archive.js';
 import { copyFrom } from '../../src/docker/commands/copy.js';
 import { parseEndpoint } from '../../src/docker/endpoint.js';
@@ -8,9 +9,8 @@ import { LABELS } from '../../src/docker/labels.js';
 import { DockerRuntime } from '../../src/runtime/docker/docker-runtime.js';
 import type { ContainerSettings } from '../../src/runtime/runtime.js';
 import type { Place, Surroundings } from '../integration/runtime/conformance.js';
-import { baseImage } from './docker/base-images.js';
 import type { DockerClient } from './docker/client.js';
-import { dockerForTests } from './docker/engine.js';
+import { poll } from './redis.js';
 
 /** The least that a container of tests has. */
 export function containerSettings(image: string, more: Partial<ContainerSettings> = {}): ContainerSettings {
@@ -33,25 +33,46 @@ export function someName(): string {
   return `thing-${randomBytes(4).toString('hex')}`;
 }
 
-/** @returns null where there is no Docker, and it may be so */
-export async function dockerSurroundings(): Promise<Surroundings | null> {
-  const docker = await dockerForTests();
-  if (docker === null) return null;
-  const image = await baseImage(docker, 'installed');
-  const engine = new DockerEngine(parseEndpoint(docker.host, 'here'));
-  return { place: async () => dockerPlace(engine, docker, image), end: () => docker.stop() };
+/** An engine with the image that instances of the conformance test are made of. */
+export interface DockerGround {
+  readonly docker: DockerClient;
+  readonly image: string;
 }
 
-/** @param engine what the runtime uses @param docker the same engine, for a look from outside */
-export function dockerPlace(engine: DockerEngine, docker: DockerClient, image: string): Place {
+export function dockerSurroundings({ docker, image }: DockerGround): Surroundings {
+  const engine = new DockerEngine(parseEndpoint(docker.host, 'here'));
+  return { place: async () => dockerPlace(engine, { docker, image }), end: async () => {} };
+}
+
+/** Each look is some processes of the command line: looking all the time would take more than what is looked for. */
+const LOOK_MS = 150;
+
+/** As `poll`, with a pause after each look. @param lookMs milliseconds */
+export function pollSlowly<T>(
+  what: string,
+  boundMs: number,
+  probe: () => Promise<T | undefined | false>,
+  lookMs = LOOK_MS,
+): Promise<T> {
+  return poll(what, boundMs, async () => {
+    const result = await probe();
+    if (result === undefined || result === false) await sleep(lookMs);
+    return result;
+  });
+}
+
+/** @param engine what the runtime uses @param ground the same engine, for a look from outside */
+export function dockerPlace(engine: DockerEngine, { docker, image }: DockerGround): Place {
   const runtime = new DockerRuntime(engine);
+  const outside = new DockerEngine(parseEndpoint(docker.host, 'outside'));
   const ref = { name: someName(), directory: '/forge' };
   return {
     ...ref,
     runtime,
     container: containerSettings(image),
+    lookMs: LOOK_MS,
     async file(path) {
-      const answer = await engine.execute(copyFrom(ref.name, path)).catch(() => undefined);
+      const answer = await outside.execute(copyFrom(ref.name, path)).catch(() => undefined);
       const [file] = answer === undefined ? [] : await unpackArchive(answer.stdout);
       return file === undefined ? undefined : { text: file.content.toString('utf8'), mode: file.mode };
     },
@@ -60,7 +81,7 @@ export function dockerPlace(engine: DockerEngine, docker: DockerClient, image: s
     },
     async clean() {
       await docker.try(['rm', '-f', ref.name]);
-      await runtime.remove(ref, { volumes: 'all' });
+      await docker.try(['volume', 'rm', `${ref.name}-config`]);
     },
   };
 }

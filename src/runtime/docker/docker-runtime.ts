@@ -18,17 +18,10 @@ import {
 } from '../../docker/commands/container.js';
 import { copyFrom, copyInto } from '../../docker/commands/copy.js';
 import { createNetwork, inspectNetwork, isMade, removeNetwork } from '../../docker/commands/network.js';
-import { createVolume, inspectVolume, listVolumes, removeVolume } from '../../docker/commands/volume.js';
+import { listAllVolumes, listVolumes, removeVolume } from '../../docker/commands/volume.js';
 import type { DockerEngine } from '../../docker/engine.js';
 import { failureReason } from '../../docker/failure.js';
-import {
-  type ContainerAnswer,
-  containerAnswers,
-  mergeLogs,
-  networkAnswers,
-  parseTop,
-  volumeAnswers,
-} from '../../docker/inspect.js';
+import { type ContainerAnswer, containerAnswers, mergeLogs, networkAnswers, parseTop } from '../../docker/inspect.js';
 import { LABELS, labelFilter } from '../../docker/labels.js';
 import { ForgeError } from '../../errors.js';
 import { parseRecord, type SupervisorRecord } from '../process/record.js';
@@ -90,14 +83,10 @@ export class DockerRuntime implements Runtime {
     const made: string[] = [];
     try {
       for (const leftover of there.scratch) await this.engine.run(removeContainer(leftover));
-      made.push(...(await this.#makeVolumes(plan)));
+      made.push(...(await this.#missingVolumes(plan, spec.name)));
       await this.#makeNetwork(plan);
       await this.#fillVolumes(spec, plan);
-      // The one before goes only when the next one is there.
-      const { next } = scratchNames(spec.name);
-      await this.engine.run(createContainer({ ...plan.create, name: next }));
-      if (there.own !== undefined) await this.engine.run(removeContainer(spec.name));
-      await this.engine.run(renameContainer(next, spec.name));
+      await this.#create(plan, there.own);
       await this.engine.run(startContainer(spec.name));
     } catch (error) {
       await this.#takeBack(spec.name, made);
@@ -233,29 +222,29 @@ export class DockerRuntime implements Runtime {
     return programOf(container, parseTop(output));
   }
 
-  /** @returns the names of those that were not there before */
-  async #makeVolumes({ volumes }: ContainerPlan): Promise<string[]> {
-    const made: string[] = [];
-    for (const { name, labels } of volumes) {
-      const labelled = await this.#labelsOfVolume(name);
-      if (labelled === undefined) {
-        await this.engine.run(createVolume(name, labels));
-        made.push(name);
-      } else if (labelled[LABELS.instance] !== labels[LABELS.instance]) {
-        await this.#removeVolumes(made);
-        throw this.#foreign('volume', name, `docker volume inspect ${name}`);
-      }
+  /** The one before goes only when the next one is there. */
+  async #create({ create }: ContainerPlan, before: ContainerAnswer | undefined): Promise<void> {
+    const { name } = create;
+    if (before === undefined) {
+      await this.engine.run(createContainer(create));
+      return;
     }
-    return made;
+    const { next } = scratchNames(name);
+    await this.engine.run(createContainer({ ...create, name: next }));
+    await this.engine.run(removeContainer(name));
+    await this.engine.run(renameContainer(next, name));
   }
 
-  async #labelsOfVolume(name: string): Promise<Record<string, string> | undefined> {
-    try {
-      return (await this.engine.json(inspectVolume(name), volumeAnswers))[0]?.Labels;
-    } catch (error) {
-      if (failureReason(error) === 'no-volume') return undefined;
-      throw error;
-    }
+  /**
+   * Volumes that are made together with the first container that has them.
+   * @throws ForgeError `refused` when one of their names is somebody else's
+   */
+  async #missingVolumes({ volumes }: ContainerPlan, instance: string): Promise<string[]> {
+    const lines = words(await this.engine.run(listAllVolumes(LABELS.instance)));
+    const there = new Map(lines.map((line) => line.split('\t')).map(([name = '', owner = '']) => [name, owner]));
+    const foreign = volumes.find((name) => there.has(name) && there.get(name) !== instance);
+    if (foreign !== undefined) throw this.#foreign('volume', foreign, `docker volume inspect ${foreign}`);
+    return volumes.filter((name) => !there.has(name));
   }
 
   /** A network that somebody else made is used as it is. */

@@ -35,8 +35,8 @@ export interface ContainerPlan {
   owner: Owner;
   /** Of the container itself: named as the instance. */
   create: CreateOptions;
-  /** The volumes that it has, with their labels. */
-  volumes: { name: string; labels: Record<string, string> }[];
+  /** The volumes that it has; their labels are with its mounts. */
+  volumes: string[];
   /** Its network's labels, for when it has to be made. */
   networkLabels: Record<string, string>;
 }
@@ -58,15 +58,20 @@ export function planContainer(spec: InstanceSpec): ContainerPlan {
   const owner = parseOwner(settings.user);
   if (owner === undefined) throw wrong(`its user "${settings.user}" is not UID:GID in numbers`);
   if (owner.uid === 0) throw wrong('it would run as root');
-  const mounts: ContainerMount[] = [{ volume: configurationVolume(name), target: directory }, ...settings.mounts];
+  const cluster = settings.labels[LABELS.cluster];
+  const own = { ...(cluster === undefined ? {} : { [LABELS.cluster]: cluster }), [LABELS.instance]: name };
+  const places: ContainerMount[] = [{ volume: configurationVolume(name), target: directory }, ...settings.mounts];
+  const mounts = places.map((mount, index): ContainerMount => {
+    if (!('volume' in mount)) return mount;
+    const labels = { ...own, [LABELS.content]: index === 0 ? 'configuration' : 'data' };
+    return { ...mount, labels, keepsOwner: true };
+  });
   for (const file of spec.files) {
     if (findMount(mounts, file.path) === undefined) {
       throw wrong(`${file.path} is neither in ${directory} nor in a mount that may be written`);
     }
   }
   const supervisor = settings.supervisor ?? 'instance';
-  const cluster = settings.labels[LABELS.cluster];
-  const own = { ...(cluster === undefined ? {} : { [LABELS.cluster]: cluster }), [LABELS.instance]: name };
   return {
     settings,
     owner,
@@ -82,10 +87,7 @@ export function planContainer(spec: InstanceSpec): ContainerPlan {
       labels: { ...settings.labels, [LABELS.instance]: name, [SUPERVISOR_LABEL]: supervisor },
       pull: settings.pull ?? 'never',
     },
-    volumes: mounts.flatMap((mount, index) => {
-      if (!('volume' in mount)) return [];
-      return [{ name: mount.volume, labels: { ...own, [LABELS.content]: index === 0 ? 'configuration' : 'data' } }];
-    }),
+    volumes: mounts.flatMap((mount) => ('volume' in mount ? [mount.volume] : [])),
     networkLabels: cluster === undefined ? { [LABELS.instance]: name } : { [LABELS.cluster]: cluster },
   };
 }

@@ -28,13 +28,20 @@ const SUPERVISOR_START_MS = 10_000;
 const KILL_WAIT_MS = 5_000;
 /** SIGTERM is repeated at this interval while a program is given time to end. */
 const TERM_REPEAT_MS = 1000;
+/** How long a supervisor may take to end after its last record, milliseconds. */
+const SUPERVISOR_END_MS = 5_000;
 const POLL_MS = 10;
 
 export class ProcessRuntime implements Runtime {
   readonly kind = 'process';
 
   async start(spec: InstanceSpec): Promise<InstanceState> {
-    const before = await this.#look(spec);
+    let before = await this.#look(spec);
+    if (isOver(before.record) && before.supervisor !== undefined) {
+      // Its last record is written a moment before it ends.
+      await this.#wait(spec, SUPERVISOR_END_MS);
+      before = await this.#look(spec);
+    }
     if (before.child !== undefined || before.supervisor !== undefined) return await this.inspect(spec);
     await access(spec.program, constants.X_OK).catch((cause) => {
       throw new ForgeError('missing', `${spec.program} is not there or may not be executed.`, { cause });
@@ -182,6 +189,11 @@ export class ProcessRuntime implements Runtime {
       await output.close();
     }
   }
+}
+
+/** Whether its supervisor has nothing to do any more. */
+function isOver(record: SupervisorRecord | undefined): boolean {
+  return record !== undefined && record.phase !== 'running' && record.phase !== 'waiting';
 }
 
 function recordFile(ref: InstanceRef): string {

@@ -5,7 +5,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { identifyProcess } from '../../../src/runtime/process/identity.js';
 import type { InstancePhase, InstanceSpec, InstanceState, Runtime } from '../../../src/runtime/runtime.js';
-import { poll } from '../../support/redis.js';
+import { pollSlowly } from '../../support/docker-runtime.js';
 
 /** One place where instances run, for one test. */
 export interface Place {
@@ -19,7 +19,10 @@ export interface Place {
   file(path: string): Promise<{ text: string; mode: number } | undefined>;
   /** Kills the program and everything that would restart it. */
   killAll(state: InstanceState): Promise<void>;
+  /** Ends it, whatever state it is in, and takes away what is left of it. */
   clean(): Promise<void>;
+  /** Between two looks, milliseconds: where each is several processes, looking all the time is what takes the time. */
+  lookMs: number;
 }
 
 export interface Surroundings {
@@ -52,7 +55,6 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
     });
     afterEach(async () => {
       if (surroundings === null) return;
-      await runtime.stop({ name: place.name, directory: place.directory }, { graceMs: 1_000 });
       await place.clean();
     });
 
@@ -70,10 +72,12 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
       };
     }
 
-    const reached = (wanted: InstancePhase) =>
-      poll(`phase ${wanted}`, PHASE_MS, async () => {
+    const until = <T>(what: string, probe: () => Promise<T | undefined | false>) =>
+      pollSlowly(what, PHASE_MS, probe, place.lookMs);
+    const reached = (wanted: InstancePhase, restarts = 0) =>
+      until(`phase ${wanted}`, async () => {
         const state = await runtime.inspect(spec);
-        return state.phase === wanted ? state : undefined;
+        return state.phase === wanted && state.restarts >= restarts ? state : undefined;
       });
     const text = async (file: string) => (await place.file(`${place.directory}/${file}`))?.text;
 
@@ -114,7 +118,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
         ],
       };
       await runtime.start(spec);
-      await poll('it has read them', PHASE_MS, async () => (await text('ready')) === 'done\n');
+      await until('it has read them', async () => (await text('ready')) === 'done\n');
       expect(await text('seen')).toBe(`user ümlaut\nsecret\ngood day\n${place.directory}\n`);
       expect((await place.file(file('users.acl')))?.mode).toBe(0o600);
       expect((await place.file(file('tls/key')))?.mode).toBe(0o400);
@@ -143,7 +147,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
         files: [{ path: `${place.directory}/a`, content: '1', mode: 0o600 }],
       };
       const { pid } = await runtime.start(spec);
-      await poll('its line', PHASE_MS, async () => (await text('log')) === 'one\n');
+      await until('its line', async () => (await text('log')) === 'one\n');
       await runtime.stop(spec, { graceMs: 5_000 });
       spec = {
         ...script('echo two >> log; exec sleep 60'),
@@ -152,7 +156,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
       const again = await runtime.start(spec);
       expect(again).toMatchObject({ phase: 'running', restarts: 0 });
       expect(again.pid).not.toBe(pid);
-      await poll('both lines', PHASE_MS, async () => (await text('log')) === 'one\ntwo\n');
+      await until('both lines', async () => (await text('log')) === 'one\ntwo\n');
       expect(await text('a')).toBe('2');
     });
 
@@ -160,7 +164,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
       spec = script('exec sleep 60');
       const { pid } = await runtime.start(spec);
       process.kill(pid ?? 0, 'SIGKILL');
-      const again = await poll('a new process', PHASE_MS, async () => {
+      const again = await until('a new process', async () => {
         const state = await runtime.inspect(spec);
         return state.phase === 'running' && state.pid !== undefined && state.pid !== pid ? state : undefined;
       });
@@ -170,7 +174,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
     it('gives an instance up that crashes again and again, and starts it when it is told to', async () => {
       spec = script('echo run >> runs; echo "it is broken" >&2; exit 7');
       await runtime.start(spec);
-      const failed = await poll('it is given up', PHASE_MS, async () => {
+      const failed = await until('it is given up', async () => {
         const state = await runtime.inspect(spec);
         return state.phase === 'failed' && !state.supervised ? state : undefined;
       });
@@ -195,11 +199,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
     it('forgets crashes of an instance that ran long enough in between', async () => {
       spec = script('echo run >> runs; exit 7', { budget: 1, windowS: 0 });
       await runtime.start(spec);
-      await poll(
-        'more runs than the budget',
-        PHASE_MS,
-        async () => ((await text('runs')) ?? '').split('\n').length > 4,
-      );
+      await until('more runs than the budget', async () => ((await text('runs')) ?? '').split('\n').length > 4);
       expect((await runtime.inspect(spec)).phase).not.toBe('failed');
     });
 
@@ -212,7 +212,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
     it('stops an instance that is waiting for its restart', async () => {
       spec = script('exit 1', { delayS: 60, delayMaxS: 60 });
       await runtime.start(spec);
-      expect(await reached('waiting')).toMatchObject({ supervised: true, restarts: 1, lastExit: 1 });
+      expect(await reached('waiting', 1)).toMatchObject({ supervised: true, restarts: 1, lastExit: 1 });
       const begun = performance.now();
       expect(await runtime.stop(spec, { graceMs: 20_000 })).toBe('ended');
       expect(performance.now() - begun).toBeLessThan(END_MS);
@@ -222,7 +222,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
     it('kills an instance that does not end in time', async () => {
       spec = script("trap '' TERM; echo > ready; while :; do sleep 0.1; done");
       const { pid } = await runtime.start(spec);
-      await poll('it ignores SIGTERM', PHASE_MS, async () => (await text('ready')) !== undefined);
+      await until('it ignores SIGTERM', async () => (await text('ready')) !== undefined);
       expect(await runtime.stop(spec, { graceMs: 300 })).toBe('killed');
       expect(await runtime.inspect(spec)).toMatchObject({ phase: 'stopped', supervised: false });
       expect(await identifyProcess(pid ?? 0)).toBeUndefined();
@@ -231,7 +231,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
     it('lets an instance end in its own time when it has that', async () => {
       spec = script("trap 'sleep 0.5; echo saved > saved; exit 0' TERM; echo > ready; while :; do sleep 0.1; done");
       await runtime.start(spec);
-      await poll('it listens to SIGTERM', PHASE_MS, async () => (await text('ready')) !== undefined);
+      await until('it listens to SIGTERM', async () => (await text('ready')) !== undefined);
       expect(await runtime.stop(spec, { graceMs: 10_000 })).toBe('ended');
       expect(await runtime.inspect(spec)).toMatchObject({ phase: 'stopped' });
       expect(await text('saved')).toBe('saved\n');
@@ -247,7 +247,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
     it('has the last lines of its output, of both streams', async () => {
       spec = script('for i in 1 2 3; do echo "out $i"; sleep 0.05; echo "err $i" >&2; sleep 0.05; done; exec sleep 60');
       await runtime.start(spec);
-      const lines = await poll('all lines', PHASE_MS, async () => {
+      const lines = await until('all lines', async () => {
         const tail = await runtime.outputTail(spec, 4);
         return tail.at(-1) === 'err 3' ? tail : undefined;
       });

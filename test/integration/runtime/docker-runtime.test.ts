@@ -17,9 +17,8 @@ import { ProcessRuntime } from '../../../src/runtime/process/process-runtime.js'
 import type { ContainerSettings, InstanceSpec } from '../../../src/runtime/runtime.js';
 import { baseImage } from '../../support/docker/base-images.js';
 import { dockerForTests, type TestDocker } from '../../support/docker/engine.js';
-import { containerSettings, someName } from '../../support/docker-runtime.js';
+import { containerSettings, pollSlowly, someName } from '../../support/docker-runtime.js';
 import { freePort } from '../../support/ports.js';
-import { poll } from '../../support/redis.js';
 
 const WAIT_MS = 20_000;
 const restart = { delayS: 0, delayMaxS: 1, budget: 3, windowS: 60 };
@@ -48,9 +47,9 @@ beforeEach((context) => {
 });
 afterEach(async () => {
   if (!there) return;
-  for (const each of [name, `${name}-other`]) await docker.try(['rm', '-f', each]);
-  await runtime.remove({ name, directory: '/forge' }, { volumes: 'all' });
-  for (const kind of ['data', 'config', 'mine']) await docker.try(['volume', 'rm', `${name}-${kind}`]);
+  // Each command is a process; what is not there does not keep the others.
+  await docker.try(['rm', '-f', ...['', '-next', '-files', '-other'].map((part) => `${name}${part}`)]);
+  await docker.try(['volume', 'rm', `${name}-data`, `${name}-config`]);
   await docker.try(['network', 'rm', `${name}-net`]);
 });
 
@@ -91,7 +90,7 @@ describe('a container of ours', () => {
     const mounts = [{ volume: `${name}-data`, target: '/data' }];
     const limits = { memoryBytes: 64 * 1024 * 1024, cpus: 0.5, nofile: 2048 };
     await runtime.start(script(text, { mounts, tmpfs: ['/tmp'], ...limits }));
-    const lines = await poll('it is done', WAIT_MS, async () => {
+    const lines = await pollSlowly('it is done', WAIT_MS, async () => {
       const all = await runtime.outputTail({ name, directory: '/forge' }, 100);
       return all.includes('end') ? all : undefined;
     });
@@ -123,15 +122,15 @@ describe('a container of ours', () => {
     const health = { command: ['/bin/sh', '-c', 'test -f "/forge/it is well"'], ...check };
     await runtime.start(script('sleep 1; touch "/forge/it is well"; exec sleep 60', { health }));
     const ref = { name, directory: '/forge' };
-    await poll('it is healthy', WAIT_MS, async () => (await runtime.inspect(ref)).health === 'healthy');
+    await pollSlowly('it is healthy', WAIT_MS, async () => (await runtime.inspect(ref)).health === 'healthy');
     await docker.run(['exec', name, 'rm', '/forge/it is well']);
-    await poll('it is not', WAIT_MS, async () => (await runtime.inspect(ref)).health === 'unhealthy');
+    await pollSlowly('it is not', WAIT_MS, async () => (await runtime.inspect(ref)).health === 'unhealthy');
   });
 
   it('can be restarted by the engine alone, where an image has no shell', async () => {
     const spec = script('echo run >> /forge/runs; sleep 0.2; exit 3', { supervisor: 'engine' });
     await runtime.start(spec);
-    const state = await poll('a second run', WAIT_MS, async () => {
+    const state = await pollSlowly('a second run', WAIT_MS, async () => {
       const now = await runtime.inspect(spec);
       return now.restarts > 0 ? now : undefined;
     });
@@ -148,7 +147,11 @@ describe('a container of ours', () => {
     await runtime.remove(spec, { volumes: 'configuration' });
     expect(await leftOf(name)).toEqual([`${name}-data`, `${name}-net`]);
     await runtime.start(spec);
-    await poll('both lines', WAIT_MS, async () => (await docker.run(['exec', name, 'cat', '/data/log'])) === 'x\nx');
+    await pollSlowly(
+      'both lines',
+      WAIT_MS,
+      async () => (await docker.run(['exec', name, 'cat', '/data/log'])) === 'x\nx',
+    );
     await runtime.stop(spec, { graceMs: 2_000 });
     await runtime.remove(spec, { volumes: 'all' });
     expect(await leftOf(name)).toEqual([]);
@@ -160,7 +163,7 @@ describe('a container of ours', () => {
       const mounts = [{ directory: path.join(folder, 'redis'), target: '/data' }];
       const spec = script('echo kept > /data/file; exec sleep 60', { mounts });
       await runtime.start(spec);
-      await poll('its file', WAIT_MS, async () => await docker.try(['exec', name, 'cat', '/data/file']));
+      await pollSlowly('its file', WAIT_MS, async () => await docker.try(['exec', name, 'cat', '/data/file']));
     } finally {
       await docker.try(['rm', '-f', name]);
       await rm(folder, { recursive: true });
@@ -181,7 +184,7 @@ describe('a container of ours', () => {
     const spec = script('exec sleep 60');
     const { pid } = await runtime.start(spec);
     process.kill((await inspected()).State.Pid, 'SIGKILL');
-    const state = await poll('a new one', WAIT_MS, async () => {
+    const state = await pollSlowly('a new one', WAIT_MS, async () => {
       const now = await runtime.inspect(spec);
       return now.phase === 'running' && now.pid !== undefined && now.pid !== pid ? now : undefined;
     });
@@ -306,7 +309,7 @@ describe('one description of a Redis server', () => {
     try {
       for (const each of [new ProcessRuntime(), runtime]) {
         await each.start(spec);
-        const connection = await poll('it answers', WAIT_MS, () =>
+        const connection = await pollSlowly('it answers', WAIT_MS, () =>
           connectNode({ host: '127.0.0.1', port, password: 'secret' }).catch(() => undefined),
         );
         expect(await connection.call('INCR', 'counter')).toBe(1);
@@ -315,7 +318,7 @@ describe('one description of a Redis server', () => {
       }
       // Its data stays in its folder, which is the volume.
       await runtime.start(spec);
-      const connection = await poll('it answers', WAIT_MS, () =>
+      const connection = await pollSlowly('it answers', WAIT_MS, () =>
         connectNode({ host: '127.0.0.1', port, password: 'secret' }).catch(() => undefined),
       );
       expect(await connection.call('INCR', 'counter')).toBe(2);

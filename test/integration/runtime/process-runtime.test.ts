@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -63,6 +63,16 @@ describe('the process runtime', () => {
     await poll('nobody supervises', 5_000, async () => !(await runtime.inspect(spec)).supervised);
     expect(await runtime.inspect(spec)).toMatchObject({ phase: 'running', pid });
     expect(await runtime.stop(spec, { graceMs: 5_000 })).toBe('ended');
+  });
+
+  it('starts an instance that was given up, though its supervisor is only about to end', async () => {
+    spec = script('exec sleep 60');
+    const ending = spawn('sleep', ['0.7'], { stdio: 'ignore' });
+    const { pid, start } = (await identifyProcess(ending.pid ?? 0)) ?? { pid: 0, start: '-' };
+    const record = `state failed\nsupervisor ${pid} ${start}\nchild -\nrestarts 0\nlast_exit 7\n`;
+    await writeFile(path.join(directory, 'thing.run'), record);
+    expect(await runtime.start(spec)).toMatchObject({ phase: 'running', supervised: true });
+    expect((await readRecord(path.join(directory, 'thing.run')))?.supervisor?.pid).not.toBe(pid);
   });
 
   it('leaves a process alone that merely has the recorded number', async () => {

@@ -32,7 +32,7 @@ describe('the containers of a local cluster', () => {
     for (const spec of await specs()) {
       const { create, owner, volumes } = planContainer(spec);
       expect(owner).toEqual({ uid: 10_001, gid: 10_001 });
-      expect(volumes.map(({ name }) => name)).toEqual([`${spec.name}-config`]);
+      expect(volumes).toEqual([`${spec.name}-config`]);
       expect(create.labels).toMatchObject({ 'io.redisforge.cluster': names.cluster });
     }
   });

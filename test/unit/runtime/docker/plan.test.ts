@@ -57,11 +57,21 @@ describe('the container of an instance', () => {
   it('has a volume for its folder and knows all volumes by their labels', () => {
     const own = { [LABELS.cluster]: 'orders', [LABELS.instance]: 'orders-redis' };
     const plan = planContainer(spec);
-    expect(plan.volumes).toEqual([
-      { name: 'orders-redis-config', labels: { ...own, [LABELS.content]: 'configuration' } },
-      { name: 'orders-redis-data', labels: { ...own, [LABELS.content]: 'data' } },
+    expect(plan.volumes).toEqual(['orders-redis-config', 'orders-redis-data']);
+    expect(plan.create.mounts.slice(0, 2)).toEqual([
+      {
+        volume: 'orders-redis-config',
+        target: '/etc/redisforge',
+        labels: { ...own, [LABELS.content]: 'configuration' },
+        keepsOwner: true,
+      },
+      {
+        volume: 'orders-redis-data',
+        target: '/data',
+        labels: { ...own, [LABELS.content]: 'data' },
+        keepsOwner: true,
+      },
     ]);
-    expect(plan.create.mounts[0]).toEqual({ volume: 'orders-redis-config', target: '/etc/redisforge' });
     expect(plan.networkLabels).toEqual({ [LABELS.cluster]: 'orders' });
   });
 
