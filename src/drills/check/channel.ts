@@ -13,6 +13,8 @@ export class Channel {
   readonly #waiting = new Set<number>();
   /** Heard before the publisher had its answer. */
   readonly #early = new Set<number>();
+  /** Published without an answer, and not heard. */
+  readonly #open = new Set<number>();
   #received = 0;
 
   constructor(name: string, findings: Findings) {
@@ -38,6 +40,13 @@ export class Channel {
     if (this.#waiting.size > WINDOW && oldest !== undefined) this.#miss([oldest]);
   }
 
+  /** Nobody knows whether the last one was published or will be: a server that hung may do so long after others. */
+  unknown(): void {
+    if (!this.#early.delete(this.#sent)) this.#open.add(this.#sent);
+    const [oldest] = this.#open;
+    if (this.#open.size > WINDOW && oldest !== undefined) this.#open.delete(oldest);
+  }
+
   heard(channel: string, text: string): void {
     const [name, number] = text.split('=');
     if (channel !== this.name || name !== this.name || !/^[1-9][0-9]*$/.test(number ?? '')) {
@@ -50,6 +59,10 @@ export class Channel {
       return;
     }
     this.#received++;
+    if (this.#open.delete(value)) {
+      this.#last = Math.max(this.#last, value);
+      return;
+    }
     if (value === this.#last) this.#findings.add('doubled', this.name, `heard ${value} twice`);
     else if (value < this.#last) this.#findings.add('out-of-order', this.name, `heard ${value} after ${this.#last}`);
     this.#last = Math.max(this.#last, value);

@@ -25,7 +25,8 @@ export class ChannelProbe extends Probe {
     while (!this.stopping) {
       if (this.#listening) {
         const outcome = await this.#publisher.one(['PUBLISH', this.#channel.name, this.#channel.next()]);
-        if (outcome.ok && this.#listening) this.#channel.published(outcome.reply);
+        if (!outcome.ok) this.#channel.unknown();
+        else if (this.#listening) this.#channel.published(outcome.reply);
       }
       await this.pause();
     }

@@ -216,6 +216,25 @@ describe('a channel', () => {
     expect(channel.isComplete).toBe(true);
   });
 
+  it('lets a message without an answer come late or never, and once', () => {
+    const channel = new Channel('c', findings);
+    const [never, late, early, then] = [1, 2, 3, 4].map(() => {
+      const message = channel.next();
+      if (message === 'c=3') told(channel, message);
+      if (message === 'c=4') channel.published(1);
+      else channel.unknown();
+      return message;
+    });
+    expect(never).toBe('c=1');
+    told(channel, then as string);
+    told(channel, late as string);
+    channel.settle();
+    expect(findings.counts).toEqual({});
+    told(channel, late as string);
+    told(channel, early as string);
+    expect(findings.counts).toEqual({ 'out-of-order': 2 });
+  });
+
   it('promises nothing to a listener who was away', () => {
     const channel = new Channel('c', findings);
     channel.next();

@@ -14,18 +14,13 @@ import { Counter } from '../stats.js';
 import { type KeptCommand, type TimeoutPlace, timeoutPlace, timeoutText, waitMs } from './arguments.js';
 import type { NewestIds } from './newest-ids.js';
 import { isForced } from './replies.js';
-import { type Blocked, beginWait, emptyReply, endWait, UNBLOCKED } from './waits.js';
+import { type Blocked, beginWait, emptyReply, endWait, MOVED_GRACE_MS, UNBLOCKED } from './waits.js';
 
 /** Waits between attempts to go on with a wait, doubling. */
 const RETRY_DELAY_MS = 20;
 const RETRY_DELAY_MAX_MS = 250;
 /** Redirected more often than this in a row, it waits in between: the nodes disagree for the moment. */
 const QUICK_REDIRECTS = 4;
-/**
- * A node that is no longer its slot's master sends its blocked clients on by itself. When it has not for this long, it
- * may be cut off: the wait goes on elsewhere.
- */
-const MOVED_GRACE_MS = 1000;
 
 /**
  * One blocking command of a client: waits over a connection of its own, for as long as it says. It follows its slot:

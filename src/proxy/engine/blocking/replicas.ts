@@ -3,7 +3,7 @@ import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from '../core/client.js';
 import type { Core } from '../core/core.js';
 import type { Scheduled } from '../core/deadlines.js';
-import { masterOf } from '../core/dedicated.js';
+import { type DedicatedUser, masterOf } from '../core/dedicated.js';
 import type { Handler } from '../core/handlers.js';
 import { type Lane, LaneState } from '../core/lane.js';
 import { withProto } from '../core/lane-id.js';
@@ -15,7 +15,7 @@ import { decodeReply, ReplyError } from '../resp/decode.js';
 import { encodeCommand } from '../resp/encode.js';
 import { Counter } from '../stats.js';
 import { KeptCommand } from './arguments.js';
-import { type Blocked, beginWait, endWait, UNBLOCKED } from './waits.js';
+import { type Blocked, beginWait, endWait, MOVED_GRACE_MS, UNBLOCKED } from './waits.js';
 
 /** Names that are tried for a key of a node's own. */
 const NAMES_MAX = 200_000;
@@ -41,12 +41,14 @@ export const waitForReplicas: Handler = (client, entry, bytes, start, frame) => 
  * counts the replicas that have what *this connection* has written; so each connection writes something first, which
  * then stands behind all that the client has written before.
  */
-class ReplicaWait implements Task, Scheduled, Blocked {
+class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
   dueMs = Number.POSITIVE_INFINITY;
   private readonly core: Core;
   private readonly parent: Request;
   private readonly lanes = new Map<number, Lane>();
   private readonly deadlineMs: number;
+  /** Since when one of those that are asked has had no slots any more. */
+  private deposedSinceMs = Number.POSITIVE_INFINITY;
   /** Parts that are not answered. */
   private out = 0;
   /** Numbers of targets whose connection could not write: what it would count is not what was asked for. */
@@ -78,7 +80,7 @@ class ReplicaWait implements Task, Scheduled, Blocked {
 
   private ask({ router, node }: Target, number: number, command: KeptCommand, mark: boolean): void {
     // A connection remembers what was written over it, by whomever. The replies are the same in both RESP versions.
-    const lane = router.dedicated.acquire(node, withProto(this.parent.laneId, 2), null, !mark);
+    const lane = router.dedicated.acquire(node, withProto(this.parent.laneId, 2), this, !mark);
     if (lane === null) {
       this.error ??= this.core.texts.tooManyDedicated;
       return;
@@ -150,22 +152,35 @@ class ReplicaWait implements Task, Scheduled, Blocked {
     this.leave();
   }
 
-  /** Its time is over, and perhaps an `op_timeout` more. */
+  mapChanged(): void {
+    const deposed = [...this.lanes.values()].some(({ node }) => node.deposed);
+    if (deposed === Number.isFinite(this.deposedSinceMs)) return;
+    this.deposedSinceMs = deposed ? this.core.nowMs : Number.POSITIVE_INFINITY;
+    this.due();
+  }
+
   due(): void {
     const { nowMs } = this.core;
     let nextMs = Number.POSITIVE_INFINITY;
     for (const lane of [...this.lanes.values()]) {
-      const { router } = lane;
-      const endMs = this.deadlineMs + router.settings.opTimeoutMs;
-      const late = nowMs >= endMs;
-      if (!late && lane.state === LaneState.ready) {
+      const endMs = this.endOf(lane);
+      if (nowMs < endMs) {
         nextMs = Math.min(nextMs, endMs);
         continue;
       }
-      if (late) router.count(Counter.upstream_rq_timeout);
+      const { router } = lane;
+      if (nowMs >= this.deadlineMs + router.settings.opTimeoutMs) router.count(Counter.upstream_rq_timeout);
       router.dedicated.discard(lane);
     }
     if (this.lanes.size > 0) this.core.deadlines.add(this, nextMs);
+  }
+
+  /** Until when an answer is waited for. */
+  private endOf({ node, router, state }: Lane): number {
+    const { deadlineMs, deposedSinceMs } = this;
+    // What it would answer is no more than 0 now: time is left to it only so that it can say so.
+    if (node.deposed) return Math.min(deadlineMs, deposedSinceMs + MOVED_GRACE_MS);
+    return state === LaneState.ready ? deadlineMs + router.settings.opTimeoutMs : deadlineMs;
   }
 }
 

@@ -1,6 +1,12 @@
 import type { Client } from '../core/client.js';
 import { Hold } from '../core/hold.js';
 
+/**
+ * A node that is no longer its slot's master sends its blocked clients on by itself. When it has not for this long, it
+ * may be cut off: the wait goes on elsewhere, or ends.
+ */
+export const MOVED_GRACE_MS = 1000;
+
 /** A command that waits. */
 export interface Blocked {
   /** Ends the wait: as when its time is over, or with an error. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { unblock } from '../../../../../src/proxy/engine/blocking/waits.js';
+import { SLOT_COUNT } from '../../../../../src/proxy/engine/hash/crc16.js';
 import { FakeCore } from '../support/fake-core.js';
 import { encodeCommandText } from '../support/resp.js';
 
@@ -272,6 +273,33 @@ describe('WAIT', () => {
       expect(socket.take()).toBe(due);
       expect(active(fake)).toBe(0);
     }
+  });
+
+  describe.each([
+    ['that is over counts', '100', 200],
+    ['without an end counts, a second later,', '0', 1200],
+  ])('at a master that hangs and has lost its slots', (what, timeout, afterMs) => {
+    it(`${what} 0, and does not last for an op_timeout`, () => {
+      const fake = new FakeCore(2);
+      fake.turn();
+      const { say, socket } = fake.client();
+      say(command('SET', 'foo', 'b'));
+      fake.upstream('node1:7000').events.received(Buffer.from('+OK\r\n'));
+      fake.turn();
+      socket.take();
+      say(command('WAIT', '1', timeout));
+      fake.pass(2000);
+      expect(socket.take()).toBe('');
+      fake.core.router.slotMap.replace(new Uint16Array(SLOT_COUNT).fill(0));
+      fake.core.router.mapChanged();
+      if (timeout === '0') {
+        fake.pass(800);
+        expect(socket.take()).toBe('');
+      }
+      fake.pass(timeout === '0' ? afterMs - 800 : afterMs);
+      expect(socket.take()).toBe(':0\r\n');
+      expect(active(fake)).toBe(0);
+    });
   });
 
   it('asks all masters, plainly, for a client that wrote nothing', () => {
