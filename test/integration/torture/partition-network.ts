@@ -16,7 +16,10 @@ let made = 0;
 
 export interface Host {
   readonly ip: string;
+  /** '' for where this process is. */
   readonly namespace: string;
+  /** Its network card. */
+  readonly device: string;
   /** Words before a command that is to run there. */
   readonly enter: readonly string[];
 }
@@ -55,6 +58,16 @@ export class PartitionNetwork {
     }
   }
 
+  /** This process, which reaches all hosts unless it is cut off, too. */
+  get here(): Host {
+    return { ip: `${this.#subnet}.254`, namespace: '', device: this.#id, enter: [] };
+  }
+
+  /** The switch's end of a host's line, where the bridge `sw0` is. */
+  lineOf(host: Host): { readonly port: string; readonly namespace: string } {
+    return { port: `p${this.#hosts.indexOf(host) + 1}`, namespace: this.#switch };
+  }
+
   get #switch(): string {
     return `${this.#id}-switch`;
   }
@@ -63,10 +76,9 @@ export class PartitionNetwork {
     ip('netns', 'add', this.#switch);
     ip('-n', this.#switch, 'link', 'add', 'name', 'sw0', 'type', 'bridge');
     ip('-n', this.#switch, 'link', 'set', 'dev', 'sw0', 'up');
-    // This process reaches all hosts, whatever is cut between them.
     ip('link', 'add', this.#id, 'type', 'veth', 'peer', 'name', 'root', 'netns', this.#switch);
     this.#plug('root');
-    ip('addr', 'add', `${this.#subnet}.254/24`, 'dev', this.#id);
+    ip('addr', 'add', `${this.here.ip}/24`, 'dev', this.#id);
     ip('link', 'set', 'dev', this.#id, 'up');
   }
 
@@ -80,7 +92,8 @@ export class PartitionNetwork {
     const number = this.#hosts.length + 1;
     const namespace = `${this.#id}-${number}`;
     ip('netns', 'add', namespace);
-    const host = { ip: `${this.#subnet}.${number}`, namespace, enter: ['nsenter', `--net=/run/netns/${namespace}`] };
+    const enter = ['nsenter', `--net=/run/netns/${namespace}`];
+    const host = { ip: `${this.#subnet}.${number}`, namespace, device: 'eth0', enter };
     this.#hosts.push(host);
     ip('link', 'add', 'eth0', 'netns', namespace, 'type', 'veth', 'peer', 'name', `p${number}`, 'netns', this.#switch);
     this.#plug(`p${number}`);
@@ -118,9 +131,9 @@ export class PartitionNetwork {
 
   /** Everybody reaches everybody again. */
   heal(): void {
-    for (const [{ namespace }, to] of this.#cut.values()) {
+    for (const [from, to] of this.#cut.values()) {
       // What was to be cut, and was not, is no failure.
-      spawnSync('ip', ['-n', namespace, 'neigh', 'del', to.ip, 'dev', 'eth0'], { timeout: COMMAND_MS });
+      spawnSync('ip', [...inside(from), 'neigh', 'del', to.ip, 'dev', from.device], { timeout: COMMAND_MS });
     }
     this.#cut.clear();
   }
@@ -137,8 +150,10 @@ export class PartitionNetwork {
 }
 
 function cutting([from, to]: OneWay): string[] {
-  return ['-n', from.namespace, 'neigh', 'replace', to.ip, 'lladdr', NOBODY, 'dev', 'eth0', 'nud', 'permanent'];
+  return [...inside(from), 'neigh', 'replace', to.ip, 'lladdr', NOBODY, 'dev', from.device, 'nud', 'permanent'];
 }
+
+const inside = ({ namespace }: Host): string[] => (namespace === '' ? [] : ['-n', namespace]);
 
 function ip(...words: string[]): string {
   const { status, stdout, stderr, error } = spawnSync('ip', words, { encoding: 'utf8', timeout: COMMAND_MS });
