@@ -7,6 +7,11 @@
 //     --workers N                    threads of the proxy (1)
 //     --reload-seconds N             between two reloads (20)
 //     --json FILE                    the figures
+//
+//   npm run soak -- --drills         15 minutes of failures and changes in an order by a seed (drills.ts)
+//     --seed N                       repeats a run; a new one is taken, and printed, when not told
+//     --minutes N                    another time, at least 1
+//     --json FILE                    everything that was seen
 // FORGE_PROXY_BIN names another executable.
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
@@ -28,6 +33,7 @@ const PLATEAU = { from: 0.25, to: 0.45 };
 const LAST_FROM = 0.85;
 const GROWTH_MAX = 1.1;
 const MINUTES_MIN = 2;
+const DRILL_MINUTES_MIN = 1;
 const EXTRA_MS = 60_000;
 
 const log = (line) => console.error(line);
@@ -39,6 +45,8 @@ function readArguments() {
       workers: { type: 'string', default: '1' },
       'reload-seconds': { type: 'string', default: '20' },
       json: { type: 'string' },
+      drills: { type: 'boolean', default: false },
+      seed: { type: 'string', default: String(Math.floor(Math.random() * 1e9)) },
     },
   });
   const number = (flag, least) => {
@@ -47,15 +55,21 @@ function readArguments() {
     return value;
   };
   return {
-    minutes: number('minutes', MINUTES_MIN),
+    minutes: number('minutes', values.drills ? DRILL_MINUTES_MIN : MINUTES_MIN),
     workers: number('workers', 1),
     reloadSeconds: number('reload-seconds', 1),
     json: values.json,
+    drills: values.drills,
+    seed: number('seed', 0),
   };
 }
 
 async function main() {
   const options = readArguments();
+  if (options.drills) {
+    await drill(options);
+    return;
+  }
   const proxy = process.env.FORGE_PROXY_BIN ?? path.join(ROOT, 'bin', 'forge-proxy');
   if (!existsSync(proxy)) throw new Error('bin/forge-proxy is not built: node scripts/build.js --proxy');
   const folder = mkdtempSync(path.join(os.tmpdir(), 'forge-soak-'));
@@ -68,6 +82,15 @@ async function main() {
   } finally {
     await stopAll();
   }
+}
+
+async function drill({ seed, minutes, json }) {
+  log(`seed ${seed}`);
+  const { describeSoak, soakDrills } = await import('./drills.js');
+  const result = await soakDrills({ seed, minutes, log, cleanUps });
+  if (json) writeFileSync(json, `${JSON.stringify(result, undefined, 2)}\n`);
+  for (const line of describeSoak(result)) console.log(line);
+  if (!result.holds) process.exitCode = 9;
 }
 
 async function soak({ minutes, workers, reloadSeconds }, proxy, folder) {
