@@ -1,0 +1,360 @@
+/**
+ * A cluster as careful people run it, for what they change regularly: three masters with a replica each and the proxy in front
+ * of them, TLS everywhere, whoever connects shows a certificate of `forge gen-certs` and logs in. Nodes are rendered as `forge`
+ * renders them.
+ */
+import { execFile } from 'node:child_process';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ConnectionOptions, createSecureContext } from 'node:tls';
+import { promisify } from 'node:util';
+import { stringify } from 'yaml';
+import { certificateFacts } from '../../../src/certs/facts.js';
+import { waitUntilTaken } from '../../../src/certs/live.js';
+import { connectNode } from '../../../src/cluster/node-connection.js';
+import { clusterEndpoint } from '../../../src/drills/link/cluster.js';
+import type { Endpoint } from '../../../src/drills/link/link.js';
+import { rawEndpoint } from '../../../src/drills/link/raw.js';
+import { ADMIN_RULES, APP_RULES, REPLICATION_RULES } from '../../../src/runtime/acl.js';
+import { redisFiles } from '../../../src/runtime/redis-server.js';
+import { forge } from '../forge.js';
+import { BUS_OFFSET, freePort, freePorts } from '../ports.js';
+import { poll } from '../redis.js';
+import { NODE_TIMEOUT_MS, type Stand } from './matrix.js';
+import { renewing } from './renewing.js';
+
+const HOST = '127.0.0.1';
+const NODES = 6;
+const WHOLE_MS = 60_000;
+const COMMAND_MS = 120_000;
+const START_MS = 10_000;
+const SAID_MS = 10_000;
+/** How long a client of the workload keeps a connection: all of them in one process shake hands. */
+const LIFE_MS = 2_000;
+const run = promisify(execFile);
+
+type Passwords = Record<'admin' | 'app' | 'replication' | 'endpoint', string>;
+
+/** Under redis.conf's own names. */
+export type NodeSettings = Readonly<Record<string, readonly string[]>>;
+
+export class SecureStand implements Stand {
+  readonly #home: string;
+  readonly nodes: readonly number[];
+  readonly #proxy: { readonly port: number; readonly admin: number };
+  /** What clients give at the endpoint, and what is true of the nodes at present. */
+  readonly passwords: Passwords = {
+    admin: 'administering',
+    app: 'serving',
+    replication: 'replicating',
+    endpoint: 'asking',
+  };
+  /** What clients show and whom they trust; it follows what is given out. */
+  readonly #client: ConnectionOptions = {};
+  /** The same, read once: hundreds of clients connect with it. */
+  #shown = createSecureContext();
+  #settings: NodeSettings = {};
+
+  private constructor(home: string, nodes: readonly number[], proxy: { port: number; admin: number }) {
+    this.#home = home;
+    this.nodes = nodes;
+    this.#proxy = proxy;
+  }
+
+  static async start(): Promise<SecureStand> {
+    const home = await mkdtemp(path.join(os.tmpdir(), 'forge-drill-'));
+    const proxy = { port: await freePort(), admin: await freePort() };
+    const stand = new SecureStand(home, await freePorts(NODES), proxy);
+    try {
+      await stand.certificates('--host', HOST, '--client', 'app', '--proxy-name', HOST, '--no-resolve');
+      await stand.giveClients();
+      for (const port of stand.nodes) {
+        await stand.#giveFiles(`nodes/${HOST}`, stand.#node(port));
+        await stand.#render(port);
+        const [program = '', ...args] = stand.startCommand(port);
+        await run(program, args, { timeout: START_MS });
+        await poll(`the node ${port} answers`, START_MS, () => stand.call(port, 'PING').catch(() => undefined));
+      }
+      await stand.forge('init-cluster', stand.#seeds, '--replicas-per-master', '1', '--yes');
+      await stand.writeSecret('app', stand.passwords.app);
+      await stand.writeSecret('endpoint', stand.passwords.endpoint);
+      await stand.#giveFiles('proxy', path.join(home, 'proxy'));
+      await stand.configureProxy({});
+      await stand.forge('proxy', 'start', '--config', stand.#proxyFile, '--detach', ...stand.#pidFile);
+      await stand.whole();
+      return stand;
+    } catch (error) {
+      await stand.stop();
+      throw error;
+    }
+  }
+
+  get endpoint(): Endpoint {
+    const current = () => {
+      const { port } = this.#proxy;
+      return rawEndpoint({ host: HOST, port, password: this.passwords.endpoint, tls: { secureContext: this.#shown } });
+    };
+    return renewing(current, LIFE_MS);
+  }
+
+  async beside(): Promise<Endpoint> {
+    const nodes = this.nodes.map((port) => ({ host: HOST, port }));
+    return clusterEndpoint(nodes, { ...this.#admin, tls: this.#client });
+  }
+
+  get #admin() {
+    return { username: 'admin', password: this.passwords.admin };
+  }
+
+  get #seeds(): string {
+    return this.nodes.map((port) => `${HOST}:${port}`).join(',');
+  }
+
+  #node(port: number): string {
+    return path.join(this.#home, 'nodes', String(port));
+  }
+
+  get #proxyFile(): string {
+    return path.join(this.#home, 'proxy.yaml');
+  }
+
+  get #pidFile(): string[] {
+    return ['--pid-file', path.join(this.#home, 'proxy.pid')];
+  }
+
+  /** Starts the node with the redis.conf that it has then; in the background. `{port}` for a command of forge. */
+  startCommand(port: number | string): string[] {
+    return ['redis-server', path.join(this.#home, 'nodes', String(port), 'redis.conf'), '--daemonize', 'yes'];
+  }
+
+  /** Waits until every client of the workload, but those that listen, has connected anew. */
+  async renewed(): Promise<void> {
+    await sleep(LIFE_MS * 2);
+  }
+
+  /** One command of the program, on this cluster. @throws Error with what it said when it fails */
+  async forge(...words: string[]): Promise<string> {
+    const client = (name: string) => path.join(this.#home, 'certs', 'clients', 'app', name);
+    const result = await forge(words, {
+      cwd: this.#home,
+      env: {
+        FORGE_HOME: path.join(this.#home, 'forge'),
+        CLUSTER_SEED: this.#seeds,
+        REDIS_USERNAME: 'admin',
+        REDIS_REQUIREPASS: this.passwords.admin,
+        REDIS_TLS_CA: path.join(this.#home, 'certs', 'ca-bundle.crt'),
+        REDIS_TLS_CERT: client('client.crt'),
+        REDIS_TLS_KEY: client('client.key'),
+      },
+      limitMs: COMMAND_MS,
+    });
+    if (result.code !== 0) throw new Error(`forge ${words.join(' ')}: ${result.code} ${result.stdout}${result.stderr}`);
+    return result.stdout;
+  }
+
+  /** `forge proxy WORD`, for the proxy of this stand. */
+  async proxy(word: 'reload' | 'upgrade'): Promise<void> {
+    await this.forge('proxy', word, ...this.#pidFile);
+  }
+
+  /** `forge gen-certs`, on the folder of this stand. */
+  async certificates(...flags: string[]): Promise<void> {
+    const steps = flags.includes('--switch-ca') || flags.includes('--retire-ca') ? ['--yes'] : [];
+    await this.forge('gen-certs', path.join(this.#home, 'certs'), ...flags, ...steps);
+  }
+
+  /** Clients have what is in the folder from now on, for new connections. */
+  async giveClients(): Promise<void> {
+    const read = (name: string) => readFile(path.join(this.#home, 'certs', name));
+    const [ca, cert, key] = await Promise.all(
+      ['ca-bundle.crt', 'clients/app/client.crt', 'clients/app/client.key'].map(read),
+    );
+    Object.assign(this.#client, { ca, cert, key });
+    this.#shown = createSecureContext({ ca, cert, key });
+  }
+
+  /** As the page of gen-certs tells for what `--install` does not reach: its files, and all three in one command. */
+  async giveNode(port: number): Promise<void> {
+    const { certificate, key, authority } = await this.#giveFiles(`nodes/${HOST}`, this.#node(port));
+    const words = ['tls-cert-file', certificate, 'tls-key-file', key, 'tls-ca-cert-file', authority];
+    await this.call(port, 'CONFIG', 'SET', ...words);
+    await this.#taken(port, certificate);
+  }
+
+  /** Its files, and a reload. */
+  async giveProxy(): Promise<void> {
+    const { certificate } = await this.#giveFiles('proxy', path.join(this.#home, 'proxy'));
+    await this.proxy('reload');
+    await this.#taken(this.#proxy.port, certificate);
+  }
+
+  async #taken(port: number, certificate: string): Promise<void> {
+    const { fingerprint } = certificateFacts(await readFile(certificate, 'utf8'));
+    await waitUntilTaken(`port ${port}`, {
+      address: { host: HOST, port, client: this.#client as object },
+      fingerprint,
+    });
+  }
+
+  /** Puts the files of one party where they are read, each whole. */
+  async #giveFiles(from: string, to: string): Promise<{ certificate: string; key: string; authority: string }> {
+    const source = path.join(this.#home, 'certs');
+    await mkdir(to, { recursive: true });
+    const give = async (file: string, name: string) => {
+      const target = path.join(to, name);
+      await copyFile(path.join(source, file), `${target}.new`);
+      await rename(`${target}.new`, target);
+      return target;
+    };
+    return {
+      certificate: await give(`${from}/server.crt`, 'server.crt'),
+      key: await give(`${from}/server.key`, 'server.key'),
+      authority: await give('ca-bundle.crt', 'ca-bundle.crt'),
+    };
+  }
+
+  /** A file appears whole, as a secret store writes it. */
+  async writeSecret(name: string, password: string): Promise<void> {
+    const file = path.join(this.#home, name);
+    await writeFile(`${file}.new`, `${password}\n`, { mode: 0o600 });
+    await rename(`${file}.new`, file);
+  }
+
+  /** Writes what the proxy reads at a reload. @param listener and cluster: settings beside those that it always has */
+  async configureProxy({ listener = {}, cluster = {} }: { listener?: object; cluster?: object }): Promise<void> {
+    const own = (name: string) => ({ filename: path.join(this.#home, 'proxy', name) });
+    const tls_context = {
+      tls_certificates: [{ certificate_chain: own('server.crt'), private_key: own('server.key') }],
+      validation_context: { trusted_ca: own('ca-bundle.crt') },
+    };
+    const config = {
+      admin: { address: `${HOST}:${this.#proxy.admin}` },
+      workers: 2,
+      listeners: [
+        {
+          address: `${HOST}:${this.#proxy.port}`,
+          cluster: 'main',
+          downstream_auth_passwords: [this.secret('endpoint')],
+          tls_context: { ...tls_context, require_client_certificate: true },
+          ...listener,
+        },
+      ],
+      clusters: [
+        {
+          name: 'main',
+          endpoints: this.nodes.map((port) => `${HOST}:${port}`),
+          auth_username: 'app',
+          auth_password: this.secret('app'),
+          tls_context,
+          ...cluster,
+        },
+      ],
+    };
+    await writeFile(this.#proxyFile, stringify(config), { mode: 0o600 });
+  }
+
+  /** How the proxy's configuration names a secret. */
+  secret(name: string): { readonly filename: string } {
+    return { filename: path.join(this.#home, name) };
+  }
+
+  /** Waits until the proxy's log has said it more than so many times. */
+  async said(text: string, before = 0): Promise<void> {
+    await poll(`the log says "${text}"`, SAID_MS, async () => (await this.countSaid(text)) > before);
+  }
+
+  async countSaid(text: string): Promise<number> {
+    return (await readFile(path.join(this.#home, 'proxy.log'), 'utf8')).split(text).length - 1;
+  }
+
+  /** Writes redis.conf of all nodes anew; what it says holds when they are started, or told. */
+  async configureNodes(settings: NodeSettings): Promise<void> {
+    this.#settings = settings;
+    for (const port of this.nodes) await this.#render(port);
+  }
+
+  async #render(port: number): Promise<void> {
+    const file = (name: string) => path.join(this.#node(port), name);
+    const { admin, app, replication } = this.passwords;
+    const files = await redisFiles({
+      config: file('redis.conf'),
+      users: [
+        { name: 'admin', password: admin, rules: ADMIN_RULES },
+        { name: 'app', password: app, rules: APP_RULES },
+        { name: 'replication', password: replication, rules: REPLICATION_RULES },
+      ],
+      replicationUser: 'replication',
+      conf: {
+        bind: HOST,
+        port,
+        busPort: port + BUS_OFFSET,
+        files: {
+          directory: this.#node(port),
+          auth: file('replication-auth.conf'),
+          acl: file('users.acl'),
+          log: file('redis.log'),
+          pid: file('redis.pid'),
+        },
+        tls: {
+          certificate: file('server.crt'),
+          key: file('server.key'),
+          authority: file('ca-bundle.crt'),
+          authClients: 'yes',
+        },
+        announce: { ip: HOST },
+        nodeTimeoutMs: NODE_TIMEOUT_MS,
+        settings: this.#settings,
+      },
+    });
+    for (const { path: target, content, mode } of files) {
+      await writeFile(target, content, { mode });
+      await chmod(target, mode ?? 0o600);
+    }
+  }
+
+  /** What the node answers to one command. */
+  async call(port: number, command: string, ...args: string[]): Promise<unknown> {
+    const connection = await connectNode({ host: HOST, port, ...this.#admin, tls: { ...this.#client } });
+    try {
+      return await connection.call(command, ...args);
+    } finally {
+      connection.close();
+    }
+  }
+
+  async whole(): Promise<void> {
+    await poll('the cluster is whole', WHOLE_MS, async () => {
+      for (const port of this.nodes) {
+        const info = String(await this.call(port, 'INFO', 'replication').catch(() => ''));
+        if (!/role:master|master_link_status:up/.test(info)) return false;
+        const state = String(await this.call(port, 'CLUSTER', 'INFO').catch(() => ''));
+        if (!/cluster_state:ok/.test(state) || !/cluster_slots_ok:16384/.test(state)) return false;
+      }
+      return true;
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.forge('proxy', 'stop', ...this.#pidFile).catch(() => undefined);
+    for (const port of this.nodes) {
+      const text = await readFile(path.join(this.#node(port), 'redis.pid'), 'utf8').catch(() => '');
+      if (text !== '') await this.#end(port, Number(text));
+    }
+    await rm(this.#home, { recursive: true, force: true });
+  }
+
+  /** A daemon is no child: it is gone when no signal reaches it any more. */
+  async #end(port: number, pid: number): Promise<void> {
+    const signal = (name: NodeJS.Signals | 0) => {
+      try {
+        return process.kill(pid, name);
+      } catch {
+        return false;
+      }
+    };
+    signal('SIGKILL');
+    await poll(`the node ${port} ends`, START_MS, () => !signal(0));
+  }
+}
