@@ -16,9 +16,11 @@ export function escaped(text: string): string {
   return text.replace(UNWANTED, '\ufffd').replace(/[&<>"']/g, (character) => ESCAPES[character] ?? character);
 }
 
+const WHOLE = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 });
+
 /** A number as people read it: `1,234`, `3.12`, `0.4`. */
 export function figure(value: number): string {
-  if (value >= 100 || Number.isInteger(value)) return Math.round(value).toLocaleString('en-GB');
+  if (value >= 100 || Number.isInteger(value)) return WHOLE.format(Math.round(value));
   return value.toFixed(value >= 10 ? 1 : 2);
 }
 
