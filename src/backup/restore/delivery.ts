@@ -51,7 +51,7 @@ export interface DeliveryOptions {
   /** Looks again. */
   readonly look: () => Promise<Topology>;
   readonly replace: boolean;
-  readonly patienceMs?: number;
+  readonly patienceMs?: number | undefined;
   readonly signal: AbortSignal;
   /** Told once for each time that the cluster had to be looked at again. */
   readonly onDetour?: (reason: string) => void;

@@ -25,6 +25,8 @@ const shardSchema = z.object({
   expired: whole,
   refused: whole,
   counts: countsSchema,
+  /** Any of its keys may be there from a run before: what it had done was lost in part. */
+  doubtful: z.optional(z.boolean()),
 });
 const journalSchema = z.object({
   version: z.literal(VERSION),
@@ -51,6 +53,7 @@ export interface ShardProgress {
   expired: number;
   refused: number;
   counts: SlotCounts;
+  doubtful?: boolean;
 }
 
 export interface RestoreIdentity {
@@ -95,7 +98,9 @@ export class RestoreJournal {
     const known = Object.entries(content?.shards ?? {});
     this.#shards = new Map(known.map(([name, shard]) => [name, { ...shard, counts: SlotCounts.from(shard.counts) }]));
     this.#doubtful = new Map(
-      known.filter(([, { done }]) => !done).map(([name, { cursor }]) => [name, cursor + WINDOW_KEYS]),
+      known
+        .filter(([, { done }]) => !done)
+        .map(([name, { cursor, doubtful }]) => [name, doubtful ? Number.POSITIVE_INFINITY : cursor + WINDOW_KEYS]),
     );
     for (const [name, { cursor }] of known) this.#savedCursors.set(name, cursor);
   }
@@ -103,6 +108,21 @@ export class RestoreJournal {
   /** One that goes on with nothing, and takes the place of what is there when it is written. */
   static anew(identity: RestoreIdentity, wasEmpty: boolean, home?: string): RestoreJournal {
     return new RestoreJournal(restoreFile(identity, home), identity, undefined, wasEmpty);
+  }
+
+  /**
+   * One that begins again, with what an earlier run had done lost in part: what is there of the keys that it may have sent
+   * is taken for its own.
+   */
+  static again(identity: RestoreIdentity, before: RestoreJournal): RestoreJournal {
+    const journal = new RestoreJournal(before.file, identity, before.#content(), before.wasEmpty);
+    journal.#shards.clear();
+    journal.#savedCursors.clear();
+    for (const name of before.#shards.keys()) {
+      journal.doubt(name);
+      journal.shard(name);
+    }
+    return journal;
   }
 
   /** What an earlier run of the same restore left, or a new one, which is not written down yet. */
@@ -127,7 +147,8 @@ export class RestoreJournal {
     const known = this.#shards.get(name);
     if (known !== undefined) return known;
     const counts = new SlotCounts(this.beganMs);
-    const begun = { cursor: 0, done: false, restored: 0, existing: 0, expired: 0, refused: 0, counts };
+    const doubtful = this.#doubtful.get(name) === Number.POSITIVE_INFINITY;
+    const begun = { cursor: 0, done: false, restored: 0, existing: 0, expired: 0, refused: 0, counts, doubtful };
     this.#shards.set(name, begun);
     return begun;
   }
@@ -174,7 +195,14 @@ export class RestoreJournal {
 
   async #write(): Promise<void> {
     const cursors = new Map([...this.#shards].map(([name, { cursor }]) => [name, cursor]));
-    const content: Content = {
+    await mkdir(path.dirname(this.file), { recursive: true, mode: 0o700 });
+    await writeFileAtomic(this.file, `${JSON.stringify(this.#content())}\n`, FILE_MODE);
+    this.#savedCursors = cursors;
+    this.#savedAt = performance.now();
+  }
+
+  #content(): Content {
+    return {
       version: VERSION,
       backup: this.#identity.backup,
       nodes: [...this.#identity.nodes],
@@ -186,10 +214,6 @@ export class RestoreJournal {
         [...this.#shards].map(([name, shard]) => [name, { ...shard, counts: shard.counts.toJSON() }]),
       ),
     };
-    await mkdir(path.dirname(this.file), { recursive: true, mode: 0o700 });
-    await writeFileAtomic(this.file, `${JSON.stringify(content)}\n`, FILE_MODE);
-    this.#savedCursors = cursors;
-    this.#savedAt = performance.now();
   }
 
   /** The restore is finished. */

@@ -39,6 +39,8 @@ export interface RestoreOptions {
   readonly verify: boolean | Survey;
   /** The backup's users are put in place, too. */
   readonly users?: boolean;
+  /** How long the cluster may refuse a key, milliseconds; what `Delivery` has when not told. */
+  readonly patienceMs?: number;
   readonly environment?: NodeJS.ProcessEnv;
   readonly home?: string;
   readonly signal: AbortSignal;
@@ -65,20 +67,30 @@ export interface RestoreResult extends RestoreTally {
   readonly elapsedMs: number;
 }
 
+/** With nothing, where an earlier run was, or from the first key on while some are there. */
+type Beginning = 'anew' | 'on' | 'again';
+
+interface OpenedParts {
+  readonly plan: RestorePlan;
+  readonly beginning: Beginning;
+  /** All bytes were looked at. */
+  readonly surveyed: boolean;
+}
+
 /** What was found, ready to be shown, confirmed and applied. */
 export class Restore {
   readonly plan: RestorePlan;
   readonly #options: RestoreOptions;
   readonly #identity: RestoreIdentity;
-  readonly #wasEmpty: boolean;
+  readonly #beginning: Beginning;
   readonly #surveyed: boolean;
 
-  constructor(options: RestoreOptions, identity: RestoreIdentity, plan: RestorePlan, surveyed: boolean) {
+  constructor(options: RestoreOptions, identity: RestoreIdentity, parts: OpenedParts) {
     this.#options = options;
     this.#identity = identity;
-    this.plan = plan;
-    this.#wasEmpty = plan.existingKeys === 0;
-    this.#surveyed = surveyed;
+    this.plan = parts.plan;
+    this.#beginning = parts.beginning;
+    this.#surveyed = parts.surveyed;
   }
 
   /**
@@ -95,11 +107,9 @@ export class Restore {
   }
 
   async #apply(): Promise<RestoreResult> {
-    const { session, archive, selection, existing, signal, observer, parallel, environment, home } = this.#options;
+    const { session, archive, selection, existing, signal, observer, parallel, environment } = this.#options;
     const started = performance.now();
-    const journal = this.plan.resumed
-      ? await RestoreJournal.open(this.#identity, this.#wasEmpty, home)
-      : RestoreJournal.anew(this.#identity, this.#wasEmpty, home);
+    const journal = await this.#begin();
     journal.proven ||= this.#surveyed;
     await journal.save();
     const delivery = new Delivery({
@@ -108,6 +118,7 @@ export class Restore {
       topology: session.snapshot.topology,
       look: async () => (await session.look()).topology,
       replace: existing === 'replace',
+      patienceMs: this.#options.patienceMs,
       signal,
       onDetour: (reason) => observer?.remark?.(`The cluster does not take all keys at the moment: ${reason}`),
     });
@@ -149,6 +160,14 @@ export class Restore {
     } finally {
       delivery.close();
     }
+  }
+
+  async #begin(): Promise<RestoreJournal> {
+    const { home } = this.#options;
+    const wasEmpty = this.plan.existingKeys === 0;
+    if (this.#beginning === 'anew') return RestoreJournal.anew(this.#identity, wasEmpty, home);
+    const found = await RestoreJournal.open(this.#identity, wasEmpty, home);
+    return this.#beginning === 'on' ? found : RestoreJournal.again(this.#identity, found);
   }
 
   async #verify(journal: RestoreJournal): Promise<string[]> {
@@ -217,25 +236,35 @@ export async function openRestore(options: RestoreOptions): Promise<Restore> {
     options: `${existing} ${selection.digest}`,
   };
   const found = await RestoreJournal.open(identity, true, home);
-  const before = (await isOutdated(found, session)) ? RestoreJournal.anew(identity, true, home) : found;
   const masters = await readMasters(session);
+  const beginning = await beginningOf(found, session, masters);
+  const resumed = beginning !== 'anew';
   const { topology } = session.snapshot;
-  const parts = { manifest, selection, parts: backupParts, topology, masters, existing, resumed: before.resumed };
+  const parts = { manifest, selection, parts: backupParts, topology, masters, existing, resumed };
   // What speaks against it is said before minutes are spent on the backup.
   planRestore({ ...parts, survey: undefined });
   let survey = typeof options.verify === 'object' ? options.verify : undefined;
-  if (options.verify === true && !before.proven) {
+  if (options.verify === true && !(resumed && found.proven)) {
     survey = await surveyBackup(archive, { selection, parallel, signal, observer });
   }
-  return new Restore(options, identity, planRestore({ ...parts, survey }), survey !== undefined);
+  const plan = planRestore({ ...parts, survey });
+  return new Restore(options, identity, { plan, beginning, surveyed: survey !== undefined });
 }
 
-/** Keys that an earlier run has put there are gone: the cluster was emptied since, and there is nothing to go on with. */
-async function isOutdated(journal: RestoreJournal, { pool, snapshot }: ClusterSession): Promise<boolean> {
-  if (!journal.resumed) return false;
+/**
+ * Where keys that an earlier run has put there are gone, there is nothing to go on with: the cluster was emptied since, or a
+ * master was lost with what it had not given to a replica.
+ */
+async function beginningOf(
+  journal: RestoreJournal,
+  { pool, snapshot }: ClusterSession,
+  masters: readonly TargetMaster[],
+): Promise<Beginning> {
+  if (!journal.resumed) return 'anew';
   const found = await countSlotKeys(pool, snapshot.topology);
   const { fewer } = compareCounts(journal.counts(), found, { atMs: Date.now(), wasEmpty: false });
-  return fewer.length > 0;
+  if (fewer.length === 0) return 'on';
+  return masters.every(({ keys }) => keys === 0) ? 'anew' : 'again';
 }
 
 /** The look at all bytes; @throws ForgeError as `surveyShards` */

@@ -57,6 +57,30 @@ describe('the journal of a restore', () => {
     expect(next.isDoubtful('three', 0, true)).toBe(false);
   });
 
+  it('begins again with what it had done in doubt, and knows that after another end', async () => {
+    const first = await RestoreJournal.open(IDENTITY, true, home);
+    const one = first.shard('one');
+    one.cursor = 3 * WINDOW_KEYS;
+    one.done = true;
+    one.restored = 7;
+    one.counts.add(7, undefined);
+    first.proven = true;
+    await first.save();
+    const again = RestoreJournal.again(IDENTITY, await RestoreJournal.open(IDENTITY, false, home));
+    expect(again).toMatchObject({ resumed: true, wasEmpty: true, proven: true, file: first.file });
+    expect(again.shard('one')).toMatchObject({ cursor: 0, restored: 0, done: false });
+    expect([again.counts().keys(7), again.hasRoom('one', WINDOW_KEYS)]).toEqual([0, false]);
+    await again.save();
+    const next = await RestoreJournal.open(IDENTITY, false, home);
+    for (const journal of [again, next]) {
+      expect(journal.isDoubtful('one', 3 * WINDOW_KEYS, true)).toBe(true);
+      expect(journal.isDoubtful('two', 0, true)).toBe(false);
+    }
+    next.shard('one').done = true;
+    await next.save();
+    expect((await RestoreJournal.open(IDENTITY, false, home)).isDoubtful('one', 0, true)).toBe(false);
+  });
+
   it('is none where it cannot be read', async () => {
     const journal = await RestoreJournal.open(IDENTITY, true, home);
     await journal.save();
