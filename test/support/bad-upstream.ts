@@ -24,6 +24,8 @@ export class BadUpstream {
   connections = 0;
   /** How often each command came, by its text. */
   readonly seen = new Map<string, number>();
+  /** What it answers to CLUSTER SLOTS: itself for all slots when not told. */
+  topology: Buffer | undefined;
   private readonly sockets = new Set<net.Socket>();
   private readonly server: net.Server;
 
@@ -82,7 +84,7 @@ export class BadUpstream {
   private own([name = '', sub = '']: string[], socket: net.Socket): void {
     switch (`${name} ${sub}`.toUpperCase()) {
       case 'CLUSTER SLOTS':
-        socket.write(`*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:${this.port}\r\n$4\r\nnode\r\n`);
+        socket.write(this.topology ?? slotsReply(this.port));
         break;
       case 'INFO SERVER':
         socket.write(bulk('redis_version:7.0.0\r\n'));
@@ -92,6 +94,10 @@ export class BadUpstream {
     }
   }
 }
+
+/** All slots are those of a node on this port. */
+export const slotsReply = (port: number) =>
+  `*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$9\r\n127.0.0.1\r\n:${port}\r\n$4\r\nnode\r\n`;
 
 export const bulk = (text: string) => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
 
