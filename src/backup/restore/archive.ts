@@ -10,6 +10,18 @@ import { keyOf, MANIFEST } from '../layout.js';
 import { type BackupManifest, type BackupObject, MANIFEST_MAX_BYTES } from '../manifest.js';
 import type { BackupStore } from '../store/store.js';
 
+function unusable({ place }: BackupStore, { cluster, id, state, problem }: ListedBackup): ForgeError {
+  const name = `${place}/${cluster}/${id}`;
+  const next = 'Take another backup of the list: forge backup list.';
+  // What is said of a manifest names it.
+  const isWhole = problem?.startsWith(name) === true;
+  const message = problem === undefined ? `${name} is no whole backup.` : `${name} is damaged: ${problem}.`;
+  const said = isWhole && problem !== undefined ? problem : message;
+  return state === 'newer'
+    ? new ForgeError('refused', said, { next: ['Update forge.', next] })
+    : new ForgeError('verification', said, { next });
+}
+
 export class BackupArchive {
   readonly manifest: BackupManifest;
   readonly #store: BackupStore;
@@ -17,16 +29,12 @@ export class BackupArchive {
 
   /**
    * @param secret what the backup was encrypted with
-   * @throws ForgeError `verification` for one that is damaged, or not whole at all; `configuration` for one that is
-   *   encrypted when there is no key
+   * @throws ForgeError `verification` for one that is damaged, or not whole at all; `refused` for one that a newer forge has
+   *   made; `configuration` for one that is encrypted when there is no key
    */
   constructor(store: BackupStore, backup: ListedBackup, secret: Buffer | undefined) {
-    const { manifest, cluster, id, state, problem } = backup;
-    if (manifest === undefined || state === 'damaged') {
-      throw new ForgeError('verification', `${store.place}/${cluster}/${id} is ${problem ?? 'no whole backup'}.`, {
-        next: 'Take another backup of the list: forge backup list.',
-      });
-    }
+    const { manifest, id } = backup;
+    if (manifest === undefined || backup.state === 'damaged') throw unusable(store, backup);
     if (manifest.encryption !== undefined && secret === undefined) {
       throw new ForgeError('configuration', `The backup ${id} is encrypted, and no key is given.`, {
         next: 'Give its key: --encryption-key-file, or BACKUP_ENCRYPTION_KEY_FILE.',

@@ -1,13 +1,14 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { ListedBackup } from '../../../../src/backup/catalogue.js';
+import { findBackup, type ListedBackup } from '../../../../src/backup/catalogue.js';
 import { BackupArchive } from '../../../../src/backup/restore/archive.js';
 import { openRestore, type RestoreOptions } from '../../../../src/backup/restore/restore.js';
 import { Selection } from '../../../../src/backup/restore/selection.js';
 import { keySlot } from '../../../../src/cluster/key-slot.js';
 import { ForgeError } from '../../../../src/errors.js';
 import { ClusterSession } from '../../../../src/operations/session.js';
+import { makeBackup } from '../../../support/backup.js';
 import { type RedisCluster, startCluster } from '../../../support/redis.js';
 import {
   addGroup,
@@ -179,5 +180,36 @@ describe('a restore into a cluster of another shape', () => {
     const damaged = { ...backup, manifest: { ...backup.manifest, shards: [{ ...shard, object }] } };
     expect(await failureOf(open({ of: damaged }))).toMatchObject({ kind: 'verification' });
     expect((await contentOf(target.masters)).size).toBe(0);
+  });
+});
+
+describe('a backup that cannot be restored', () => {
+  it('is said to be of a newer forge, damaged, or none, with its place and what to do', async () => {
+    const { id, cluster } = await makeBackup(place.store, { cluster: 'others' });
+    const manifest = `${cluster}/${id}/manifest.json`;
+    const text = String(await place.store.read(manifest, { maxBytes: 1_000_000, signal: signal() }));
+    const failureWith = async (content: string | undefined, missing?: string) => {
+      if (content === undefined) await place.store.remove([manifest], signal());
+      else await place.store.write(manifest, Buffer.from(content), signal());
+      if (missing !== undefined) await place.store.remove([`${cluster}/${id}/${missing}`], signal());
+      const found = await findBackup(place.store, { cluster, id, signal: signal() });
+      return failureOf((async () => new BackupArchive(place.store, found, undefined))());
+    };
+    const name = `${place.store.place}/${cluster}/${id}`;
+    expect(await failureWith(text.replace('"format": 1', '"format": 2'))).toMatchObject({
+      ...{ kind: 'refused', next: ['Update forge.', expect.stringContaining('forge backup list')] },
+      message: `${name}/manifest.json was made by a newer forge (format 2; this one reads 1).`,
+    });
+    const another = text.replace('"currentEpoch": 2', '"currentEpoch": 3');
+    expect(another).not.toBe(text);
+    expect(await failureWith(another)).toMatchObject({
+      ...{ kind: 'verification', message: `${name}/manifest.json is damaged: its seal is wrong.` },
+    });
+    expect(await failureWith(text, 'shard-0002.rdb.gz')).toMatchObject({
+      ...{ kind: 'verification', message: `${name} is damaged: shard-0002.rdb.gz is missing.` },
+    });
+    expect(await failureWith(undefined)).toMatchObject({
+      ...{ kind: 'verification', message: `${name} is no whole backup.` },
+    });
   });
 });

@@ -1,10 +1,13 @@
-import { readdir } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ListedBackup } from '../../../../src/backup/catalogue.js';
+import { verifyLoad } from '../../../../src/backup/verify-load.js';
 import { forge } from '../../../support/forge.js';
 import { poll, type RedisServer, startCluster, startRedis, startServers } from '../../../support/redis.js';
-import { addGroup, backUp, contentOf, DEBUG, everything, makePlace, type Place, write } from './fixtures.js';
+import { failureOf } from '../../cluster/formed.js';
+import { addGroup, backUp, contentOf, DEBUG, everything, makePlace, type Place, signal, write } from './fixtures.js';
 
 const START_MS = 60_000;
 const WAIT_MS = 20_000;
@@ -75,6 +78,30 @@ describe('a cluster that is gone', () => {
       const info = String(await nodes[1]?.call('CLUSTER', 'NODES'));
       expect(info).toMatch(/ 5461-10922$/m);
       expect(String(await nodes[3]?.call('INFO', 'replication'))).toContain('role:slave');
+    },
+    START_MS,
+  );
+
+  it.runIf(process.getuid?.() === 0 || process.env['CI'])(
+    'is not written to a disk without room for it, and leaves nothing there',
+    async () => {
+      const disk = path.join(place.directory, 'disk');
+      await mkdir(disk);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', disk]);
+      try {
+        const full = await run('--files', path.join(disk, 'files'));
+        expect(full.code, full.stderr).toBe(8);
+        expect(full.stderr).toMatch(
+          /The disk of \S+ is full: all shards take \d+ bytes\..*nothing was left in this one/s,
+        );
+        expect(await readdir(path.join(disk, 'files'))).toEqual([]);
+        const environment = { ...process.env, FORGE_SCRATCH_DIR: disk };
+        const loading = verifyLoad(place.store, backup, { environment, signal: signal() });
+        expect(await failureOf(loading)).toMatchObject({ kind: 'refused', message: expect.stringContaining('MiB') });
+        expect(await readdir(disk)).toEqual(['files']);
+      } finally {
+        execFileSync('umount', [disk]);
+      }
     },
     START_MS,
   );
