@@ -49,10 +49,15 @@ export interface DeployedProxy {
   remove(): Promise<void>;
 }
 
-/** @param image of the proxy */
-export async function deployedProxy(docker: DockerClient, cluster: string, image: string): Promise<DeployedProxy> {
+/** @param image of the proxy @param address of the node, and of the host that it is on */
+export async function deployedProxy(
+  docker: DockerClient,
+  cluster: string,
+  image: string,
+  address = '127.0.0.1',
+): Promise<DeployedProxy> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'forge-deploy-proxy-'));
-  const server = await startRedis({ cluster: true });
+  const server = await startRedis({ cluster: true, host: address });
   const [port, adminPort] = [await freePort(), await freePort()];
   await server.call('CLUSTER', 'ADDSLOTSRANGE', 0, 16_383);
   await poll('it serves all slots', READY_MS, async () =>
@@ -77,8 +82,8 @@ export async function deployedProxy(docker: DockerClient, cluster: string, image
     write: async (proxy = {}) => {
       const settings = {
         cluster,
-        nodes: [{ host: '127.0.0.1', port: server.port, docker_host: 'here' }],
-        hosts: { here: { docker: docker.host, address: '127.0.0.1' } },
+        nodes: [{ host: address, port: server.port, docker_host: 'here' }],
+        hosts: { here: { docker: docker.host, address } },
         redis: { version: '7.0', network: 'host' },
         proxy: { image, hosts: ['here'], port, admin_port: adminPort, workers: 2, network: 'host', ...proxy },
       };

@@ -89,7 +89,10 @@ function grafanaPanel(panel: Panel, id: number, gridPos: object): object {
     },
     options:
       kind === 'series'
-        ? { legend: { displayMode: 'list', placement: 'bottom' }, tooltip: { mode: 'multi', sort: 'desc' } }
+        ? {
+            legend: { displayMode: 'list', placement: 'bottom', showLegend: true, calcs: [] },
+            tooltip: { mode: 'multi', sort: 'desc' },
+          }
         : { reduceOptions: { calcs: ['lastNotNull'] }, colorMode: kind === 'state' ? 'background' : 'value' },
     targets: queries.map(({ expression, legend }, index) => ({
       ...{ refId: String.fromCharCode('A'.charCodeAt(0) + index), datasource: DATASOURCE },

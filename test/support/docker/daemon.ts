@@ -3,7 +3,7 @@
  * any other on this machine. It needs root. What an engine of a killed test run left is taken away by the next one.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -23,20 +23,28 @@ export interface DockerDaemon extends DockerClient {
   /** For tests of the daemon itself. */
   readonly place: DaemonPlace;
   readonly pid: number;
+  /** Kills it by SIGKILL, and starts it anew with the same data: what a machine does with one that ran out of memory. */
+  killAndStart(): Promise<void>;
   /** Ends it and everything that was made with it: containers, networks, volumes, images. Safe to call twice. */
   stop(): Promise<void>;
 }
 
-/** @throws Error that says why not: no root, no dockerd, no rights for containers, no free place */
-export async function startDaemon(): Promise<DockerDaemon> {
+/**
+ * @param namespace of the network (`ip netns`), as if it were another host: what its containers have of the host's network is
+ *   that one's. This process's own when not given
+ * @throws Error that says why not: no root, no dockerd, no rights for containers, no free place
+ */
+export async function startDaemon({ namespace }: { namespace?: string } = {}): Promise<DockerDaemon> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) throw new Error('dockerd takes root on Linux');
   const { place, index } = await claimPlace();
   const bridge = `forge-test${index}`;
   try {
-    await ip('link', 'add', bridge, 'type', 'bridge');
-    await ip('address', 'add', `10.213.${index * 16}.1/24`, 'dev', bridge);
-    await ip('link', 'set', bridge, 'up');
-    const daemon = launch(place, index, bridge);
+    const inside = namespace === undefined ? [] : ['-n', namespace];
+    await ip(...inside, 'link', 'add', bridge, 'type', 'bridge');
+    await ip(...inside, 'address', 'add', `10.213.${index * 16}.1/24`, 'dev', bridge);
+    await ip(...inside, 'link', 'set', bridge, 'up');
+    const start = () => launch(place, { index, bridge, namespace });
+    let daemon = start();
     const client = dockerClient(
       `unix://${path.join(place.directory, 'docker.sock')}`,
       path.join(place.directory, 'cli'),
@@ -52,7 +60,18 @@ export async function startDaemon(): Promise<DockerDaemon> {
       await stop();
       throw error;
     }
-    return { ...client, place, pid: daemon.pid ?? 0, stop };
+    const killAndStart = async () => {
+      const ended = new Promise((resolve) => daemon.once('close', resolve));
+      daemon.kill('SIGKILL');
+      await ended;
+      // A number in them may be another process's by now, or that of a dead one which nobody has looked after.
+      for (const file of ['docker.pid', 'exec/containerd/containerd.pid']) {
+        rmSync(path.join(place.directory, file), { force: true });
+      }
+      daemon = start();
+      await answers(daemon, client, place);
+    };
+    return { ...client, place, pid: daemon.pid ?? 0, killAndStart, stop };
   } catch (error) {
     await removeLeftovers(place);
     throw error;
@@ -80,7 +99,13 @@ async function claimPlace(): Promise<{ place: DaemonPlace; index: number }> {
   throw new Error(`${ENGINES_MAX} engines of tests run already, or left ${os.tmpdir()}/redisforge-docker-*`);
 }
 
-function launch({ directory, cgroup }: DaemonPlace, index: number, bridge: string): ChildProcess {
+interface DaemonNetwork {
+  readonly index: number;
+  readonly bridge: string;
+  readonly namespace: string | undefined;
+}
+
+function launch({ directory, cgroup }: DaemonPlace, { index, bridge, namespace }: DaemonNetwork): ChildProcess {
   const words = [
     ...['--host', `unix://${path.join(directory, 'docker.sock')}`, '--pidfile', path.join(directory, 'docker.pid')],
     ...['--data-root', path.join(directory, 'data'), '--exec-root', path.join(directory, 'exec')],
@@ -94,7 +119,9 @@ function launch({ directory, cgroup }: DaemonPlace, index: number, bridge: strin
   const log = openSync(path.join(directory, 'log'), 'a');
   try {
     // With the test run goes the engine, however the run ends.
-    return spawn('setpriv', ['--pdeathsig', 'TERM', 'dockerd', ...words], { stdio: ['ignore', log, log] });
+    const enter = namespace === undefined ? [] : ['nsenter', `--net=/run/netns/${namespace}`];
+    const [program = '', ...all] = [...enter, 'setpriv', '--pdeathsig', 'TERM', 'dockerd', ...words];
+    return spawn(program, all, { stdio: ['ignore', log, log] });
   } finally {
     closeSync(log);
   }
