@@ -1,5 +1,6 @@
 /** A rehearsal: what is done to a cluster on purpose, under clients that check everything, and how it is put back. */
 import { pause } from '../../cluster/bounded.js';
+import { ForgeError } from '../../errors.js';
 import type { WorkloadOptions } from '../checking-workload.js';
 import { type DrillEvent, type DrillReport, runDrill, type Tell } from '../drill.js';
 import type { Endpoint } from '../link/link.js';
@@ -57,7 +58,7 @@ export async function rehearse(rehearsal: Rehearsal, options: RehearseOptions): 
   let tellLater: Tell = () => undefined;
   const restored = async (error: unknown): Promise<never> => {
     tellLater(signal.aborted ? 'ended before its time: putting everything back' : 'failed: putting everything back');
-    await rehearsal.restore(tellLater, AbortSignal.timeout(RESTORE_MS));
+    await putBack(rehearsal, tellLater, error);
     tellLater('everything is put back');
     await pause(AFTER_RESTORE_MS);
     throw error;
@@ -81,6 +82,31 @@ export async function rehearse(rehearsal: Rehearsal, options: RehearseOptions): 
     onFailure: (failed) => begun && onFailure?.(failed),
   });
   return withLines(report, rehearsal.lines?.() ?? []);
+}
+
+/** @throws ForgeError when it cannot be put back, with why that was to be done */
+async function putBack(rehearsal: Rehearsal, tell: Tell, why: unknown): Promise<void> {
+  const limit = new AbortController();
+  const late = new ForgeError('timeout', `It takes longer than ${RESTORE_MS / 1_000} s.`);
+  const timer = setTimeout(() => limit.abort(late), RESTORE_MS);
+  try {
+    await rehearsal.restore(tell, limit.signal);
+  } catch (error) {
+    if (!(error instanceof ForgeError)) throw error;
+    const first =
+      why instanceof ForgeError && why.kind !== 'interrupted' && why.kind !== 'terminated' ? why : undefined;
+    const words = `Not everything could be put back: ${error.message}`;
+    throw new ForgeError(error.kind, first === undefined ? words : `${first.message} ${words}`, {
+      host: error.host,
+      next: [
+        ...error.next,
+        'Look at the cluster: forge cluster check. What an operation has left in the middle: forge resume.',
+      ],
+      cause: why,
+    });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The verdict with what the rehearsal itself has found. Pure. */

@@ -104,7 +104,10 @@ function hints(
   { x, wide, bottom }: { x: Places['x']; wide: number; bottom: number },
 ): string[] {
   return Array.from({ length: seconds }, (_, second) => {
-    const values = series.map(({ name, values: of }) => `${name}: ${figure(of[second] ?? 0)} ${unit}`);
+    const values = series.flatMap(({ name, values: of }) => {
+      const value = of[second];
+      return value === undefined ? [] : [`${name}: ${figure(value)} ${unit}`];
+    });
     return (
       `<rect class="hint" x="${place(x(second))}" y="${TOP}" width="${place(wide)}" height="${bottom - TOP}">` +
       `<title>${escaped([`second ${second}`, ...values].join('\n'))}</title></rect>`

@@ -76,7 +76,8 @@ function boundOf({ bound, least, unit }: Line): string {
 function timeline({ clients, beside, events }: DrillReport): string {
   const seconds = wholeSeconds(clients);
   const of = (report: WorkloadReport, pick: (second: WorkloadReport['seconds'][number]) => number) =>
-    Array.from({ length: seconds }, (_, index) => {
+    // The one beside it begins later: where it was not measured, nothing is drawn.
+    Array.from({ length: Math.min(seconds, wholeSeconds(report)) }, (_, index) => {
       const second = report.seconds[index];
       return second === undefined ? 0 : pick(second);
     });

@@ -1,4 +1,5 @@
 /** Which processes the nodes of a cluster are: those of a local cluster, of a deployment, or nobody knows. */
+import { formatAddress } from '../../../cluster/address.js';
 import type { NodePool } from '../../../cluster/node-pool.js';
 import type { Settings } from '../../../config/resolve.js';
 import type { DockerEngine } from '../../../docker/engine.js';
@@ -72,12 +73,14 @@ async function deployedReach({ settings, bySeed }: FindOptions) {
     import('../../../deploy/logs.js'),
   ]);
   const deployed = await loadDeploySettings(settings);
-  return async ({ address }: Reached): Promise<Reach | undefined> => {
-    const place = await findLogs(deployed, address).catch((error: unknown) => {
-      // Listed, and run by somebody else.
+  const placeOf = (address: string) =>
+    findLogs(deployed, address).catch((error: unknown) => {
+      // Run by somebody else, or written down by another name.
       if (error instanceof ForgeError && error.kind === 'usage') return undefined;
       throw error;
     });
+  return async ({ address, host, port }: Reached): Promise<Reach | undefined> => {
+    const place = (await placeOf(address)) ?? (await placeOf(formatAddress({ host, port })));
     return place && containerReach(place.engine, place.container, place.host);
   };
 }
