@@ -16,8 +16,8 @@ export function aclHash(password: string): string {
 }
 
 /**
- * Nobody can log in as the default user, and yet it may do everything: Redis 7 and 8.0 load each transaction of their
- * append-only file with its rights, and leave out, without a word, what it may not do. After a crash everything would be gone
+ * Nobody can log in as the default user, and yet it may do everything: Redis before 8.6 loads each transaction of its
+ * append-only file with its rights, and leaves out, without a word, what it may not do. After a crash everything would be gone
  * that was written by MULTI or by a script that writes more than once.
  */
 const DEFAULT_OFF = 'user default off resetpass ~* &* +@all';

@@ -7,6 +7,7 @@ import { parseInfo } from '../../cluster/parse-info.js';
 import { type BusLink, parseLinks, WAITING_MAX_BYTES } from '../bus-links.js';
 import { bestLook, type ClockLook, clockLook, judgeClocks } from '../clocks.js';
 import { type DoctorContext, type KnownNode, NODE_STEP_MS, PARALLEL_MAX } from '../context.js';
+import { leavesOutTransactions } from '../default-user.js';
 import { type DoctorFinding, failing, fromError, pass, warning } from '../finding.js';
 
 /** Looks at each clock; the quickest counts. */
@@ -18,6 +19,8 @@ export interface SeenNode {
   readonly version?: string;
   readonly clock?: ClockLook;
   readonly links: readonly BusLink[];
+  /** It would come back from a restart without what transactions have written. */
+  readonly leavesOut?: boolean;
   /** Why it does not answer. */
   readonly failure?: unknown;
 }
@@ -43,6 +46,15 @@ async function versionOf(connection: NodeConnection): Promise<string | undefined
   return redis === undefined ? undefined : `Redis ${redis}`;
 }
 
+/** A user who may not ask learns nothing of it. */
+async function leavesOut(connection: NodeConnection): Promise<boolean> {
+  const silent = () => undefined;
+  const info = await connection.callText('INFO', 'server').catch(() => '');
+  const appendOnly = await connection.call('CONFIG', 'GET', 'appendonly').catch(silent);
+  const user = await connection.call('ACL', 'GETUSER', 'default').catch(silent);
+  return leavesOutTransactions(info, appendOnly, user);
+}
+
 /** Asks all nodes. Never fails: what a node does not answer is part of what is seen. */
 export async function lookAtNodes(nodes: readonly KnownNode[], context: DoctorContext): Promise<SeenNode[]> {
   const { connect, signal } = context;
@@ -59,7 +71,7 @@ export async function lookAtNodes(nodes: readonly KnownNode[], context: DoctorCo
       const version = await versionOf(connection);
       const clock = await clockOf(connection);
       const links = parseLinks(await connection.call('CLUSTER', 'LINKS').catch(() => []));
-      return { node, version, clock, links };
+      return { node, version, clock, links, leavesOut: await leavesOut(connection) };
     } finally {
       connection.close();
     }
@@ -73,9 +85,18 @@ export async function lookAtNodes(nodes: readonly KnownNode[], context: DoctorCo
 
 /** @param members addresses that the cluster itself lists */
 export function judgeNodes(seen: readonly SeenNode[]): DoctorFinding[] {
-  return seen.map(({ node, version, failure }) => {
+  return seen.map(({ node, version, failure, leavesOut: losing = false }) => {
     const address = formatAddress(node);
     if (failure !== undefined) return fromError('nodes', address, failure);
+    if (losing) {
+      const text = 'a restart would lose what MULTI and scripts have written: the default user may not do everything';
+      return failing(
+        'nodes',
+        address,
+        text,
+        'ACL SETUSER default off resetpass ~* &* +@all, then ACL SAVE; nobody can log in as it.',
+      );
+    }
     return pass('nodes', address, version ?? 'it answers');
   });
 }

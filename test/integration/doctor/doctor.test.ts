@@ -158,6 +158,27 @@ describe.runIf(canSetClocks)('the doctor of nodes whose clocks differ', () => {
   });
 });
 
+describe('the doctor of a server that would leave out transactions', () => {
+  it('says how that is mended', async () => {
+    const rules = ['on', 'nopass', '~mine:*', '&*', '+@all'];
+    const server = await startRedis({ args: ['--appendonly', 'yes', '--user', 'default', ...rules] });
+    try {
+      const look = () => doctor({ seed: server.address }, { only: ['nodes'] });
+      expect(await look()).toMatchObject([
+        {
+          verdict: 'FAIL',
+          text: expect.stringContaining('MULTI'),
+          next: expect.stringContaining('ACL SETUSER default'),
+        },
+      ]);
+      await server.call('ACL', 'SETUSER', 'default', '~*');
+      expect(await look()).toMatchObject([{ verdict: 'PASS' }]);
+    } finally {
+      await server.stop();
+    }
+  });
+});
+
 describe('the doctor of nodes that are not there', () => {
   let silent: Server;
   beforeAll(async () => {
