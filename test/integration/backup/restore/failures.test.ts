@@ -19,7 +19,7 @@ import { failureOf } from '../../cluster/formed.js';
 import { buildRdbModule } from '../rdb/fill.js';
 import { backUp, contentOf, DEBUG, empty, makePlace, type Place, signal, write } from './fixtures.js';
 
-const TEST_MS = 60_000;
+const TEST_MS = 120_000;
 const WAIT_MS = 20_000;
 const KEYS = 10_000;
 const VALUE_BYTES = 200;

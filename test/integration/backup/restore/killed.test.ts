@@ -11,7 +11,7 @@ const FULL = process.env['FORGE_TORTURE'] === 'full';
 const ROUNDS = FULL ? 20 : 1;
 /** Of one restore: the last attempt is let go. */
 const KILLS = 3;
-const START_MS = 60_000;
+const START_MS = 120_000;
 const ROUND_MS = 120_000;
 
 let place: Place;

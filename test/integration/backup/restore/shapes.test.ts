@@ -9,7 +9,7 @@ import { poll, type RedisServer, startCluster, startRedis, startServers } from '
 import { failureOf } from '../../cluster/formed.js';
 import { addGroup, backUp, contentOf, DEBUG, everything, makePlace, type Place, signal, write } from './fixtures.js';
 
-const START_MS = 60_000;
+const START_MS = 120_000;
 const WAIT_MS = 20_000;
 
 let place: Place;

@@ -18,7 +18,7 @@ import { halfMove, idOf } from '../../operations/fix/broken.js';
 import { type Making, startMaking } from '../run/making.js';
 import { contentOf, DEBUG, empty, signal, write } from './fixtures.js';
 
-const TEST_MS = 60_000;
+const TEST_MS = 120_000;
 const WAIT_MS = 20_000;
 const KEYS = 2_000;
 const SLOT = 5;

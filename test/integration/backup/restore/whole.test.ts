@@ -4,7 +4,7 @@ import { forge } from '../../../support/forge.js';
 import { type RedisCluster, startCluster } from '../../../support/redis.js';
 import { addGroup, contentOf, DEBUG, empty, everything, LIBRARY, makePlace, type Place, write } from './fixtures.js';
 
-const START_MS = 60_000;
+const START_MS = 120_000;
 const PASSWORD_HASH = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08';
 
 let place: Place;
