@@ -4,7 +4,7 @@
  * renders them.
  */
 import { execFile } from 'node:child_process';
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,13 +17,12 @@ import { connectNode } from '../../../src/cluster/node-connection.js';
 import { clusterEndpoint } from '../../../src/drills/link/cluster.js';
 import type { Endpoint } from '../../../src/drills/link/link.js';
 import { rawEndpoint } from '../../../src/drills/link/raw.js';
-import { ADMIN_RULES, APP_RULES, REPLICATION_RULES } from '../../../src/runtime/acl.js';
-import { redisFiles } from '../../../src/runtime/redis-server.js';
 import { forge } from '../forge.js';
-import { BUS_OFFSET, freePort, freePorts } from '../ports.js';
+import { freePort, freePorts } from '../ports.js';
 import { poll } from '../redis.js';
-import { NODE_TIMEOUT_MS, type Stand } from './matrix.js';
+import type { Stand } from './matrix.js';
 import { renewing } from './renewing.js';
+import { endNode, giveFiles, type NodeSettings, renderNode, startWords } from './secure-node.js';
 
 const HOST = '127.0.0.1';
 const NODES = 6;
@@ -32,13 +31,10 @@ const COMMAND_MS = 120_000;
 const START_MS = 10_000;
 const SAID_MS = 10_000;
 /** How long a client of the workload keeps a connection: all of them in one process shake hands. */
-const LIFE_MS = 2_000;
+const LIFE_MS = 3_000;
 const run = promisify(execFile);
 
 type Passwords = Record<'admin' | 'app' | 'replication' | 'endpoint', string>;
-
-/** Under redis.conf's own names. */
-export type NodeSettings = Readonly<Record<string, readonly string[]>>;
 
 export class SecureStand implements Stand {
   readonly #home: string;
@@ -71,7 +67,7 @@ export class SecureStand implements Stand {
       await stand.certificates('--host', HOST, '--client', 'app', '--proxy-name', HOST, '--no-resolve');
       await stand.giveClients();
       for (const port of stand.nodes) {
-        await stand.#giveFiles(`nodes/${HOST}`, stand.#node(port));
+        await giveFiles(stand.#certificates, `nodes/${HOST}`, stand.#node(port));
         await stand.#render(port);
         const [program = '', ...args] = stand.startCommand(port);
         await run(program, args, { timeout: START_MS });
@@ -80,7 +76,7 @@ export class SecureStand implements Stand {
       await stand.forge('init-cluster', stand.#seeds, '--replicas-per-master', '1', '--yes');
       await stand.writeSecret('app', stand.passwords.app);
       await stand.writeSecret('endpoint', stand.passwords.endpoint);
-      await stand.#giveFiles('proxy', path.join(home, 'proxy'));
+      await giveFiles(stand.#certificates, 'proxy', path.join(home, 'proxy'));
       await stand.configureProxy({});
       await stand.forge('proxy', 'start', '--config', stand.#proxyFile, '--detach', ...stand.#pidFile);
       await stand.whole();
@@ -112,8 +108,12 @@ export class SecureStand implements Stand {
     return this.nodes.map((port) => `${HOST}:${port}`).join(',');
   }
 
-  #node(port: number): string {
+  #node(port: number | string): string {
     return path.join(this.#home, 'nodes', String(port));
+  }
+
+  get #certificates(): string {
+    return path.join(this.#home, 'certs');
   }
 
   get #proxyFile(): string {
@@ -126,7 +126,7 @@ export class SecureStand implements Stand {
 
   /** Starts the node with the redis.conf that it has then; in the background. `{port}` for a command of forge. */
   startCommand(port: number | string): string[] {
-    return ['redis-server', path.join(this.#home, 'nodes', String(port), 'redis.conf'), '--daemonize', 'yes'];
+    return startWords(this.#node(port));
   }
 
   /** Waits until every client of the workload, but those that listen, has connected anew. */
@@ -136,7 +136,7 @@ export class SecureStand implements Stand {
 
   /** One command of the program, on this cluster. @throws Error with what it said when it fails */
   async forge(...words: string[]): Promise<string> {
-    const client = (name: string) => path.join(this.#home, 'certs', 'clients', 'app', name);
+    const client = (name: string) => path.join(this.#certificates, 'clients', 'app', name);
     const result = await forge(words, {
       cwd: this.#home,
       env: {
@@ -144,7 +144,7 @@ export class SecureStand implements Stand {
         CLUSTER_SEED: this.#seeds,
         REDIS_USERNAME: 'admin',
         REDIS_REQUIREPASS: this.passwords.admin,
-        REDIS_TLS_CA: path.join(this.#home, 'certs', 'ca-bundle.crt'),
+        REDIS_TLS_CA: path.join(this.#certificates, 'ca-bundle.crt'),
         REDIS_TLS_CERT: client('client.crt'),
         REDIS_TLS_KEY: client('client.key'),
       },
@@ -162,12 +162,12 @@ export class SecureStand implements Stand {
   /** `forge gen-certs`, on the folder of this stand. */
   async certificates(...flags: string[]): Promise<void> {
     const steps = flags.includes('--switch-ca') || flags.includes('--retire-ca') ? ['--yes'] : [];
-    await this.forge('gen-certs', path.join(this.#home, 'certs'), ...flags, ...steps);
+    await this.forge('gen-certs', this.#certificates, ...flags, ...steps);
   }
 
   /** Clients have what is in the folder from now on, for new connections. */
   async giveClients(): Promise<void> {
-    const read = (name: string) => readFile(path.join(this.#home, 'certs', name));
+    const read = (name: string) => readFile(path.join(this.#certificates, name));
     const [ca, cert, key] = await Promise.all(
       ['ca-bundle.crt', 'clients/app/client.crt', 'clients/app/client.key'].map(read),
     );
@@ -177,7 +177,7 @@ export class SecureStand implements Stand {
 
   /** As the page of gen-certs tells for what `--install` does not reach: its files, and all three in one command. */
   async giveNode(port: number): Promise<void> {
-    const { certificate, key, authority } = await this.#giveFiles(`nodes/${HOST}`, this.#node(port));
+    const { certificate, key, authority } = await giveFiles(this.#certificates, `nodes/${HOST}`, this.#node(port));
     const words = ['tls-cert-file', certificate, 'tls-key-file', key, 'tls-ca-cert-file', authority];
     await this.call(port, 'CONFIG', 'SET', ...words);
     await this.#taken(port, certificate);
@@ -185,7 +185,7 @@ export class SecureStand implements Stand {
 
   /** Its files, and a reload. */
   async giveProxy(): Promise<void> {
-    const { certificate } = await this.#giveFiles('proxy', path.join(this.#home, 'proxy'));
+    const { certificate } = await giveFiles(this.#certificates, 'proxy', path.join(this.#home, 'proxy'));
     await this.proxy('reload');
     await this.#taken(this.#proxy.port, certificate);
   }
@@ -196,23 +196,6 @@ export class SecureStand implements Stand {
       address: { host: HOST, port, client: this.#client as object },
       fingerprint,
     });
-  }
-
-  /** Puts the files of one party where they are read, each whole. */
-  async #giveFiles(from: string, to: string): Promise<{ certificate: string; key: string; authority: string }> {
-    const source = path.join(this.#home, 'certs');
-    await mkdir(to, { recursive: true });
-    const give = async (file: string, name: string) => {
-      const target = path.join(to, name);
-      await copyFile(path.join(source, file), `${target}.new`);
-      await rename(`${target}.new`, target);
-      return target;
-    };
-    return {
-      certificate: await give(`${from}/server.crt`, 'server.crt'),
-      key: await give(`${from}/server.key`, 'server.key'),
-      authority: await give('ca-bundle.crt', 'ca-bundle.crt'),
-    };
   }
 
   /** A file appears whole, as a secret store writes it. */
@@ -276,42 +259,8 @@ export class SecureStand implements Stand {
   }
 
   async #render(port: number): Promise<void> {
-    const file = (name: string) => path.join(this.#node(port), name);
-    const { admin, app, replication } = this.passwords;
-    const files = await redisFiles({
-      config: file('redis.conf'),
-      users: [
-        { name: 'admin', password: admin, rules: ADMIN_RULES },
-        { name: 'app', password: app, rules: APP_RULES },
-        { name: 'replication', password: replication, rules: REPLICATION_RULES },
-      ],
-      replicationUser: 'replication',
-      conf: {
-        bind: HOST,
-        port,
-        busPort: port + BUS_OFFSET,
-        files: {
-          directory: this.#node(port),
-          auth: file('replication-auth.conf'),
-          acl: file('users.acl'),
-          log: file('redis.log'),
-          pid: file('redis.pid'),
-        },
-        tls: {
-          certificate: file('server.crt'),
-          key: file('server.key'),
-          authority: file('ca-bundle.crt'),
-          authClients: 'yes',
-        },
-        announce: { ip: HOST },
-        nodeTimeoutMs: NODE_TIMEOUT_MS,
-        settings: this.#settings,
-      },
-    });
-    for (const { path: target, content, mode } of files) {
-      await writeFile(target, content, { mode });
-      await chmod(target, mode ?? 0o600);
-    }
+    const { passwords } = this;
+    await renderNode({ host: HOST, port, directory: this.#node(port), passwords, settings: this.#settings });
   }
 
   /** What the node answers to one command. */
@@ -338,23 +287,7 @@ export class SecureStand implements Stand {
 
   async stop(): Promise<void> {
     await this.forge('proxy', 'stop', ...this.#pidFile).catch(() => undefined);
-    for (const port of this.nodes) {
-      const text = await readFile(path.join(this.#node(port), 'redis.pid'), 'utf8').catch(() => '');
-      if (text !== '') await this.#end(port, Number(text));
-    }
+    for (const port of this.nodes) await endNode(this.#node(port));
     await rm(this.#home, { recursive: true, force: true });
-  }
-
-  /** A daemon is no child: it is gone when no signal reaches it any more. */
-  async #end(port: number, pid: number): Promise<void> {
-    const signal = (name: NodeJS.Signals | 0) => {
-      try {
-        return process.kill(pid, name);
-      } catch {
-        return false;
-      }
-    };
-    signal('SIGKILL');
-    await poll(`the node ${port} ends`, START_MS, () => !signal(0));
   }
 }
