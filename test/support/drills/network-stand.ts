@@ -193,6 +193,14 @@ export class NetworkStand implements Stand {
     await this.#cuts.cut(kind, between(ones, others));
   }
 
+  /** What every one of the first sends to every one of the second is lost; what comes from there arrives. */
+  async lose(from: readonly Host[], to: readonly Host[]): Promise<void> {
+    await this.#cuts.cut(
+      'silent',
+      from.flatMap((one) => to.map((other) => [one, other] as const)),
+    );
+  }
+
   /** The line to one node is slow, or loses packets. One at a time. */
   async slow({ host }: NetworkNode, how: Pick<SlowLineOptions, 'delayMs' | 'loss' | 'seed'>): Promise<void> {
     this.#slow = await SlowLine.begin({ ...this.#network.lineOf(host), ...how });

@@ -28,6 +28,7 @@ import {
   TCP_KEEPIDLE,
   TCP_KEEPINTVL,
   TCP_NODELAY,
+  TCP_RTO_MAX_MS,
 } from './system.js';
 
 /** Connections that wait to be accepted: Redis's `tcp-backlog`. */
@@ -35,6 +36,8 @@ const BACKLOG = 511;
 /** A silent connection is given up after so many probes, at this distance. */
 const PROBES = 3;
 const PROBE_S = KEEPALIVE_MS / 1000 / PROBES;
+/** What got lost is sent again after so long at most; else that doubles, up to two minutes after a long cut. */
+const SENT_AGAIN_MS = 1_000;
 /** What lasts too long is looked for this often. */
 const SWEEP_MS = 100;
 /** Addresses of one name that are tried, one after the other. */
@@ -186,6 +189,8 @@ export class EpollSockets implements Sockets {
       return;
     }
     this.tune(fd);
+    // Kernels before 6.15 refuse it.
+    setOption(system, fd, IPPROTO_TCP, TCP_RTO_MAX_MS, SENT_AGAIN_MS);
     const peer = decodeSocketAddress(address);
     const untilMs = now + (attempt.untilMs - now) / addresses.length;
     const connector = new Connector(poller, fd, address, untilMs, (problem) => {
