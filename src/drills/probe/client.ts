@@ -40,18 +40,17 @@ export class DrillClient {
   }
 
   /**
-   * A write, and behind it, over the same connection, a command that waits for others to have it: the outcome of each. Only
-   * the first one's time is latency: where there is nobody to wait for, it is served all the same.
+   * A write, and when it was made, over the same connection, a command that waits for others to have it: the outcome of
+   * each. Only the first one's time is latency: where there is nobody to wait for, it is served all the same.
    */
   async confirmed(write: (link: Link) => Promise<Outcome>, wait: readonly string[]): Promise<[Outcome, Outcome]> {
-    let waiting: Promise<Outcome[]> | undefined;
+    let over: Link | undefined;
     const [written] = (await this.#measured(async (link) => {
-      const writing = write(link);
-      waiting = link.send([wait]);
-      return [await writing];
+      over = link;
+      return [await write(link)];
     }, 1)) as [Outcome];
-    if (waiting === undefined) return [written, written];
-    const [waited] = (await waiting) as [Outcome];
+    if (!written.ok || over === undefined) return [written, written];
+    const [waited] = (await over.send([wait])) as [Outcome];
     this.#count(waited);
     return [written, waited];
   }

@@ -17,6 +17,8 @@ export class ChannelProbe extends Probe {
   readonly #listener = this.client('listener');
   readonly #channel = new Channel(this.newKey('channel'), this.options.findings);
   #listening = false;
+  /** Changes whenever it begins to listen. */
+  #session = 0;
 
   readonly keys = [];
 
@@ -24,9 +26,11 @@ export class ChannelProbe extends Probe {
     const listening = this.#listen();
     while (!this.stopping) {
       if (this.#listening) {
+        const session = this.#session;
         const outcome = await this.#publisher.one(['PUBLISH', this.#channel.name, this.#channel.next()]);
         if (!outcome.ok) this.#channel.unknown();
-        else if (this.#listening) this.#channel.published(outcome.reply);
+        // Who was away for a moment of it is not promised the message.
+        else if (this.#listening && session === this.#session) this.#channel.published(outcome.reply);
       }
       await this.pause();
     }
@@ -46,6 +50,7 @@ export class ChannelProbe extends Probe {
         this.#channel.name,
         (channel, text) => this.#channel.heard(channel, text),
         () => {
+          this.#session++;
           this.#listening = true;
         },
       );
