@@ -29,6 +29,7 @@ export interface StandNode {
   readonly role: 'master' | 'replica';
   readonly masterId: string | null;
   readonly phase: string;
+  readonly restarts: number;
 }
 
 interface Status {
@@ -84,6 +85,11 @@ export class DrillStand {
     }
   }
 
+  /** Everything of the cluster: see src/local/paths.ts. */
+  get directory(): string {
+    return path.join(this.#home, NAME);
+  }
+
   /** The proxy, as a plain client has it. */
   get endpoint(): Endpoint {
     return rawEndpoint({ host: '127.0.0.1', port: this.#port, password: this.#passwords.endpoint });
@@ -128,7 +134,7 @@ export class DrillStand {
   /** Who keeps the nodes running: the process of each. */
   async supervisors(): Promise<number[]> {
     const { nodes } = await this.status();
-    const folder = path.join(this.#home, NAME, 'nodes');
+    const folder = path.join(this.directory, 'nodes');
     const records = await Promise.all(
       nodes.map(({ port }) => readRecord(path.join(folder, String(port), 'redis.run'))),
     );
