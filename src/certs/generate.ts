@@ -4,7 +4,7 @@ import { ForgeError } from '../errors.js';
 import { type NewAuthority, newAuthority, signingCertificate, signingKey } from './authority.js';
 import { readDirectory, type StoredDirectory } from './directory.js';
 import { type IssuedCertificate, issuePlan, makePlanKeys, preview } from './issue.js';
-import { CA_BITS_MIN, keyPem } from './keys.js';
+import { CA_BITS_MIN, type KeyMaker, keyPem } from './keys.js';
 import { CA_BUNDLE, CA_CERTIFICATE, CA_KEY, CERTIFICATE_MODE, KEY_MODE } from './layout.js';
 import { DAY_MS, day, type PlanItem, planCreation, planRenewal } from './plan.js';
 import { type RotationState, rotationState } from './rotation.js';
@@ -29,6 +29,8 @@ export interface GenerateOptions {
   /** Milliseconds since 1970; the clock when not given. */
   readonly now?: number;
   readonly signal?: AbortSignal;
+  /** Where keys come from: new ones when not given. For tests, which would spend most of their time on making them. */
+  readonly keyMaker?: KeyMaker;
 }
 
 export interface CreateOptions extends GenerateOptions {
@@ -62,7 +64,7 @@ export async function createCertificates(options: CreateOptions): Promise<Genera
   if (!before.halfDone) refuseOverwriting(before, options);
   if (options.dryRun) return result(options, 'created', preview(items));
   // Keys take most of the time; the folder is held only to write.
-  const [caKey, ...keys] = await makePlanKeys(items, options.bits, options.signal, [caBits(options.bits)]);
+  const [caKey, ...keys] = await makePlanKeys(items, options, [caBits(options.bits)]);
   if (caKey === undefined) throw new Error('there is no key for the CA');
   if (!before.exists) {
     const { changes, done } = everythingNew(options, items, caKey, keys);
@@ -159,7 +161,7 @@ async function renewIn(folder: OpenFolder, options: RenewOptions): Promise<Gener
     keyFile: options.caKeyFile,
     passphrase: options.passphrase,
   });
-  const keys = await makePlanKeys(items, options.bits, signal);
+  const keys = await makePlanKeys(items, options);
   const { changes, certificates } = issuePlan(items, { authority: { x509, key }, keys, days, now });
   signal?.throwIfAborted();
   await folder.apply('renew', [...changes, ...bundle]);

@@ -2,7 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Authority } from './authority.js';
 import { certificateFacts } from './facts.js';
-import { keyPem, makeKeys } from './keys.js';
+import { type KeyMaker, keyPem, makeKeys } from './keys.js';
 import { CERTIFICATE_MODE, type CertificateRole, KEY_MODE, pairFiles } from './layout.js';
 import { CLOCK_SKEW_MS, DAY_MS, type PlanItem } from './plan.js';
 import type { FileChange } from './store.js';
@@ -41,12 +41,11 @@ export function preview(items: readonly PlanItem[]): IssuedCertificate[] {
 /** New keys for a plan; the largest comes first, for it takes longest. */
 export async function makePlanKeys(
   items: readonly PlanItem[],
-  bits: number,
-  signal?: AbortSignal,
+  { bits, signal, keyMaker = makeKeys }: { bits: number; signal?: AbortSignal; keyMaker?: KeyMaker },
   first: readonly number[] = [],
 ): Promise<KeyObject[]> {
   const needed = items.filter(({ action, key }) => action !== 'keep' && key === 'new');
-  return makeKeys([...first, ...needed.map(() => bits)], signal);
+  return keyMaker([...first, ...needed.map(() => bits)], signal);
 }
 
 export interface IssueOptions {

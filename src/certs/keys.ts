@@ -24,6 +24,9 @@ export function requireBits(bits: number): number {
   });
 }
 
+/** One RSA key for each size. */
+export type KeyMaker = (sizes: readonly number[], signal?: AbortSignal) => Promise<KeyObject[]>;
+
 /** One new RSA key for each size, several at once. @throws the signal's reason when it is aborted between two keys */
 export async function makeKeys(sizes: readonly number[], signal?: AbortSignal): Promise<KeyObject[]> {
   return mapBounded(sizes, KEYS_AT_ONCE, async (modulusLength) => {

@@ -83,7 +83,8 @@ function unchanged(stored: StoredDirectory, options: RotateOptions): GenerateRes
 /** Step 1: the next CA is made; both are trusted, the present one signs. */
 async function announce(folder: OpenFolder, stored: StoredDirectory, options: RotateOptions): Promise<GenerateResult> {
   const present = presentCertificate(stored);
-  const [key] = await makeKeys([caBits(options.bits)], options.signal);
+  const { keyMaker = makeKeys } = options;
+  const [key] = await keyMaker([caBits(options.bits)], options.signal);
   if (key === undefined) throw new Error('there is no key for the CA');
   const next = newAuthority(options.caName, key, options.caDays, options.now ?? Date.now());
   options.signal?.throwIfAborted();
@@ -102,7 +103,7 @@ async function switchOver(
   options: RotateOptions,
 ): Promise<GenerateResult> {
   const now = options.now ?? Date.now();
-  const { directory, days, bits, signal, passphrase, caKeyFile } = options;
+  const { directory, days, signal, passphrase, caKeyFile } = options;
   const previous = presentCertificate(stored);
   const x509 = nextCertificate(stored, now);
   const { key, pem } = await signingKey(directory, stored.next ?? neverMissing(), x509, {
@@ -110,7 +111,7 @@ async function switchOver(
     passphrase,
   });
   const items = planRenewal(stored, options.wanted, { now, withinDays: 0, newKeys: options.newKeys, signer: x509 });
-  const keys = await makePlanKeys(items, bits, signal);
+  const keys = await makePlanKeys(items, options);
   const { changes, certificates } = issuePlan(items, { authority: { x509, key }, keys, days, now });
   const gone = (file: string): FileChange => ({ file, mode: 0 });
   signal?.throwIfAborted();

@@ -12,8 +12,6 @@ const run = promisify(execFile);
 
 /** A full set for six nodes: the CA, the nodes, a client, the proxy. */
 const FULL_SET_MS = 5_000;
-/** Another test may have the cores for a moment. */
-const ROUNDS_MAX = 3;
 
 /** Milliseconds of processor time that `forge gen-certs DIR` takes: what it would last on a single core with nothing else to do. */
 async function processorTime(directory: string, cwd: string): Promise<number> {
@@ -34,20 +32,16 @@ describe('forge gen-certs', () => {
       'proxy: { endpoint: "cache.example:6379" }\n',
     );
     const directory = path.join(folder, 'deep/er/certs');
-    let fastest = Number.POSITIVE_INFINITY;
-    for (let round = 0; round < ROUNDS_MAX && fastest > FULL_SET_MS; round++) {
-      await rm(directory, { recursive: true, force: true });
-      const started = performance.now();
-      const { code, stderr } = await genCerts(directory, [], { cwd: folder });
-      expect([code, stderr]).toEqual([0, '']);
-      fastest = Math.min(fastest, performance.now() - started);
-    }
+    const started = performance.now();
+    const { code, stderr } = await genCerts(directory, [], { cwd: folder });
+    expect([code, stderr]).toEqual([0, '']);
+    let took = performance.now() - started;
     // On a machine that is busy with something else, the clock says nothing.
-    if (fastest > FULL_SET_MS) {
+    if (took > FULL_SET_MS) {
       await rm(directory, { recursive: true, force: true });
-      fastest = await processorTime(directory, folder);
+      took = await processorTime(directory, folder);
     }
-    expect(fastest).toBeLessThan(FULL_SET_MS);
+    expect(took).toBeLessThan(FULL_SET_MS);
     const nodes = [1, 2, 3, 4, 5, 6].flatMap((n) => [
       `0700 nodes/10.0.0.${n}/`,
       `0644 nodes/10.0.0.${n}/server.crt`,

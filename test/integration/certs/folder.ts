@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll } from 'vitest';
 import type { CreateOptions } from '../../../src/certs/generate.js';
 import { type WantedSources, wantedCertificates } from '../../../src/certs/wanted.js';
+import { sharedKeys } from '../../support/certificate-keys.js';
 import { type ForgeOptions, type ForgeResult, forge } from '../../support/forge.js';
 
 const run = promisify(execFile);
@@ -44,6 +45,7 @@ export function request(
 ): CreateOptions {
   return {
     ...{ directory, wanted: wantedCertificates(sources), bits: 2048, days: 365, caDays: 3650, caName: 'test CA' },
+    keyMaker: sharedKeys,
     ...changes,
   };
 }
