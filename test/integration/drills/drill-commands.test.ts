@@ -13,7 +13,7 @@ const TEST_MS = 120_000;
 const BACK_MS = 60_000;
 const CONSENT = ['--yes', '--confirm', 'drill'];
 /** Few clients, and pauses as long as a busy machine makes them: what is judged in time is judged by the matrix. */
-const FEW = [...CONSENT, '--clients', '9', '--interval', '5ms', '--calm', '300ms'];
+const FEW = [...CONSENT, '--clients', '8', '--interval', '15ms', '--calm', '300ms'];
 const LIGHT = [...FEW, '--max-pause', '30s'];
 
 let stand: DrillStand;
@@ -170,9 +170,10 @@ describe('forge drill', { timeout: TEST_MS }, () => {
     await stand.whole();
   });
 
-  it('failover --sudden: a killed master is replaced and comes back', async () => {
+  it('failover --sudden: a master that an own command has killed is replaced and comes back', async () => {
     const [master] = await stand.masters();
-    const report = await drill('failover', '--sudden', '--node', master?.id ?? '');
+    const command = JSON.stringify(['/bin/sh', '-c', `kill -9 ${master?.pid}`]);
+    const report = await drill('failover', '--sudden', '--node', master?.id ?? '', '--kill-command', command);
     expect(textsOf(report)).toEqual([expect.stringMatching(/is killed$/), 'a replica has taken over', 'whole again']);
     const after = (await stand.status()).nodes.find(({ id }) => id === master?.id);
     expect(after).toMatchObject({ role: 'replica', phase: 'running' });
