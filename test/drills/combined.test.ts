@@ -10,9 +10,10 @@ import { DrillStand } from '../support/drill-stand.js';
 import { chance, DRILL_MS, Matrix, START_MS, SUDDEN } from '../support/drills/matrix.js';
 import { poll } from '../support/redis.js';
 
-/** Enough that a quarter of them is on its way for some seconds. */
+/** Enough that those of a new master, which takes few slots, are on their way for some seconds. */
 const KEYS = 16_000;
-const KEYS_A_SECOND = 1_500;
+const KEYS_A_SECOND = 300;
+const WEIGHT = 0.25;
 const AT_ONCE = 1_000;
 const VALUE = 'x'.repeat(200);
 const BEGIN_MS = 30_000;
@@ -64,7 +65,8 @@ async function killMaster(tell: Tell): Promise<void> {
 async function scale(tell: Tell): Promise<void> {
   tell('scale add');
   const fast = ['--pace', 'fast', '--yes'];
-  const words = ['--replicas', '1', '--keys-per-second', String(KEYS_A_SECOND), ...fast];
+  const slowly = ['--weight', String(WEIGHT), '--keys-per-second', String(KEYS_A_SECOND)];
+  const words = ['--replicas', '1', ...slowly, ...fast];
   let { code, stdout, stderr } = await stand.attempt('scale', 'add', addresses(), ...words);
   tell(`scale add: ${code}`);
   for (let resumes = 0; code !== 0; resumes++) {

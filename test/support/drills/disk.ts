@@ -34,6 +34,7 @@ export class Disk {
   readonly folder: string;
   readonly #place: string;
   #mounted = false;
+  #images = 0;
   #armed: ChildProcess | undefined;
 
   private constructor(place: string) {
@@ -57,7 +58,7 @@ export class Disk {
   }
 
   get #image(): string {
-    return path.join(this.#place, 'image');
+    return path.join(this.#place, `image-${this.#images}`);
   }
 
   async mount(): Promise<void> {
@@ -81,6 +82,12 @@ export class Disk {
   /** The power comes back. Nobody has a file of it open any more, or will have in a moment. */
   async comeBack(): Promise<void> {
     await poll('nobody uses the disk', COMMAND_MS, () => this.#unmounted());
+    // Programs with a view of their own of what is mounted (network namespaces have one) may keep the file system that was
+    // shut down, and what is mounted from the same file would be that.
+    const before = this.#image;
+    this.#images++;
+    await command('cp', '--sparse=always', before, this.#image);
+    await rm(before);
     await this.mount();
   }
 
