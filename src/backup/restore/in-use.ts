@@ -33,7 +33,8 @@ export async function whileInUse<Result>(
   const { cluster, id } = backup;
   let keeper: MarkKeeper | undefined;
   try {
-    const owner = await ownerId(home);
+    // Without a folder of its own, the mark of a restore that dies counts until it is old.
+    const owner = await ownerId(home).catch(() => '');
     keeper = await MarkKeeper.begin(store, { cluster, id, owner, startedAtMs: Date.now(), forge }, signal);
   } catch (error) {
     signal.throwIfAborted();

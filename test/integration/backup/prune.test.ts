@@ -271,6 +271,7 @@ describe('in a directory', () => {
     const oldest = backups[2] as MadeBackup;
     const backup = await findBackup(store, { cluster, id: oldest.id, signal });
     const options = { cluster, rules: { last: 1 }, signal };
+    const newest = await findBackup(store, { cluster, id: 'latest', signal });
     const use = { backup, forge: '0.0.0', home: directory, signal };
     const denied: ForgeError[] = [];
     await whileInUse(store, { ...use, onUnmarked: (error) => denied.push(error) }, async () => {
@@ -278,6 +279,11 @@ describe('in a directory', () => {
       expect(verdicts[2]).toMatchObject({ id: oldest.id, stays: true });
       expect((await pruneBackups(store, options)).removed).toEqual([backups[1]?.id]);
       expect(await kindOf(dropBackup(store, { cluster, id: oldest.id, force: true, signal }))).toBe('refused');
+      // Whose home cannot be written to may mark it.
+      const homeless = { ...use, home: '/dev/null', onUnmarked: (error: ForgeError) => denied.push(error) };
+      await whileInUse(store, { ...homeless, backup: newest }, async () => {
+        expect((await findBackup(store, { cluster, id: newest.id, signal })).active).toBe(true);
+      });
       // Who may not mark it may restore it all the same.
       await whileInUse(readOnly(store), { ...use, onUnmarked: (error) => denied.push(error) }, async () => undefined);
     });
