@@ -187,11 +187,11 @@ describe('a backup that cannot be restored', () => {
   it('is said to be of a newer forge, damaged, or none, with its place and what to do', async () => {
     const { id, cluster } = await makeBackup(place.store, { cluster: 'others' });
     const manifest = `${cluster}/${id}/manifest.json`;
-    const text = String(await place.store.read(manifest, { maxBytes: 1_000_000, signal: signal() }));
+    const text = String(await place.store.read(manifest, { maxBytes: 1_000_000 }));
     const failureWith = async (content: string | undefined, missing?: string) => {
-      if (content === undefined) await place.store.remove([manifest], signal());
-      else await place.store.write(manifest, Buffer.from(content), signal());
-      if (missing !== undefined) await place.store.remove([`${cluster}/${id}/${missing}`], signal());
+      if (content === undefined) await place.store.remove([manifest]);
+      else await place.store.write(manifest, Buffer.from(content));
+      if (missing !== undefined) await place.store.remove([`${cluster}/${id}/${missing}`]);
       const found = await findBackup(place.store, { cluster, id, signal: signal() });
       return failureOf((async () => new BackupArchive(place.store, found, undefined))());
     };
