@@ -101,4 +101,4 @@ describe('planned', () => {
   });
 });
 
-const LIVE = { maxmemory: ['512mb'], 'maxmemory-policy': ['volatile-lfu'], hz: ['50'], appendfsync: ['always'] };
+const LIVE = { maxmemory: ['512mb'], 'maxmemory-policy': ['volatile-lfu'], hz: ['50'], 'slowlog-max-len': ['512'] };

@@ -17,7 +17,7 @@ import { connectNode } from '../../../src/cluster/node-connection.js';
 import { clusterEndpoint } from '../../../src/drills/link/cluster.js';
 import type { Endpoint } from '../../../src/drills/link/link.js';
 import { rawEndpoint } from '../../../src/drills/link/raw.js';
-import { forge } from '../forge.js';
+import { type RunningForge, startForge } from '../forge.js';
 import { freePort, freePorts } from '../ports.js';
 import { poll } from '../redis.js';
 import type { Stand } from './matrix.js';
@@ -136,8 +136,12 @@ export class SecureStand implements Stand {
 
   /** One command of the program, on this cluster. @throws Error with what it said when it fails */
   async forge(...words: string[]): Promise<string> {
+    return await this.#ended(this.#begin(words), words);
+  }
+
+  #begin(words: string[]): RunningForge {
     const client = (name: string) => path.join(this.#certificates, 'clients', 'app', name);
-    const result = await forge(words, {
+    return startForge(words, {
       cwd: this.#home,
       env: {
         FORGE_HOME: path.join(this.#home, 'forge'),
@@ -150,6 +154,10 @@ export class SecureStand implements Stand {
       },
       limitMs: COMMAND_MS,
     });
+  }
+
+  async #ended({ ended }: RunningForge, words: readonly string[]): Promise<string> {
+    const result = await ended;
     if (result.code !== 0) throw new Error(`forge ${words.join(' ')}: ${result.code} ${result.stdout}${result.stderr}`);
     return result.stdout;
   }
@@ -159,10 +167,13 @@ export class SecureStand implements Stand {
     await this.forge('proxy', word, ...this.#pidFile);
   }
 
-  /** `forge gen-certs`, on the folder of this stand. */
+  /** `forge gen-certs`, on the folder of this stand; elsewhere than where proxy and nodes are, as far as one machine can show it. */
   async certificates(...flags: string[]): Promise<void> {
     const steps = flags.includes('--switch-ca') || flags.includes('--retire-ca') ? ['--yes'] : [];
-    await this.forge('gen-certs', this.#certificates, ...flags, ...steps);
+    const words = ['gen-certs', this.#certificates, ...flags, ...steps];
+    const running = this.#begin(words);
+    if (running.child.pid !== undefined) os.setPriority(running.child.pid, os.constants.priority.PRIORITY_LOW);
+    await this.#ended(running, words);
   }
 
   /** Clients have what is in the folder from now on, for new connections. */
