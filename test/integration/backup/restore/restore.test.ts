@@ -190,7 +190,7 @@ describe('a backup that cannot be restored', () => {
     const text = String(await place.store.read(manifest, { maxBytes: 1_000_000 }));
     const failureWith = async (content: string | undefined, missing?: string) => {
       if (content === undefined) await place.store.remove([manifest]);
-      else await place.store.write(manifest, Buffer.from(content));
+      else await place.store.write(manifest, Buffer.from(content), signal());
       if (missing !== undefined) await place.store.remove([`${cluster}/${id}/${missing}`]);
       const found = await findBackup(place.store, { cluster, id, signal: signal() });
       return failureOf((async () => new BackupArchive(place.store, found, undefined))());
