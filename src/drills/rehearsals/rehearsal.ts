@@ -61,7 +61,7 @@ export async function rehearse(rehearsal: Rehearsal, options: RehearseOptions): 
     await putBack(rehearsal, tellLater, error);
     tellLater('everything is put back');
     await pause(AFTER_RESTORE_MS);
-    throw error;
+    throw afterPutBack(error, signal.aborted);
   };
   const report = await runDrill({
     name: rehearsal.name,
@@ -82,6 +82,21 @@ export async function rehearse(rehearsal: Rehearsal, options: RehearseOptions): 
     onFailure: (failed) => begun && onFailure?.(failed),
   });
   return withLines(report, rehearsal.lines?.() ?? []);
+}
+
+/** What an operation said of how to go on, or back, holds no longer. Pure. */
+export function afterPutBack(error: unknown, ended: boolean): unknown {
+  if (!(error instanceof ForgeError)) return error;
+  const { kind, message, host, next, details } = error;
+  if (ended) {
+    return new ForgeError(kind, 'The drill was ended before its time, and everything is put back.', { cause: error });
+  }
+  return new ForgeError(kind, `${message} Everything is put back.`, {
+    host,
+    next: next.filter((line) => !/\bforge (resume|rollback)\b/.test(line)),
+    details,
+    cause: error,
+  });
 }
 
 /** @throws ForgeError when it cannot be put back, with why that was to be done */

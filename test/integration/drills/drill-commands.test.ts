@@ -112,7 +112,7 @@ describe('forge drill', { timeout: TEST_MS }, () => {
     running.child.kill('SIGINT');
     const { code, stderr } = await running.ended;
     expect(code, stderr).toBe(130);
-    expect(stderr).toContain('everything is put back');
+    expect(stderr).toMatch(/Error: Interrupted by Ctrl-C\. .*everything is put back\.\n$/);
     expect(await rolesOf()).toEqual(before);
   });
 

@@ -7,6 +7,7 @@ import { ForgeError } from '../../../errors.js';
 import { LOOPBACK } from '../../../local/nodes.js';
 import { clusterPaths, forgeHome } from '../../../local/paths.js';
 import { openPlace } from '../../../local/place.js';
+import { loadSecrets } from '../../../local/secrets.js';
 import { loadState } from '../../../local/state.js';
 import { parseRestartCommand, runRestartCommand } from '../../../operations/steps/restart-command.js';
 import { containerReach } from './container.js';
@@ -52,7 +53,9 @@ async function localReach({ settings: { unknownName }, bySeed }: FindOptions) {
   return async (node: Reached): Promise<Reach | undefined> => {
     if (node.host !== LOOPBACK || !state.nodePorts.includes(node.port)) return undefined;
     const ref = place.node(node.port);
-    if (engine === undefined) return processReach(place.runtime, ref, node);
+    const { runtime } = place;
+    const start = async () => runtime.start(await place.nodeSpec(node.port, await loadSecrets(paths)));
+    if (engine === undefined) return processReach({ runtime, ref, start }, node);
     return containerReach(engine, ref.name, 'this machine');
   };
 }

@@ -5,10 +5,11 @@ import type { WorkloadReport } from '../../../../src/drills/checking-workload.js
 import type { DrillReport } from '../../../../src/drills/drill.js';
 import { sudden } from '../../../../src/drills/rehearsals/bounds.js';
 import { requireAble } from '../../../../src/drills/rehearsals/reach/reach.js';
-import { withLines } from '../../../../src/drills/rehearsals/rehearsal.js';
+import { afterPutBack, withLines } from '../../../../src/drills/rehearsals/rehearsal.js';
 import { keyIn } from '../../../../src/drills/rehearsals/same-cluster.js';
 import { CLIENTS_MIN, workloadFor } from '../../../../src/drills/rehearsals/workload.js';
 import { atMost, judge } from '../../../../src/drills/verdict.js';
+import { ForgeError } from '../../../../src/errors.js';
 
 const NODE = { id: 'a', address: '10.0.0.1:6379', host: '10.0.0.1', port: 6379 };
 
@@ -49,6 +50,31 @@ describe('what a rehearsal finds itself', () => {
     expect(withLines(report, [atMost('faults', 1, 0)]).verdict.passed).toBe(false);
     const failed = { ...report, verdict: { ...report.verdict, passed: false } };
     expect(withLines(failed, [atMost('faults', 0, 0)]).verdict.passed).toBe(false);
+  });
+});
+
+describe('what is told when everything is put back', () => {
+  const error = new ForgeError('timeout', 'It took too long.', {
+    host: '10.0.0.1:6379',
+    next: ['Go on: forge resume 1, or the same command again.', 'Or go back: forge rollback 1', 'Look at it.'],
+  });
+
+  it('is what went wrong, without what need not be done any more', () => {
+    expect(afterPutBack(error, false)).toMatchObject({
+      kind: 'timeout',
+      message: 'It took too long. Everything is put back.',
+      host: '10.0.0.1:6379',
+      next: ['Look at it.'],
+    });
+  });
+
+  it('is that alone when the operator has ended it; a fault of the program stays one', () => {
+    expect(afterPutBack(error, true)).toMatchObject({
+      message: expect.stringContaining('ended before its time'),
+      next: [],
+    });
+    const fault = new TypeError('x');
+    expect(afterPutBack(fault, true)).toBe(fault);
   });
 });
 
