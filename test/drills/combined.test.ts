@@ -12,7 +12,7 @@ import { poll } from '../support/redis.js';
 
 /** Enough that those of a new master, which takes few slots, are on their way for some seconds. */
 const KEYS = 16_000;
-const KEYS_A_SECOND = 300;
+const KEYS_A_SECOND = 150;
 const WEIGHT = 0.25;
 const AT_ONCE = 1_000;
 const VALUE = 'x'.repeat(200);
@@ -53,12 +53,14 @@ async function fill(): Promise<void> {
 
 const addresses = () => added.map((port) => `127.0.0.1:${port}`).join(',');
 
-/** One of the masters that were there. */
-async function killMaster(tell: Tell): Promise<void> {
+/** One of the masters that were there; chosen before, as asking takes its time. */
+async function chooseMaster(): Promise<(tell: Tell) => void> {
   const masters = await stand.masters();
   const master = masters[Math.floor(random() * masters.length)];
-  tell(`kill -9 of ${master?.port}`);
-  process.kill(master?.pid as number, 'SIGKILL');
+  return (tell) => {
+    tell(`kill -9 of ${master?.port}`);
+    process.kill(master?.pid as number, 'SIGKILL');
+  };
 }
 
 /** Adds a master with a replica, whatever happens meanwhile: what could not be ended is resumed. */
@@ -120,11 +122,12 @@ describe('combined', () => {
       name: 'scale add while a master dies',
       bounds: SUDDEN,
       disturb: async (tell) => {
+        const kill = await chooseMaster();
         const scaled = scale(tell);
         const died = (async () => {
           await moving();
           await sleep(random() * MOMENT_MAX_MS);
-          await killMaster(tell);
+          kill(tell);
         })();
         await Promise.all([scaled, died]);
       },
@@ -138,10 +141,11 @@ describe('combined', () => {
       name: 'backup while a master dies',
       bounds: SUDDEN,
       disturb: async (tell) => {
+        const kill = await chooseMaster();
         const made = backUp(tell);
         const died = (async () => {
           await sleep(random() * MOMENT_MAX_MS);
-          await killMaster(tell);
+          kill(tell);
         })();
         await Promise.all([made, died]);
       },
@@ -154,12 +158,13 @@ describe('combined', () => {
       name: 'scale add and backup while a master dies',
       bounds: SUDDEN,
       disturb: async (tell) => {
+        const kill = await chooseMaster();
         const scaled = scale(tell);
         const rest = (async () => {
           await moving();
           const made = backUp(tell);
           await sleep(random() * MOMENT_MAX_MS);
-          await killMaster(tell);
+          kill(tell);
           await made;
         })();
         await Promise.all([scaled, rest]);
