@@ -101,10 +101,10 @@ describe('a master is cut off', () => {
 });
 
 describe('a master is cut off from the other nodes only', () => {
-  /** Commands that wrote something there. */
+  /** Commands that wrote something there. Not EXEC, which counts as done when it has done nothing. */
   const writesOf = async ({ server }: NetworkNode): Promise<number> => {
     const text = String(await server.call('INFO', 'commandstats'));
-    const counts = [...text.matchAll(/^cmdstat_(?:set|incr|append|rpush|exec):calls=(\d+)/gm)];
+    const counts = [...text.matchAll(/^cmdstat_(?:set|incr|append|rpush):calls=(\d+)/gm)];
     return counts.reduce((sum, [, count]) => sum + Number(count), 0);
   };
 
