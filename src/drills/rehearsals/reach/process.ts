@@ -6,8 +6,9 @@ import { waitFor } from '../../../runtime/wait.js';
 import { type Guard, startGuard } from './guard.js';
 import type { Reach, Reached } from './reach.js';
 
-/** Until its supervisor has said what it makes of the end of the process. */
-const SAID_MS = 5_000;
+/** A supervisor waits for five seconds after a crash, as a rule. */
+const BACK_MS = 8_000;
+const GRACE_MS = 10_000;
 const LOOK_MS = 50;
 
 /**
@@ -32,15 +33,18 @@ export async function processReach(
     words: `process ${identity.pid}`,
     kill: () => send(identity, 'SIGKILL', address),
     revive: async () => {
-      const said = await waitFor(
+      const found = await waitFor(
         async () => {
-          const state = await runtime.inspect(ref);
-          return state.phase === 'running' && state.pid === identity.pid ? undefined : state.phase;
+          const { phase, pid } = await runtime.inspect(ref);
+          if (phase === 'running') return pid === identity.pid ? undefined : 'back';
+          return phase === 'waiting' ? undefined : 'gone';
         },
-        { timeoutMs: SAID_MS, intervalMs: LOOK_MS },
+        { timeoutMs: BACK_MS, intervalMs: LOOK_MS },
       );
-      // One drill after the other looks to it like a program that cannot run.
-      if (said === 'failed' || said === 'lost') await start();
+      if (found === 'back') return;
+      // One drill after the other looks to it like a program that cannot run: it waits longer, and gives it up.
+      await runtime.stop(ref, { graceMs: GRACE_MS });
+      await start();
     },
     hang: async (forMs) => {
       // The shell's own `kill`: not every host has a program of that name.
