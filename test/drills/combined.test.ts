@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Tell } from '../../src/drills/drill.js';
 import { isLink } from '../../src/drills/link/link.js';
 import { DrillStand } from '../support/drill-stand.js';
-import { chance, DRILL_MS, Matrix, START_MS, SUDDEN } from '../support/drills/matrix.js';
+import { chance, DRILL_MS, Matrix, START_MS } from '../support/drills/matrix.js';
+import { NODE_TIMEOUT_MS, Nodes, SUDDEN } from '../support/drills/nodes.js';
 import { poll } from '../support/redis.js';
 
 /** Enough that those of a new master, which takes few slots, are on their way for some seconds. */
@@ -55,6 +56,11 @@ const addresses = () => added.map((port) => `127.0.0.1:${port}`).join(',');
 
 /** One of the masters that were there; chosen before, as asking takes its time. */
 async function chooseMaster(): Promise<(tell: Tell) => void> {
+  // Nodes that were started anew have forgotten it.
+  await new Nodes(stand, 'combined').shortenTimeout();
+  for (const port of added) {
+    await stand.call(port, 'CONFIG', 'SET', 'cluster-node-timeout', String(NODE_TIMEOUT_MS));
+  }
   const masters = await stand.masters();
   const master = masters[Math.floor(random() * masters.length)];
   return (tell) => {
@@ -118,11 +124,11 @@ async function count(): Promise<number> {
 
 describe('combined', () => {
   it('scale add while a master dies', { timeout: DRILL_MS }, async () => {
+    const kill = await chooseMaster();
     await matrix.drill(stand, {
       name: 'scale add while a master dies',
       bounds: SUDDEN,
       disturb: async (tell) => {
-        const kill = await chooseMaster();
         const scaled = scale(tell);
         const died = (async () => {
           await moving();
@@ -137,11 +143,11 @@ describe('combined', () => {
   });
 
   it('backup while a master dies', { timeout: DRILL_MS }, async () => {
+    const kill = await chooseMaster();
     await matrix.drill(stand, {
       name: 'backup while a master dies',
       bounds: SUDDEN,
       disturb: async (tell) => {
-        const kill = await chooseMaster();
         const made = backUp(tell);
         const died = (async () => {
           await sleep(random() * MOMENT_MAX_MS);
@@ -154,11 +160,11 @@ describe('combined', () => {
   });
 
   it('scale add and backup while a master dies', { timeout: DRILL_MS }, async () => {
+    const kill = await chooseMaster();
     await matrix.drill(stand, {
       name: 'scale add and backup while a master dies',
       bounds: SUDDEN,
       disturb: async (tell) => {
-        const kill = await chooseMaster();
         const scaled = scale(tell);
         const rest = (async () => {
           await moving();
