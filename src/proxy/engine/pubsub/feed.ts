@@ -11,6 +11,7 @@ import { encodeWords } from './encode.js';
 import type { Hub } from './hub.js';
 import { MessageBatch } from './message-batch.js';
 import { MessageReader, type MessageSink } from './message-reader.js';
+import { PASSED_ON_MS, Recent } from './recent.js';
 import { Link, LinkState, SUBSCRIBED, type Topic, UNSUBSCRIBED } from './topic.js';
 
 export const FeedState = { idle: 0, connecting: 1, handshake: 2, ready: 3 } as const;
@@ -55,6 +56,8 @@ export class Feed implements MessageSink {
   private triedPrevious = false;
 
   private readonly batch: MessageBatch;
+  /** What it has delivered last. */
+  private readonly recent = new Recent();
 
   constructor(
     private readonly hub: Hub,
@@ -64,7 +67,7 @@ export class Feed implements MessageSink {
   ) {
     this.output = new Output(hub.core.upstreamBuffers);
     this.reader = new MessageReader(hub.core.runtime.allocate, this);
-    this.batch = new MessageBatch(this.links, hub.delivery, hub.moves);
+    this.batch = new MessageBatch(this.links, hub, this.recent);
     this.idleSinceMs = hub.core.nowMs;
   }
 
@@ -215,7 +218,7 @@ export class Feed implements MessageSink {
     if (moves && wasReady && this.identity !== null) core.identities.doubt(this.identity);
     // A user's connection is closed by a node that does not accept it any more: only one that is not made says that the
     // node is not there.
-    this.hub.feedLost(this, moves && !(wasReady && this.identity !== null));
+    this.hub.feedLost(this, this.recent.take(), moves && !(wasReady && this.identity !== null));
   }
 
   /** Nothing is placed here any more. */
@@ -234,6 +237,7 @@ export class Feed implements MessageSink {
   tick(): void {
     const { core } = this.hub;
     const now = core.nowMs;
+    this.recent.expire(now - PASSED_ON_MS);
     if (this.state === FeedState.idle) {
       if (this.used) this.connect();
     } else if (this.state !== FeedState.ready) {

@@ -6,14 +6,16 @@ import { readRedirect } from '../core/redirect.js';
 import { formatAddress, type UpstreamNode } from '../core/upstream-node.js';
 import { Counter } from '../stats.js';
 import { Delivery } from './delivery.js';
+import { Echoes } from './echoes.js';
 import { latin1Bytes } from './encode.js';
 import { Feed, FeedState } from './feed.js';
 import { Moves } from './moves.js';
 import { type Known, Peers } from './peers.js';
 import { Placement } from './placement.js';
+import type { Range } from './recent.js';
 import { Subscribers } from './subscribers.js';
 import { type Link, LinkState, Topic, TopicKind, type TopicKindNumber } from './topic.js';
-import { each, feedKey, knownOf, remove } from './topics.js';
+import { each, feedKey, knownOf, remove, waitMs } from './topics.js';
 
 /** How often connections and unused subscriptions are looked after. */
 const SWEEP_INTERVAL_MS = 100;
@@ -37,6 +39,7 @@ export class Hub {
   readonly peers: Peers;
   readonly subscribers: Subscribers;
   readonly moves = new Moves(this);
+  readonly echoes = new Echoes(this);
   /** By kind and name; those of several users hang together (`Topic.next`). */
   readonly topics: readonly Map<string, Topic>[] = [new Map(), new Map(), new Map()];
   /** By node's address and user. */
@@ -51,7 +54,7 @@ export class Hub {
 
   constructor(readonly core: Core) {
     this.delivery = new Delivery(core);
-    this.placement = new Placement(core, (node) => this.waitMs(node));
+    this.placement = new Placement(core, (node) => waitMs(this.feeds.values(), node, core.nowMs));
     this.subscribers = new Subscribers(this);
     const { topics, placement } = this;
     this.peers = new Peers(core, {
@@ -109,6 +112,7 @@ export class Hub {
 
   private forget(topic: Topic): void {
     this.moves.cancel(topic);
+    this.echoes.forget(topic);
     for (const link of [...topic.links]) link.feed.drop(link);
     remove(this.topics[topic.kind], topic);
     this.unsettled.delete(topic);
@@ -162,16 +166,6 @@ export class Hub {
     links.sort((a, b) => feeds.indexOf(a.feed) - feeds.indexOf(b.feed));
   }
 
-  /** How long no connection to a node is to be tried. */
-  private waitMs(node: UpstreamNode): number {
-    let waitMs = 0;
-    for (const feed of this.feeds.values()) {
-      if (feed.node === node && feed.state === FeedState.idle)
-        waitMs = Math.max(waitMs, feed.retryAtMs - this.core.nowMs);
-    }
-    return waitMs;
-  }
-
   private placeBusTopics(): void {
     for (const topics of this.topics) {
       for (const topic of each(topics)) if (this.placement.onBus(topic)) this.place(topic);
@@ -216,11 +210,10 @@ export class Hub {
     for (const topic of [...this.unsettled]) this.place(topic);
   }
 
-  /** @param moves the node is to blame, and not the user */
-  feedLost(feed: Feed, moves = true): void {
-    for (const links of feed.links) {
-      for (const link of [...links.values()]) if (!this.moves.lost(link)) this.unsettled.add(link.topic);
-    }
+  /** @param said what it had received last @param moves the node is to blame, and not the user */
+  feedLost(feed: Feed, said: readonly Range[], moves = true): void {
+    for (const topic of this.moves.feedLost(feed)) this.unsettled.add(topic);
+    this.echoes.remember(feed, said);
     for (const topic of this.unsettled) this.peers.note(topic.kind, topic.name);
     if (!moves) return;
     const homeless = [...this.unsettled].filter(({ home }) => home === feed.node);
@@ -362,6 +355,7 @@ export class Hub {
     if (nowMs - this.sweptMs < SWEEP_INTERVAL_MS) return;
     this.sweptMs = nowMs;
     this.moves.tick();
+    this.echoes.tick();
     if (this.placement.stale || (this.placement.bus === null && this.unsettled.size > 0)) {
       this.placement.chooseBus();
       this.placeBusTopics();

@@ -1,23 +1,12 @@
 import { type Bytes, latin1 } from '../bytes.js';
-import type { Delivery } from './delivery.js';
+import type { Hub } from './hub.js';
+import { kindOf } from './message-kind.js';
 import type { MessageReader } from './message-reader.js';
-import type { Moves } from './moves.js';
-import { type Link, TopicKind } from './topic.js';
+import type { Recent } from './recent.js';
+import type { Link } from './topic.js';
 
 /** A received buffer up to this size is kept until the next message, to compare names with. */
 const NAME_BUFFER_BYTES_MAX = 1024 * 1024;
-
-/** The first letter of `message`, `pmessage` and `smessage`. */
-const LETTER_M = 109;
-const LETTER_P = 112;
-const LETTER_S = 115;
-
-/** The kind of a message by its first word, -1 for what is none. No confirmation is so short. */
-function kindOf(length: number, letter: number): number {
-  if (length === 7 && letter === LETTER_M) return TopicKind.channel;
-  if (length !== 8) return -1;
-  return letter === LETTER_P ? TopicKind.pattern : letter === LETTER_S ? TopicKind.shard : -1;
-}
 
 /**
  * Messages for one topic that follow one another in what was received: they are delivered as one range, once to each
@@ -39,8 +28,9 @@ export class MessageBatch {
   /** @param links by kind and name */
   constructor(
     private readonly links: readonly ReadonlyMap<string, Link>[],
-    private readonly delivery: Delivery,
-    private readonly moves: Moves,
+    private readonly hub: Hub,
+    /** Gets what is delivered. */
+    private readonly recent: Recent,
   ) {}
 
   /** Takes the message in `bytes[start, end)`; false when it is none. */
@@ -85,8 +75,11 @@ export class MessageBatch {
     this.link = this.bytes = null;
     if (link !== null && starts.length > 0) {
       const { topic } = link;
-      if (topic.move === null) this.delivery.deliver(topic, bytes, this.start, this.end, starts);
-      else this.moves.heard(link, bytes, this.end, starts);
+      const { hub, start, end } = this;
+      this.recent.note(bytes, start, end, hub.core.nowMs);
+      if (topic.move !== null) hub.moves.heard(link, bytes, end, starts);
+      else if (topic.echo !== null) hub.echoes.heard(link, bytes, end, starts);
+      else hub.delivery.deliver(topic, bytes, start, end, starts);
     }
     starts.length = 0;
   }

@@ -1,10 +1,10 @@
 import type { Bytes } from '../bytes.js';
 import type { Feed } from './feed.js';
 import type { Hub } from './hub.js';
+import { PASSED_ON_MS } from './recent.js';
 import { type Link, LinkState, type Topic } from './topic.js';
+import { copyOf, Unmatched } from './unmatched.js';
 
-/** A message is at all nodes by then, though it may wait on the links between them, and the machine may be busy. */
-const PASSED_ON_MS = 400;
 /**
  * What was published before the new node had the subscription comes from the old one alone, until this long afterwards;
  * nobody can tell it from what the new one has yet to say.
@@ -12,60 +12,8 @@ const PASSED_ON_MS = 400;
 const EARLIER_MS = 300;
 /** How long both nodes are heard; the old one has been listened to for `PASSED_ON_MS` by then. */
 export const OVERLAP_MS = EARLIER_MS + PASSED_ON_MS;
-/** What the new node may have said that the old one has not; more, and the old one is waited for no longer. */
-const KEPT_MESSAGES_MAX = 4096;
-const KEPT_BYTES_MAX = 4 * 1024 * 1024;
-/** A message of the old node is looked for among so many of the new one. */
-const LOOK_MAX = 256;
 /** A node that has refused is not asked again before this time. */
 const AGAIN_MS = 1000;
-
-interface Said {
-  readonly message: Bytes;
-  readonly atMs: number;
-}
-
-/** Messages that one of two nodes has said, and the other has not. */
-class Unmatched {
-  readonly said: Said[] = [];
-  private bytes = 0;
-
-  get full(): boolean {
-    return this.said.length > KEPT_MESSAGES_MAX || this.bytes > KEPT_BYTES_MAX;
-  }
-
-  add(message: Bytes, atMs: number): void {
-    this.said.push({ message, atMs });
-    this.bytes += message.length;
-  }
-
-  /** The oldest, if it was said before then: taken out. */
-  shift(beforeMs: number): Bytes | null {
-    const [oldest] = this.said;
-    if (oldest === undefined || oldest.atMs >= beforeMs) return null;
-    this.said.shift();
-    this.bytes -= oldest.message.length;
-    return oldest.message;
-  }
-
-  /** Takes out the first message that is the same, and was said then or later; false when there is none. */
-  strike(bytes: Bytes, start: number, end: number, sinceMs: number): boolean {
-    const { said } = this;
-    const size = end - start;
-    const count = Math.min(said.length, LOOK_MAX);
-    for (let i = 0; i < count; i++) {
-      const { message, atMs } = said[i];
-      if (message.length !== size || atMs < sinceMs) continue;
-      let at = 0;
-      while (at < size && message[at] === bytes[start + at]) at++;
-      if (at < size) continue;
-      said.splice(i, 1);
-      this.bytes -= size;
-      return true;
-    }
-    return false;
-  }
-}
 
 /** A topic on its way. */
 export class Move {
@@ -155,8 +103,14 @@ export class Moves {
     return true;
   }
 
+  /** The connection of a feed is lost; @returns the topics that have no place any more */
+  feedLost({ links: all }: Feed): Topic[] {
+    const links = all.flatMap((each) => [...each.values()]);
+    return links.filter((link) => !this.lost(link)).map(({ topic }) => topic);
+  }
+
   /** The connection of a subscription is lost; @returns true when the topic has its place all the same */
-  lost(link: Link): boolean {
+  private lost(link: Link): boolean {
     const { topic } = link;
     const { move } = topic;
     if (move === null) return false;
@@ -185,21 +139,15 @@ export class Moves {
       if (link !== move.heir) {
         delivery.deliver(topic, bytes, start, next, [start]);
         if (!move.kept.strike(bytes, start, next, 0) && !move.ahead.full)
-          move.ahead.add(this.copy(bytes, start, next), nowMs);
+          move.ahead.add(copyOf(core.runtime, bytes, start, next), nowMs);
       } else if (move.ahead.strike(bytes, start, next, move.liveAtMs + EARLIER_MS)) {
         // The old one was ahead.
       } else if (move.done) delivery.deliver(topic, bytes, start, next, [start]);
       else {
-        move.kept.add(this.copy(bytes, start, next), nowMs);
+        move.kept.add(copyOf(core.runtime, bytes, start, next), nowMs);
         if (move.kept.full) this.finish(topic);
       }
     }
-  }
-
-  private copy(bytes: Bytes, start: number, end: number): Bytes {
-    const copy = this.hub.core.runtime.allocate(end - start);
-    bytes.copy(copy, 0, start, end);
-    return copy;
   }
 
   tick(): void {

@@ -1,5 +1,6 @@
 import type { Identity } from '../access/identity.js';
 import type { UpstreamNode } from '../core/upstream-node.js';
+import type { Echo } from './echoes.js';
 import type { Feed } from './feed.js';
 import type { MessageLog } from './message-log.js';
 import type { Move } from './moves.js';
@@ -56,6 +57,8 @@ export class Topic {
   home: UpstreamNode | null = null;
   /** It is on its way to another node. */
   move: Move | null = null;
+  /** Its node was lost, and another one may say the same again. */
+  echo: Echo | null = null;
   /** Not moved before this time: a node has refused it. */
   moveAtMs = 0;
   /** The same kind and name with another user's rights. */

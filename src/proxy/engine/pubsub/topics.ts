@@ -1,5 +1,6 @@
 import type { Identity } from '../access/identity.js';
 import type { UpstreamNode } from '../core/upstream-node.js';
+import { type Feed, FeedState } from './feed.js';
 import type { Known } from './peers.js';
 import { LinkState, type Topic } from './topic.js';
 
@@ -39,4 +40,13 @@ export function knownOf(first: Topic | undefined): Known {
     if (links > 0) known.users++;
   }
   return known;
+}
+
+/** How long no connection to a node is to be tried. */
+export function waitMs(feeds: Iterable<Feed>, node: UpstreamNode, nowMs: number): number {
+  let most = 0;
+  for (const feed of feeds) {
+    if (feed.node === node && feed.state === FeedState.idle) most = Math.max(most, feed.retryAtMs - nowMs);
+  }
+  return most;
 }

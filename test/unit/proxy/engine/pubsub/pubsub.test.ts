@@ -306,6 +306,64 @@ describe('subscriptions at the nodes', () => {
     expect(fake.refreshes).toContain('connection_lost');
   });
 
+  describe('whose node is lost', () => {
+    /** A client that has heard this, with its node lost and another one in its place. */
+    function bereaved(heard: readonly string[], waitMs = 0) {
+      const fake = cluster();
+      const { socket } = subscriber(fake);
+      for (const payload of heard) fake.answer(HUB, message('news', payload));
+      expect(socket.take()).toBe(heard.map((payload) => message('news', payload)).join(''));
+      if (waitMs > 0) fake.pass(waitMs);
+      const { socket: before, events } = fake.upstream(HUB);
+      before.terminated = true;
+      events.closed('connection reset');
+      fake.turn();
+      const { address } = fake.upstreams.at(-1)!;
+      expect(address).not.toBe(HUB);
+      fake.answer(address, confirmed('subscribe', 'news', 1));
+      const says = (...payloads: string[]) => {
+        fake.answer(address, payloads.map((payload) => message('news', payload)).join(''));
+        return socket.take();
+      };
+      return { fake, says };
+    }
+
+    it('do not hear again what it had said just before, in whatever pieces the next one says it', () => {
+      const { says } = bereaved(['1', '2', '3']);
+      expect(says('2')).toBe('');
+      expect(says('3', '4', '3')).toBe(message('news', '4') + message('news', '3'));
+      expect(says('1', '5')).toBe(message('news', '5'));
+      expect(says('1')).toBe(message('news', '1'));
+    });
+
+    it('hear it again when it was said long before', () => {
+      const { says } = bereaved(['1', '2'], 600);
+      expect(says('1', '2')).toBe(message('news', '1') + message('news', '2'));
+    });
+
+    it('hear it again when the next one has served them for a while', () => {
+      const { fake, says } = bereaved(['1', '2']);
+      fake.pass(600);
+      expect(says('1', '2')).toBe(message('news', '1') + message('news', '2'));
+    });
+
+    it('know it of their own channel only', () => {
+      const fake = cluster();
+      const [news, other] = [subscriber(fake), subscriber(fake, 'hello')];
+      fake.answer(HUB, message('news', '1') + message('hello', '2'));
+      for (const { socket } of [news, other]) socket.take();
+      const { socket: before, events } = fake.upstream(HUB);
+      before.terminated = true;
+      events.closed('connection reset');
+      fake.turn();
+      const { address } = fake.upstreams.at(-1)!;
+      fake.answer(address, confirmed('subscribe', 'news', 1) + confirmed('subscribe', 'hello', 2));
+      fake.answer(address, message('hello', '1') + message('news', '2') + message('news', '1') + message('hello', '2'));
+      expect(news.socket.take()).toBe(message('news', '2'));
+      expect(other.socket.take()).toBe(message('hello', '1'));
+    });
+  });
+
   it('of a channel are where it is published to, and stay there when its slot moves', () => {
     const fake = cluster();
     const [reader, writer] = [fake.client(), fake.client()];
