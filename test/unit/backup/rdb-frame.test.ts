@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { FrameError, RdbFrame } from '../../../src/backup/source/rdb-frame.js';
 
 const ID = 'a'.repeat(40);
-const MARK = 'f'.repeat(40);
+/** No end of it is its beginning: data that ends like the mark begins would else be taken for it. */
+const MARK = `g${'f'.repeat(39)}`;
 
 function read(all: Buffer, cuts: readonly number[] = []) {
   const frame = new RdbFrame();
