@@ -252,8 +252,9 @@ export class DirectoryStore implements BackupStore {
 /** Opens a new file in a folder that is made, and safe on the disk with every new one above it. */
 async function makeFile(folder: string, scratch: string): Promise<FileHandle> {
   for (let attempt = 1; ; attempt++) {
-    const first = await mkdir(folder, { recursive: true, mode: DIRECTORY_MODE });
     try {
+      // Another process may take an empty folder away in between, also one above it while this one is made.
+      const first = await mkdir(folder, { recursive: true, mode: DIRECTORY_MODE });
       // Before the file: a folder that is not empty stays.
       const file = await open(scratch, 'wx', FILE_MODE);
       const made = first === undefined ? [] : foldersFrom(first, folder);

@@ -303,30 +303,28 @@ export class ProxyServer implements AdminState {
 
   /** Reads the configuration again; once this resolves, the next command is served by it. Never rejects. */
   async reload(dryRun = false): Promise<ReloadOutcome> {
+    this.manager.reloading();
     const outcome = this.reread(dryRun);
     if (outcome.outcome === 'applied') await this.workers.settled();
+    sayOutcome(this.logger, outcome);
+    this.manager.ready(`serving clients, ${this.workers.count} workers; last reload: ${outcome.outcome}`);
     return outcome;
   }
 
   /** A bad configuration changes nothing. Never throws. */
   private reread(dryRun: boolean): ReloadOutcome {
-    const { source, logger } = this;
-    let outcome: ReloadOutcome;
-    this.manager.reloading();
+    const { source } = this;
     try {
       const wanted = source.reread();
       const secrets = resolveSecrets(wanted, source.source);
       const places = this.clusters.places(wanted.clusters);
       const plan = planReload({ config: this.config, secrets: this.secrets }, { config: wanted, secrets });
-      outcome = outcomeOf(plan, dryRun);
       // Addresses that stay as they are keep their certificates.
       if (!dryRun) this.take(plan.config, { ...secrets, tls: this.readTls(plan.config) }, places);
+      return outcomeOf(plan, dryRun);
     } catch (error) {
-      outcome = refusal(error);
+      return refusal(error);
     }
-    sayOutcome(logger, outcome);
-    this.manager.ready(`serving clients, ${this.workers.count} workers; last reload: ${outcome.outcome}`);
-    return outcome;
   }
 
   private readTls(config: ProxyConfig): Secrets['tls'] {

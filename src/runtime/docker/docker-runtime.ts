@@ -3,7 +3,7 @@
  * first process inside, so that delay, budget and a clean end mean what they mean for processes; Docker starts the
  * container again after a reboot. Containers, volumes and networks without our labels are never touched.
  */
-import { archiveInput, unpackArchive } from '../../docker/archive.js';
+import { archiveInput, type UnpackedFile, unpackArchive } from '../../docker/archive.js';
 import {
   containerLogs,
   createContainer,
@@ -52,6 +52,7 @@ import { hasSupervisor, isOurs, isUp, phaseOf, programOf, stateOf } from './stat
 /** How long the supervisor inside may take to start the program and write its first record, milliseconds. */
 const SUPERVISOR_START_MS = 20_000;
 const POLL_MS = 50;
+const COPY_ATTEMPTS_MAX = 5;
 /** A supervisor that has nothing to do any more ends at once, seconds. */
 const REST_GRACE_S = 2;
 /** What ends by SIGKILL, as the exit code of a container. */
@@ -206,12 +207,24 @@ export class DockerRuntime implements Runtime {
   async #record(container: ContainerAnswer, ref: InstanceRef): Promise<SupervisorRecord | undefined> {
     if (!hasSupervisor(container)) return undefined;
     try {
-      const { stdout } = await this.engine.execute(copyFrom(container.Id, recordPath(ref)));
-      const [file] = await unpackArchive(stdout);
+      const file = await this.#copyOut(container, recordPath(ref));
       return file === undefined ? undefined : parseRecord(file.content.toString('utf8'));
     } catch (error) {
       if (failureReason(error) === 'no-file' || failureReason(error) === 'no-container') return undefined;
       throw error;
+    }
+  }
+
+  /** One file. What is written anew while Docker copies it comes cut off, without an error: then it is copied again. */
+  async #copyOut(container: ContainerAnswer, path: string): Promise<UnpackedFile | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      const { stdout } = await this.engine.execute(copyFrom(container.Id, path));
+      try {
+        const [file] = await unpackArchive(stdout);
+        return file;
+      } catch (error) {
+        if (attempt >= COPY_ATTEMPTS_MAX) throw error;
+      }
     }
   }
 
