@@ -4,10 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
-import { checkCertificates } from '../../../src/certs/check.js';
-import { createCertificates, renewCertificates } from '../../../src/certs/generate.js';
-import { rotateAuthority } from '../../../src/certs/rotate.js';
-import { createFolder, type FileChange, STAGING, withFolder } from '../../../src/certs/store.js';
+import type { FileChange } from '../../../src/certs/store.js';
 import { ROOT } from '../../support/repository.js';
 import { contents, genCerts, request, scratch } from './folder.js';
 
@@ -27,6 +24,13 @@ vi.mock('node:fs/promises', async (original) => {
   );
   return { ...real, ...mortal, default: { ...real, ...mortal } };
 });
+
+// Anew, with the disk above: another test file of this worker may have read them before.
+vi.resetModules();
+const { checkCertificates } = await import('../../../src/certs/check.js');
+const { createCertificates, renewCertificates } = await import('../../../src/certs/generate.js');
+const { rotateAuthority } = await import('../../../src/certs/rotate.js');
+const { createFolder, STAGING, withFolder } = await import('../../../src/certs/store.js');
 
 const run = promisify(execFile);
 const STEPS_MAX = 200;

@@ -23,6 +23,8 @@ export class Health {
   readonly breakers: Breakers;
   /** Nodes with failures that the main thread has not been told of. */
   private readonly failing = new Set<UpstreamNode>();
+  /** How long a connection to a node that does not answer has said nothing when it is given up. */
+  private silentMs = Number.POSITIVE_INFINITY;
 
   constructor(private readonly router: Router) {
     this.breakers = new Breakers(router);
@@ -38,17 +40,17 @@ export class Health {
    */
   know(out: readonly number[], silent: readonly number[], silentMs: number): void {
     const { router } = this;
+    this.silentMs = silentMs;
     const outs = new Set(out.map((index) => router.nodeAt(index)));
     const silents = new Set(silent.map((index) => router.nodeAt(index)));
     const recovered: UpstreamNode[] = [];
     for (const node of router.nodes()) {
       const health = outs.has(node) ? NodeHealth.out : silents.has(node) ? NodeHealth.silent : NodeHealth.ok;
       const before = node.health;
-      const wasSilent = node.silent;
       node.health = health;
       node.silent = silents.has(node);
       this.apply(node);
-      if (node.silent && !wasSilent) this.doubt(node, silentMs);
+      if (node.silent) this.doubt(node);
       else if (health === NodeHealth.ok && before !== NodeHealth.ok) recovered.push(node);
     }
     for (const node of recovered) for (const lane of node.openLanes()) lane.sendWaiting();
@@ -69,8 +71,8 @@ export class Health {
   }
 
   /** The node does not answer: connections over which something is due since long are given up. */
-  private doubt(node: UpstreamNode, silentMs: number): void {
-    const beforeMs = this.router.nowMs - silentMs;
+  private doubt(node: UpstreamNode): void {
+    const beforeMs = this.router.nowMs - this.silentMs;
     for (const lane of node.openLanes()) {
       if (lane.pauses === 0 && silentSince(lane, beforeMs)) lane.terminate('the node does not answer its health check');
     }
@@ -114,7 +116,11 @@ export class Health {
 
   /** Settings may be others since a reload. Called ten times a second or so. */
   sweep(unassigned: readonly { readonly start: number; readonly end: number }[]): void {
-    for (const node of this.router.nodes()) this.apply(node);
+    for (const node of this.router.nodes()) {
+      this.apply(node);
+      // What was sent just before the node was known to be silent has its time, too.
+      if (node.silent) this.doubt(node);
+    }
     this.breakers.sweep(unassigned);
   }
 }

@@ -51,6 +51,22 @@ describe('read policies', () => {
     expect(reached(fake)).toEqual([MASTER]);
   });
 
+  it('what was sent to a replica just before it was known to be silent is read elsewhere when it has had its time', () => {
+    const fake = fakeFor('PREFER_REPLICA');
+    const client = fake.client();
+    client.say(GET);
+    const [asked] = reached(fake) as [string];
+    const index = 1 + REPLICAS.indexOf(asked);
+    fake.core.router.health.know([index], [index], 300);
+    fake.pass(200);
+    expect(reached(fake)).toEqual([]);
+    fake.pass(300);
+    const [other] = reached(fake) as [string];
+    expect(other).not.toBe(asked);
+    fake.answer(other, '$1\r\nv\r\n');
+    expect(client.socket.take()).toBe('$1\r\nv\r\n');
+  });
+
   it('what a replica turns away goes to another node at once, and it is left alone for a while', () => {
     for (const error of ['-LOADING Redis is loading the dataset in memory', '-MASTERDOWN Link with MASTER is down']) {
       const fake = fakeFor('PREFER_REPLICA');
