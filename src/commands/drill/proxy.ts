@@ -2,8 +2,8 @@ import { Flags } from '@oclif/core';
 import { pidFileFlag } from '../../config/proxy-flags.js';
 import type { Settings } from '../../config/resolve.js';
 import { DrillCommand, type DrillResult } from '../../drill-command.js';
+import { workloadFor } from '../../drills/rehearsals/drill-workload.js';
 import { type ProxyRequest, proxyRehearsal } from '../../drills/rehearsals/proxy.js';
-import { workloadFor } from '../../drills/rehearsals/workload.js';
 import { ForgeError } from '../../errors.js';
 
 const SECONDS_MAX = 600;

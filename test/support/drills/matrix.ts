@@ -9,6 +9,7 @@ import { type DrillOptions, type DrillReport, runDrill } from '../../../src/dril
 import type { Endpoint } from '../../../src/drills/link/link.js';
 import type { Bounds } from '../../../src/drills/verdict.js';
 import { saveReports } from './reports.js';
+import { seeded } from './seeded.js';
 
 /** How long a stand may take to start or to end, and a drill. */
 export const START_MS = 60_000;
@@ -41,17 +42,8 @@ export const SUDDEN_WITH_WAIT: Bounds = { ...SUDDEN, losses: 0 };
 /** FORGE_SEED repeats a run; a new one is taken, and printed, when it is not given. */
 export const SEED = Number(process.env.FORGE_SEED ?? Math.floor(Math.random() * 1e9));
 
-/** What to choose by: the same numbers in [0, 1) for the same seed and name (mulberry32). */
-export function chance(name: string): () => number {
-  let state = SEED | 0;
-  for (const character of name) state = (Math.imul(state, 31) + character.charCodeAt(0)) | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+/** What to choose by: numbers in [0, 1), the same ones for the same seed and name. */
+export const chance = (name: string): (() => number) => seeded(SEED, name);
 
 /** What a drill happens to. */
 export interface Stand {

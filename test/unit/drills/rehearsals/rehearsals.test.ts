@@ -4,10 +4,10 @@ import { keySlot } from '../../../../src/cluster/key-slot.js';
 import type { WorkloadReport } from '../../../../src/drills/checking-workload.js';
 import type { DrillReport } from '../../../../src/drills/drill.js';
 import { sudden } from '../../../../src/drills/rehearsals/bounds.js';
+import { CLIENTS_MIN, workloadFor } from '../../../../src/drills/rehearsals/drill-workload.js';
 import { requireAble } from '../../../../src/drills/rehearsals/reach/reach.js';
 import { afterPutBack, withLines } from '../../../../src/drills/rehearsals/rehearsal.js';
 import { keyIn } from '../../../../src/drills/rehearsals/same-cluster.js';
-import { CLIENTS_MIN, workloadFor } from '../../../../src/drills/rehearsals/workload.js';
 import { atMost, judge } from '../../../../src/drills/verdict.js';
 import { ForgeError } from '../../../../src/errors.js';
 
