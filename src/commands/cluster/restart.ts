@@ -1,11 +1,11 @@
-import { Args, Flags } from '@oclif/core';
+import { Flags } from '@oclif/core';
 import { ChangeCommand } from '../../change-command.js';
 import { parseAddress } from '../../cluster/address.js';
-import { type ClusterFlagValues, readSettings } from '../../config/cluster-flags.js';
+import { readSettings } from '../../config/cluster-flags.js';
 import { addressWords, splitWords } from '../../operations/planners/node-choice.js';
 import { planRestart, restartRequest } from '../../operations/planners/restart.js';
 import type { RunResult } from '../../operations/run.js';
-import { parseRestartCommand } from '../../operations/steps/restart-command.js';
+import { howToRestart, restartArgs, restartFlags } from '../../restart-flags.js';
 
 export default class ClusterRestart extends ChangeCommand {
   static override summary = 'Restart nodes one after the other, without an outage.';
@@ -23,26 +23,10 @@ back or synchronise in time, 8 the restart command failed.`;
 
   // Nodes may also be separated by spaces.
   static override strict = false;
-  static override args = {
-    nodes: Args.string({
-      description: 'Nodes to restart: ids or addresses, separated by commas. All when none is named.',
-      required: false,
-    }),
-  };
+  static override args = restartArgs;
 
   static override flags = {
-    'restart-command': Flags.string({
-      description:
-        'Program with arguments that restarts one node, instead of SHUTDOWN. {host}, {port}, {address} and {id} are filled in; no shell reads it.',
-      helpValue: 'COMMAND',
-    }),
-    'start-command': Flags.string({
-      description:
-        'Program with arguments that starts one node after SHUTDOWN, where no supervisor does; written like the other.',
-      helpValue: 'COMMAND',
-      exclusive: ['restart-command'],
-    }),
-    'fail-back': Flags.boolean({ description: 'Give the former masters their role back.', default: false }),
+    ...restartFlags,
     'allow-outage': Flags.boolean({
       description: 'Restart masters without a replica, too: their slots are not served meanwhile.',
       default: false,
@@ -52,11 +36,8 @@ back or synchronise in time, 8 the restart command failed.`;
   async run(): Promise<RunResult> {
     const { argv, flags } = await this.parse(ClusterRestart);
     const nodes = splitWords(argv.map(String));
-    const text = flags['start-command'] ?? flags['restart-command'];
-    const local = text === undefined ? await startOfLocal(flags) : undefined;
-    const starts = flags['start-command'] !== undefined || local !== undefined;
-    const command = text === undefined ? local : parseRestartCommand(text);
-    const request = { nodes, command, starts, failBack: flags['fail-back'], allowOutage: flags['allow-outage'] };
+    const how = await howToRestart(flags, await readSettings(flags));
+    const request = { nodes, ...how, failBack: flags['fail-back'], allowOutage: flags['allow-outage'] };
     return this.change({
       flags,
       operation: 'cluster restart',
@@ -65,12 +46,4 @@ back or synchronise in time, 8 the restart command failed.`;
       plan: (snapshot) => planRestart(snapshot, request),
     });
   }
-}
-
-/** Nodes of `forge up` stay away after SHUTDOWN, since that is how they are ended: it starts them again as well. */
-async function startOfLocal(flags: ClusterFlagValues): Promise<string[] | undefined> {
-  const { unknownName } = await readSettings(flags);
-  if (unknownName === undefined || flags.seed !== undefined) return undefined;
-  const { startCommandOf } = await import('../../local/start-command.js');
-  return startCommandOf(unknownName);
 }

@@ -32,6 +32,7 @@ export const LAYERS: Layer[] = [
       'src/interruptible-command.ts',
       'src/change-command.ts',
       'src/unfinished-command.ts',
+      'src/restart-flags.ts',
     ],
     mayImport: ['errors', 'ui', 'base', 'cluster-command', 'config', 'address', 'cluster', 'operations', 'local'],
   },
