@@ -19,6 +19,11 @@ import { type Blocked, beginWait, emptyReply, endWait, MOVED_GRACE_MS, UNBLOCKED
 /** Waits between attempts to go on with a wait, doubling. */
 const RETRY_DELAY_MS = 20;
 const RETRY_DELAY_MAX_MS = 250;
+/**
+ * The server looks at the keys before it waits. So that a short wait finds what is there, the first connection is waited for
+ * at least so long, though the command's own time may be over by then.
+ */
+const FIRST_ASK_MS = 250;
 /** Redirected more often than this in a row, it waits in between: the nodes disagree for the moment. */
 const QUICK_REDIRECTS = 4;
 
@@ -32,6 +37,8 @@ export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
   private readonly parent: Request;
   private readonly timeout: TimeoutPlace;
   private readonly deadlineMs: number;
+  /** Until when the first connection is waited for. */
+  private readonly firstAskMs: number;
   private lane: Lane | null = null;
   private attempts = 0;
   private asked = false;
@@ -53,6 +60,7 @@ export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
     this.core = client.core;
     this.timeout = timeoutPlace(entry.name, command);
     this.deadlineMs = this.core.nowMs + waitMs(command, this.timeout);
+    this.firstAskMs = Math.max(this.deadlineMs, this.core.nowMs + FIRST_ASK_MS);
     this.parent = beginTask(client, entry, this);
     client.belongings.add(this.leave);
     beginWait(client, this);
@@ -207,15 +215,21 @@ export class BlockedCommand implements Task, DedicatedUser, Scheduled, Blocked {
   /** When it is to be looked at next, while it has a connection. */
   private schedule(): void {
     const { deadlineMs, strangeSinceMs } = this;
-    const endMs = this.core.nowMs < deadlineMs ? deadlineMs : deadlineMs + this.router.settings.opTimeoutMs;
+    const { patienceMs } = this;
+    const endMs = this.core.nowMs < patienceMs ? patienceMs : deadlineMs + this.router.settings.opTimeoutMs;
     const graceMs = strangeSinceMs === 0 ? Number.POSITIVE_INFINITY : strangeSinceMs + MOVED_GRACE_MS;
     this.core.deadlines.add(this, Math.min(endMs, graceMs));
+  }
+
+  /** How long a connection may take. */
+  private get patienceMs(): number {
+    return this.attempts > 1 ? this.deadlineMs : this.firstAskMs;
   }
 
   private look(lane: Lane): void {
     const { nowMs } = this.core;
     const { opTimeoutMs } = this.router.settings;
-    if (nowMs >= this.deadlineMs && lane.state !== LaneState.ready) {
+    if (nowMs >= this.patienceMs && lane.state !== LaneState.ready) {
       // No connection in all that time: whoever waits that long gets what the server would say.
       this.router.dedicated.discard(lane);
     } else if (nowMs >= this.deadlineMs + opTimeoutMs) {

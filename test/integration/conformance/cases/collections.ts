@@ -139,11 +139,11 @@ export const LISTS = script(
   BLMOVE {b}l {b}m LEFT RIGHT 0
   BRPOPLPUSH {b}l {b}m 0
   BLMPOP 0 2 {b}none {b}l LEFT COUNT 2
-  @sample BLMPOP 0.05 1 {b}none RIGHT
-  @sample BLPOP {b}none 0.05
-  @sample BRPOP {b}none 0.05
-  @sample BLMOVE {b}none {b}m LEFT RIGHT 0.05
-  @sample BRPOPLPUSH {b}none {b}m 0.05
+  @sample BLMPOP 0.01 1 {b}none RIGHT
+  @sample BLPOP {b}none 0.01
+  @sample BRPOP {b}none 0.01
+  @sample BLMOVE {b}none {b}m LEFT RIGHT 0.01
+  @sample BRPOPLPUSH {b}none {b}m 0.01
   BLPOP {b}l x
   BLPOP {b}l -1
   BRPOP {b}l -1
@@ -319,9 +319,9 @@ export const SORTED_SETS = script(
   BZPOPMIN {b}z 0
   BZPOPMAX {b}none {b}z 1
   BZMPOP 0 2 {b}none {b}z MIN COUNT 2
-  @sample BZPOPMIN {b}none 0.05
-  @sample BZPOPMAX {b}none 0.05
-  @sample BZMPOP 0.05 1 {b}none MAX
+  @sample BZPOPMIN {b}none 0.01
+  @sample BZPOPMAX {b}none 0.01
+  @sample BZMPOP 0.01 1 {b}none MAX
   BZPOPMIN {b}z x
   BZPOPMAX {b}z -1
   BZMPOP 0 0 {b}z MIN

@@ -40,6 +40,29 @@ describe('a blocking command', () => {
     expect(fake.upstreams.length).toBe(2);
   });
 
+  it('is asked once, however short its time, when a connection takes longer', () => {
+    const { fake, say, socket } = start({}, { upstreamPassword: 'secret' });
+    fake.answer(NODE, '+OK\r\n');
+    say(command('BLPOP', 'a', '0.01'));
+    const { socket: own } = fake.upstreams.at(-1)!;
+    expect(own.take()).not.toContain('BLPOP');
+    fake.pass(100);
+    expect(socket.take()).toBe('');
+    fake.answer(NODE, '+OK\r\n');
+    expect(own.take()).toBe(command('BLPOP', 'a', '0.01'));
+    fake.answer(NODE, '*2\r\n$1\r\na\r\n$1\r\nv\r\n');
+    expect(socket.take()).toBe('*2\r\n$1\r\na\r\n$1\r\nv\r\n');
+    expect(active(fake)).toBe(0);
+  });
+
+  it('has nothing to say when no connection was made in that time, and not for ever', () => {
+    const { fake, say, socket } = start({}, { upstreamPassword: 'secret' });
+    fake.answer(NODE, '+OK\r\n');
+    say(command('BLPOP', 'a', '0.01'));
+    fake.pass(400);
+    expect(socket.take()).toBe('*-1\r\n');
+  });
+
   it('waits for what its client sent before', () => {
     const { fake, say } = start();
     say(command('GET', 'a') + command('BLPOP', 'a', '0'));
