@@ -25,8 +25,8 @@ function beside(reports, of, unit = '') {
 }
 
 const HEAD = (other) => [
-  `| Drill | Operations | Errors | Wrong | Lost | Longest pause | ${other}: errors | wrong | lost | pause | |`,
-  '|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|',
+  `| Drill | Operations | Errors | Wrong | Lost | Late | Longest pause | ${other}: errors | wrong | lost | pause | |`,
+  '|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|',
 ];
 
 /** One line: each number is the worst of all runs, with its bound in brackets. */
@@ -38,6 +38,7 @@ function row(name, reports) {
     figure(reports, 'errors'),
     figure(reports, 'wrong replies'),
     figure(reports, 'lost'),
+    figure(reports, 'messages heard after later ones'),
     figure(reports, 'longest pause', ' ms'),
     beside(reports, ({ errors }) => sum(errors)),
     beside(reports, ({ wrong }) => wrong),

@@ -60,6 +60,8 @@ export interface WorkloadReport {
   readonly examples: readonly Finding[];
   readonly wrong: number;
   readonly losses: number;
+  /** Messages that were heard after later ones. */
+  readonly late: number;
   /** Of what was stored: without messages. */
   readonly storedLosses: number;
   /** When what is lost of what was stored had been acknowledged, where that is known, milliseconds from the beginning on. */
@@ -175,6 +177,7 @@ export class Workload {
       examples: this.#findings.examples,
       wrong: this.#findings.wrong,
       losses: this.#findings.losses,
+      late: this.#findings.late,
       storedLosses: this.#findings.storedLosses,
       lossTimes: this.#findings.lossTimes.map((time) => time - this.#startedMs),
       unchecked: this.#probes.reduce((sum, { unchecked }) => sum + unchecked, 0),

@@ -8,7 +8,7 @@ export interface Bounds {
   readonly errors?: number;
   /** Connections of listeners that may end; they count among the errors when this is not told. */
   readonly subscriptions?: number;
-  /** Acknowledged writes, elements and messages that may be lost. */
+  /** Acknowledged writes, elements and messages that may be lost; and, counted apart, messages that may be late. */
   readonly losses?: number;
   /** The longest time in which a client may try without success, milliseconds. */
   readonly longestPauseMs?: number;
@@ -60,6 +60,7 @@ export function judge(
     atMost('errors', all - ended, bounds.errors),
     ...(bounds.subscriptions === undefined ? [] : [atMost('listeners cut off', ended, bounds.subscriptions)]),
     atMost('lost', report.losses, bounds.losses),
+    atMost('messages heard after later ones', report.late, bounds.losses),
     atMost('keys not looked at in the end', report.unchecked, 0),
     atMost('longest pause', Math.round(ms), bounds.longestPauseMs, 'ms'),
   ];

@@ -1,4 +1,9 @@
-/** A channel with one publisher, who numbers the messages, and one subscriber, who listens all the time. Pure. */
+/**
+ * A channel with one publisher, who numbers the messages, and one subscriber, who listens all the time. Pure.
+ *
+ * Nodes pass messages on to each other over one connection each: what a node took before it died or was cut off may be heard
+ * after what was published later at another one. Such a message is late, once; where nothing is lost, none may be.
+ */
 import { type Findings, show } from './findings.js';
 
 /** Messages that may be on their way at once; older ones that did not come are missed. */
@@ -13,7 +18,7 @@ export class Channel {
   readonly #waiting = new Set<number>();
   /** Heard before the publisher had its answer. */
   readonly #early = new Set<number>();
-  /** Published without an answer, and not heard. */
+  /** Published, not heard, and not owed: without an answer, or while the listener was away. */
   readonly #open = new Set<number>();
   #received = 0;
 
@@ -42,9 +47,7 @@ export class Channel {
 
   /** Nobody knows whether the last one was published or will be: a server that hung may do so long after others. */
   unknown(): void {
-    if (!this.#early.delete(this.#sent)) this.#open.add(this.#sent);
-    const [oldest] = this.#open;
-    if (this.#open.size > WINDOW && oldest !== undefined) this.#open.delete(oldest);
+    if (!this.#early.delete(this.#sent)) this.#excuse([this.#sent]);
   }
 
   heard(channel: string, text: string): void {
@@ -64,7 +67,11 @@ export class Channel {
       return;
     }
     if (value === this.#last) this.#findings.add('doubled', this.name, `heard ${value} twice`);
-    else if (value < this.#last) this.#findings.add('out-of-order', this.name, `heard ${value} after ${this.#last}`);
+    else if (value < this.#last) {
+      const kind = this.#waiting.delete(value) ? 'late-message' : 'doubled';
+      this.#findings.add(kind, this.name, `heard ${value} after ${this.#last}`);
+      return;
+    }
     this.#last = Math.max(this.#last, value);
     if (!this.#waiting.delete(value)) this.#early.add(value);
     const [oldest] = this.#early;
@@ -78,12 +85,21 @@ export class Channel {
 
   /** The subscriber's connection broke: what was published meanwhile is not promised. */
   interrupted(): void {
+    this.#excuse(this.#waiting);
     this.#waiting.clear();
   }
 
   /** Nothing more will come. */
   settle(): void {
     this.#miss([...this.#waiting]);
+  }
+
+  #excuse(values: Iterable<number>): void {
+    for (const value of values) this.#open.add(value);
+    for (const oldest of this.#open) {
+      if (this.#open.size <= WINDOW) break;
+      this.#open.delete(oldest);
+    }
   }
 
   #miss(values: readonly number[]): void {

@@ -26,12 +26,19 @@ export const LOSS_KINDS = [
   'missed-message',
 ] as const;
 
+/** What is passed on from node to node may arrive later than what was said at another one; never when a change was planned. */
+export const LATE_KINDS = [
+  /** Published with an answer, and heard, once, after later ones. */
+  'late-message',
+] as const;
+
 /** Losses of what was stored: messages of a channel are not. */
 export const STORED_LOSS_KINDS: readonly FindingKind[] = ['lost-write', 'undone-pop', 'lost-item'];
 
 export type WrongKind = (typeof WRONG_KINDS)[number];
 export type LossKind = (typeof LOSS_KINDS)[number];
-export type FindingKind = WrongKind | LossKind;
+export type LateKind = (typeof LATE_KINDS)[number];
+export type FindingKind = WrongKind | LossKind | LateKind;
 
 export interface Finding {
   readonly kind: FindingKind;
@@ -84,6 +91,10 @@ export class Findings {
 
   get losses(): number {
     return LOSS_KINDS.reduce((sum, kind) => sum + this.of(kind), 0);
+  }
+
+  get late(): number {
+    return LATE_KINDS.reduce((sum, kind) => sum + this.of(kind), 0);
   }
 
   /** Only kinds that were found. */

@@ -13,6 +13,7 @@ const report = (changes: Partial<WorkloadReport>): WorkloadReport => ({
   examples: [],
   wrong: 0,
   losses: 0,
+  late: 0,
   storedLosses: 0,
   lossTimes: [],
   unchecked: 0,
@@ -54,5 +55,17 @@ describe('the verdict of a cut', () => {
     expect(judge(report({ losses: 1, storedLosses: 1 }), bounds, undefined, [CUT_MS]).passed).toBe(false);
     expect(judge(report({ losses: 1 }), bounds, undefined, [CUT_MS]).passed).toBe(true);
     expect(judge(report({ losses: 1, storedLosses: 1, lossTimes: [4_500] }), bounds).passed).toBe(false);
+  });
+});
+
+describe('the verdict of messages that came late', () => {
+  it('allows them where losses are allowed', () => {
+    const late = report({ late: 2 });
+    expect(judge(late, {}).passed).toBe(true);
+    const { passed, lines } = judge(late, { losses: 0 });
+    expect(passed).toBe(false);
+    expect(lines.filter(({ holds }) => !holds)).toEqual([
+      { what: 'messages heard after later ones', value: 2, unit: '', bound: 0, holds: false },
+    ]);
   });
 });

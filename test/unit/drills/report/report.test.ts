@@ -27,6 +27,7 @@ const clients = (changes: Partial<WorkloadReport> = {}): WorkloadReport => ({
   examples: [],
   wrong: 0,
   losses: 0,
+  late: 0,
   storedLosses: 0,
   lossTimes: [],
   unchecked: 0,
