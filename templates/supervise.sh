@@ -2,6 +2,7 @@
 # Keeps one program running on a host that has nothing but a POSIX shell.
 #
 #   supervise.sh [--stay] RECORD DELAY_S DELAY_MAX_S BUDGET WINDOW_S PROGRAM [ARGUMENT...]
+#   supervise.sh --once PROGRAM [ARGUMENT...]
 #
 # The program is restarted when it ends with an error or by a signal, after DELAY_S seconds, doubled with every further
 # crash up to DELAY_MAX_S. After BUDGET crashes in a row, each within WINDOW_S seconds of its start, it is given up
@@ -11,13 +12,14 @@
 # With --stay, for the first process of a container, the script does not end after "exited" and "failed", but waits for
 # SIGTERM: its end would be the container's, which is then started again.
 #
+# With --once, where something else starts it again (Docker's restart policy), this only becomes the program.
+#
 # Of a server with an append-only file, SUPERVISE_MANIFEST in the environment names the manifest: what a power cut has left at
 # the end of that file is cut off before each start.
 #
 # RECORD always tells, whole or not at all, what runs: each process by its number and start time, so that nobody
 # mistakes a later process with the same number for ours. src/runtime/process/identity.ts computes the same.
 set -u
-umask 077
 # Such a tail is a block or two of a file system; a longer one than this is left alone, for somebody to look at.
 zeros_max=1048576
 
@@ -96,7 +98,17 @@ rest() {
   done
 }
 
+# In the place of this script: who sees to its end and its output sees no difference.
+once() {
+  # The first process of a container is not ended by a signal that it does not ask for.
+  trap 'exit 143' TERM INT
+  [ -n "${SUPERVISE_MANIFEST:-}" ] && mend "$SUPERVISE_MANIFEST"
+  trap - TERM INT
+  exec "$@"
+}
+
 supervise() {
+  umask 077
   stay=''
   if [ "$1" = --stay ]; then
     stay=yes
@@ -162,5 +174,10 @@ supervise() {
 }
 
 # One call at the end: the shell has read the whole file by then, so replacing it does no harm to what runs.
-supervise "$@"
+if [ "$1" = --once ]; then
+  shift
+  once "$@"
+else
+  supervise "$@"
+fi
 exit $?

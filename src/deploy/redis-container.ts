@@ -3,6 +3,7 @@ import type { DeployNode, DeploySettings } from '../config/deploy-settings.js';
 import { NOFILE, openFilesNeeded } from '../config/open-files.js';
 import type { ArchiveEntry } from '../docker/archive.js';
 import type { ContainerMount } from '../docker/commands/container.js';
+import { NODE_FILES } from '../runtime/redis-server.js';
 import { scratchArguments } from '../runtime/scratch-start.js';
 import { CONTAINER_USER, type DesiredContainer } from './container.js';
 import { containerNetwork } from './network.js';
@@ -18,6 +19,9 @@ const HEALTH = { intervalMs: 5_000, timeoutMs: 3_000, startMs: 10_000, retries: 
 const FILE_MODE = 0o640;
 const FOLDER_MODE = 0o750;
 
+/** The script mends what a power cut has left, and then becomes the server. */
+const START = [`${REDIS_FILES_TARGET}/${REDIS_FILES.start}`, '--once', 'redis-server'];
+
 /** A file that a node reads; its path is below `REDIS_FILES_TARGET`. */
 export interface NodeFile {
   readonly path: string;
@@ -29,7 +33,7 @@ export function nodeContainerName({ cluster }: Pick<DeploySettings, 'cluster'>, 
   return `${cluster}-${name}`;
 }
 
-/** @param files what it reads; redis.conf among them */
+/** @param files what it reads; redis.conf and what starts it among them */
 export function redisContainer(
   settings: DeploySettings,
   node: DeployNode,
@@ -51,9 +55,9 @@ export function redisContainer(
     options: {
       name,
       image: redis.image,
-      entrypoint: 'redis-server',
-      args: [`${REDIS_FILES_TARGET}/${REDIS_FILES.config}`],
-      env: {},
+      entrypoint: '/bin/sh',
+      args: [...START, `${REDIS_FILES_TARGET}/${REDIS_FILES.config}`],
+      env: { SUPERVISE_MANIFEST: `${REDIS_DATA_TARGET}/${NODE_FILES.manifest}` },
       workdir: REDIS_DATA_TARGET,
       user: `${CONTAINER_USER.uid}:${CONTAINER_USER.gid}`,
       ...network,
@@ -74,7 +78,10 @@ export function redisContainer(
     filesTarget: REDIS_FILES_TARGET,
     probe: REDIS_PROBE,
     trial: {
-      args: scratchArguments(`${REDIS_FILES_TARGET}/${REDIS_FILES.config}`, REDIS_DATA_TARGET, REDIS_SOCKET),
+      args: [
+        ...START,
+        ...scratchArguments(`${REDIS_FILES_TARGET}/${REDIS_FILES.config}`, REDIS_DATA_TARGET, REDIS_SOCKET),
+      ],
       folders: [REDIS_DATA_TARGET],
     },
     ...(redis.nofile === NOFILE ? { nofileLeast: openFilesNeeded(redis.settings) } : {}),

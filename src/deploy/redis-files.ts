@@ -12,6 +12,8 @@ export const REDIS_FILES = {
   /** What it logs in with at its master; apart, as it holds a password in clear. */
   auth: NODE_FILES.auth,
   acl: NODE_FILES.acl,
+  /** What starts it, when what a power cut has left in its append-only file is cut off. */
+  start: 'supervise.sh',
 } as const;
 
 /** Settings that are read again from their files by CONFIG SET, though the name of the file is the same. */
@@ -37,6 +39,8 @@ export function redisEffect(changes: readonly FileChange[], version: ServerVersi
       else live.push({ to: 'redis', words: ['ACL', 'LOAD'], shown: 'ACL LOAD' });
     } else if (change.path === REDIS_FILES.auth) {
       for (const [name, values] of directivesOf(change.after ?? '')) live.push(configSet(name, values, true));
+    } else if (change.path === REDIS_FILES.start) {
+      // Its next start will be by this one.
     } else if (TLS_FILES.has(change.path)) {
       if (change.before === undefined || change.after === undefined) reasons.push(`${change.path} comes or goes`);
       tls = true;

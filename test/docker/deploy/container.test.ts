@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type CarryOutOptions, carryOut } from '../../../src/deploy/carry-out.js';
 import { type DesiredContainer, nextName, previousName } from '../../../src/deploy/container.js';
 import { leftoverCommands, recoveryCommands } from '../../../src/deploy/leftovers.js';
+import { startFile } from '../../../src/deploy/node-files.js';
 import { observeHost } from '../../../src/deploy/observed.js';
 import { type DeployAction, planDeploy } from '../../../src/deploy/plan.js';
 import { type NodeFile, redisContainer } from '../../../src/deploy/redis-container.js';
@@ -40,6 +41,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
   let image: string;
   let port: number;
   let name: string;
+  let start: NodeFile;
 
   beforeAll(async () => {
     docker = (await dockerForTests()) as TestDocker;
@@ -47,6 +49,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     // A tag of its own: other tests build the same image at the same time, and a newer one would be a difference.
     there = deployedCluster(docker, CLUSTER, PASSWORD);
     image = await redisImage(docker, 'redis-7', { tag: `forge-test/redis:${CLUSTER}` });
+    start = await startFile();
     port = await freePort();
     name = `${CLUSTER}-redis-${port}`;
   });
@@ -67,6 +70,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     const files: NodeFile[] = [
       { path: 'redis.conf', content: changes.conf ?? conf() },
       { path: 'users.acl', content: changes.acl ?? acl() },
+      start,
     ];
     const settings = deploySettings({ cluster: CLUSTER, ports: [port], image: changes.image ?? image, ...changes });
     return redisContainer(settings, settings.nodes[0]!, files);
@@ -141,6 +145,36 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     expect(await redis('ACL', 'LIST')).toContain('user app on nopass');
     expect(await docker.run(['inspect', '-f', '{{.State.StartedAt}}', name])).toBe(started);
     expect((await plan(changed)).kind).toBe('unchanged');
+  });
+
+  it('starts with what was flushed before the zeros that a power cut has left', async () => {
+    await deploy(desired());
+    await redis('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
+    await poll('a write', 10_000, async () => (await redis('SET', 'key', 'value')) === 'OK' || undefined);
+    await docker.run(['kill', name]);
+    const root = ['run', '--rm', '--user', '0:0', '-v', `${name}-data:/data`, '--entrypoint', 'sh', image];
+    const files = '/data/appendonlydir/*.incr.aof';
+    await docker.run([...root, '-c', `head -c 5001 /dev/zero >> $(ls ${files}) && tail -c 1 ${files} | od -An -tu1`]);
+    await docker.run(['start', name]);
+    await poll('the value', 10_000, async () => (await redis('GET', 'key')) === 'value' || undefined);
+    expect(await docker.run(['exec', name, 'cat', '/proc/1/comm'])).toBe('redis-server');
+    expect((await plan(desired())).kind).toBe('unchanged');
+  });
+
+  it('is started by another script when it starts next, and not for its sake', async () => {
+    await deploy(desired());
+    const before = start;
+    start = { ...before, content: `${before.content}# Another line.\n` };
+    try {
+      const started = await docker.run(['inspect', '-f', '{{.State.StartedAt}}', name]);
+      expect(await deploy(desired())).toMatchObject({ kind: 'live', reasons: [] });
+      expect(await docker.run(['inspect', '-f', '{{.State.StartedAt}}', name])).toBe(started);
+      expect((await plan(desired())).kind).toBe('unchanged');
+      await docker.run(['restart', name]);
+      await poll('an answer', 10_000, async () => (await redis('PING')) === 'PONG' || undefined);
+    } finally {
+      start = before;
+    }
   });
 
   it('is replaced for what is taken at a start only, and keeps its data', async () => {

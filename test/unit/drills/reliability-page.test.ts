@@ -18,7 +18,13 @@ const report = (name: string, errors: number, ms: number, passed = true) => ({
   beside: clients(900, 3, 4, ms + 5_000),
   verdict: {
     passed,
-    lines: [line('errors', errors, 0), line('wrong replies', 0, 0), line('lost', 2), line('messages heard after later ones', 0), line('longest pause', ms, 1_000)],
+    lines: [
+      line('errors', errors, 0),
+      line('wrong replies', 0, 0),
+      line('lost', 2),
+      line('messages heard after later ones', 0),
+      line('longest pause', ms, 1_000),
+    ],
   },
 });
 const file = (seed: number, reports: unknown[], beside = 'Cluster-aware client') => ({
