@@ -154,7 +154,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     await docker.run(['kill', name]);
     const root = ['run', '--rm', '--user', '0:0', '-v', `${name}-data:/data`, '--entrypoint', 'sh', image];
     const files = '/data/appendonlydir/*.incr.aof';
-    await docker.run([...root, '-c', `head -c 5001 /dev/zero >> $(ls ${files}) && tail -c 1 ${files} | od -An -tu1`]);
+    await docker.run([...root, '-c', `head -c 5001 /dev/zero >> $(ls ${files})`]);
     await docker.run(['start', name]);
     await poll('the value', 10_000, async () => (await redis('GET', 'key')) === 'value' || undefined);
     expect(await docker.run(['exec', name, 'cat', '/proc/1/comm'])).toBe('redis-server');
@@ -167,7 +167,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     start = { ...before, content: `${before.content}# Another line.\n` };
     try {
       const started = await docker.run(['inspect', '-f', '{{.State.StartedAt}}', name]);
-      expect(await deploy(desired())).toMatchObject({ kind: 'live', reasons: [] });
+      expect(await deploy(desired())).toMatchObject({ kind: 'live', reasons: ['supervise.sh'] });
       expect(await docker.run(['inspect', '-f', '{{.State.StartedAt}}', name])).toBe(started);
       expect((await plan(desired())).kind).toBe('unchanged');
       await docker.run(['restart', name]);

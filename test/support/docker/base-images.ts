@@ -19,7 +19,7 @@ const LIST_MS = 30_000;
 export type BaseName = 'installed' | 'newer' | 'prometheus' | 'alertmanager' | 'redis-exporter' | 'node-exporter';
 
 const TOOLS =
-  'sh cat chmod chown cp date dd df echo env grep head id ln ls mkdir mv rm sed sleep stat sync tail test touch true';
+  'sh cat chmod chown cp date dd df echo env grep head id ln ls mkdir mv rm sed sleep stat sync tail test touch tr true wc';
 const SHELL = TOOLS.split(' ').map((name) => `usr/bin/${name}`);
 
 /** Of the C library itself, as every Debian image has them: what is added to an image may name them. */
