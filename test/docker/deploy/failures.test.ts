@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { DesiredContainer } from '../../../src/deploy/container.js';
 import { Deployment } from '../../../src/deploy/deployment.js';
+import { startFile } from '../../../src/deploy/node-files.js';
 import { REDIS_PROBE } from '../../../src/deploy/redis-cli.js';
-import { redisContainer } from '../../../src/deploy/redis-container.js';
+import { type NodeFile, redisContainer } from '../../../src/deploy/redis-container.js';
 import { redisEffect } from '../../../src/deploy/redis-files.js';
 import type { DockerCommand } from '../../../src/docker/command.js';
 import type { DockerEndpoint } from '../../../src/docker/endpoint.js';
@@ -63,12 +64,14 @@ describe.skipIf(!hasDocker())('a deployment that is ended at any moment', () => 
   let image: string;
   let port: number;
   let name: string;
+  let start: NodeFile;
 
   beforeAll(async () => {
     docker = (await dockerForTests()) as TestDocker;
     there = deployedCluster(docker, CLUSTER, PASSWORD);
     // A tag of its own: other tests build the same image at the same time, and a newer one would be a difference.
     image = await redisImage(docker, 'redis-7', { tag: `forge-test/redis:${CLUSTER}` });
+    start = await startFile();
     port = await freePort();
     name = `${CLUSTER}-redis-${port}`;
   });
@@ -88,6 +91,7 @@ describe.skipIf(!hasDocker())('a deployment that is ended at any moment', () => 
     return redisContainer(settings, settings.nodes[0] as (typeof settings.nodes)[0], [
       { path: 'redis.conf', content: conf },
       { path: 'users.acl', content: acl },
+      start,
     ]);
   }
 

@@ -4,6 +4,7 @@ import type { Client } from '../core/client.js';
 import type { Core } from '../core/core.js';
 import type { Scheduled } from '../core/deadlines.js';
 import { type DedicatedUser, masterOf } from '../core/dedicated.js';
+import { tellDoubt } from '../core/doubts.js';
 import type { Handler } from '../core/handlers.js';
 import { type Lane, LaneState } from '../core/lane.js';
 import { withProto } from '../core/lane-id.js';
@@ -69,12 +70,14 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
     client.belongings.add(this.leave);
     beginWait(client, this);
     this.core.deadlines.add(this, this.deadlineMs);
-    const written = writtenTo(client);
-    const targets = written.length > 0 ? written : mastersOf(this.core.router);
+    const inDoubt = tellDoubt(client);
+    if (inDoubt) this.least = this.nothing;
+    const written = inDoubt ? [] : writtenTo(client);
+    const targets = inDoubt || written.length > 0 ? written : mastersOf(this.core.router);
     // Parts may fail within the call that sends them.
     this.out++;
     for (const [number, target] of targets.entries()) this.ask(target, number, command, written.length > 0);
-    if (targets.length === 0) this.error = this.core.texts.noUpstreamHost;
+    if (targets.length === 0 && !inDoubt) this.error = this.core.texts.noUpstreamHost;
     this.settle();
   }
 
@@ -122,8 +125,13 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
     const counts = Array.isArray(reply) ? reply : [reply];
     // A node that was lost or is no master any more may have lost what was written: nothing is known to be kept.
     const known = !this.unmarked.has(number) && counts.every((count) => typeof count === 'number');
-    const numbers = known ? (counts as number[]) : this.entry.name === 'waitaof' ? [0, 0] : [0];
+    const numbers = known ? (counts as number[]) : this.nothing;
     this.least = this.least?.map((value, i) => Math.min(value, numbers[i])) ?? numbers;
+  }
+
+  /** What is said when nothing is known to be kept. */
+  private get nothing(): number[] {
+    return this.entry.name === 'waitaof' ? [0, 0] : [0];
   }
 
   private settle(): void {

@@ -1,3 +1,11 @@
+/** Something that it wrote may be lost with the master that took it. */
+export interface Unsure {
+  /** `WAIT` has told it so. */
+  readonly told: boolean;
+  /** Bits of the nodes that it had written to when it was told. */
+  readonly wrote: number;
+}
+
 /** What CLIENT LIST shows of a connection, kept by those who know it. Nothing here is touched per ordinary command. */
 export class ClientDetails {
   /** CLIENT SETNAME. */
@@ -22,6 +30,7 @@ export class ClientDetails {
   localAddress = '';
   /** The common name of the certificate that it has shown and that was checked; empty without one. */
   certificateName = '';
+  unsure: Unsure | null = null;
 }
 
 /** `Client.muted`: which of its commands get no reply (CLIENT REPLY). */

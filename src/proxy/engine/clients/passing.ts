@@ -1,5 +1,6 @@
 import type { Client } from '../core/client.js';
 import type { Core } from '../core/core.js';
+import { makeUnsure } from '../core/doubts.js';
 import { Hold } from '../core/hold.js';
 import { latin1Bytes } from '../pubsub/encode.js';
 
@@ -22,6 +23,8 @@ export interface PassedClient {
   readonly noEvict: boolean;
   readonly noTouch: boolean;
   readonly wrote: boolean;
+  /** Something that it wrote may be lost; processes of before do not tell. */
+  readonly unsure?: boolean;
 }
 
 /**
@@ -45,9 +48,10 @@ export function isAtRest(client: Client): boolean {
 /** What another process needs to go on, beside what was received and not read (`Client.carry`). */
 export function passedOf(client: Client): PassedClient {
   const { account, proto, muted, wrote } = client;
-  const { name, libName, libVersion, noEvict, noTouch } = client.details;
+  const { name, libName, libVersion, noEvict, noTouch, unsure } = client.details;
   const who = { user: account?.name ?? null, nopass: account?.nopass === true };
-  return { ...who, proto, muted, name, libName, libVersion, noEvict, noTouch, wrote: wrote !== 0 };
+  const writes = { wrote: wrote !== 0, unsure: unsure !== null };
+  return { ...who, proto, muted, name, libName, libVersion, noEvict, noTouch, ...writes };
 }
 
 /**
@@ -62,6 +66,7 @@ export function takeUp(core: Core, client: Client, passed: PassedClient, input: 
   client.proto = passed.proto;
   client.muted = passed.muted;
   if (passed.wrote) client.wrote = WROTE_EVERYWHERE;
+  if (passed.unsure) makeUnsure(client);
   if (input !== '') {
     client.carry = latin1Bytes(input, core.runtime.allocate);
     core.later(client);

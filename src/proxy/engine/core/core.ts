@@ -25,6 +25,7 @@ import { Client } from './client.js';
 import { tickRetiring, upstreams } from './configure.js';
 import { Deadlines } from './deadlines.js';
 import { hearDepartures } from './departed.js';
+import { connectFailed, connectionLost } from './doubts.js';
 import type { ClusterFacts } from './facts.js';
 import { Guards } from './guards.js';
 import { Hold } from './hold.js';
@@ -315,6 +316,8 @@ export class Core {
       return;
     }
     if (lane.retired) return;
+    if (reason === 'connection_lost') connectionLost(this, lane.node);
+    else connectFailed(this, lane.node);
     if (lane.identity !== null) this.identities.doubt(lane.identity);
     lane.router.requestRefresh(reason);
     lane.router.laneLost(lane);

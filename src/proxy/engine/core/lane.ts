@@ -228,6 +228,7 @@ export class Lane {
 
   private ready(): void {
     this.state = LaneState.ready;
+    this.node.lostMs = Number.NEGATIVE_INFINITY;
     if (this.identity !== null) this.core.identities.connected(this);
     if (this.lastError !== '') this.say('upstream connected again');
     this.failures = 0;

@@ -69,6 +69,7 @@ export class Retries {
       if (redirect.reason === 'tryagain') this.core.halfMoved.note(router, request.slot);
       router.count(redirect.reason === 'tryagain' ? Counter.upstream_rq_tryagain : Counter.upstream_rq_retry);
       if (redirect.reason !== 'tryagain') router.requestRefresh('cluster_down');
+      if (redirect.reason === 'cluster_down') lane.node.downMs = this.core.nowMs;
       if (expired || request.attempts >= this.core.limits.attemptsMax) {
         // A slot that moves is no business of the client's; what else a node says may help to find the cause.
         if (redirect.reason !== 'tryagain') return false;

@@ -6,6 +6,7 @@ import type { KeySpace } from '../sharding/key-space.js';
 import { Counter } from '../stats.js';
 import type { Core } from './core.js';
 import { DedicatedPool } from './dedicated.js';
+import { takeMasters } from './doubts.js';
 import { sweepLane } from './expiry.js';
 import { type ClusterFacts, NO_FACTS } from './facts.js';
 import { type Greeting, makeGreeting, makeUserGreeting } from './greeting.js';
@@ -285,12 +286,8 @@ export class Router {
     // A message of the main thread, not an event of a socket: the copy is not taken yet.
     this.slotMap.version();
     this.masters = this.shards().map(({ node }) => node);
-    const masters = new Set(this.masters);
-    for (const node of this.known.all()) {
-      node.deposed = masters.size > 0 && (node.master || node.deposed) && !masters.has(node);
-      node.master = masters.has(node);
-    }
-    for (const node of masters) node.lane(0).connect();
+    takeMasters(this.core, this.known.all(), new Set(this.masters));
+    for (const node of this.masters) node.lane(0).connect();
     this.dedicated.mapChanged();
     this.reroute();
   }

@@ -39,6 +39,9 @@ export class UpstreamNode {
   /** Failures since it last said anything, and when the last one was. */
   failuresInRow = 0;
   failedMs = 0;
+  /** When a connection to it was lost while it was master; and when it last said that the cluster is down. */
+  lostMs = Number.NEGATIVE_INFINITY;
+  downMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     private readonly core: Core,

@@ -6,6 +6,7 @@ import {
   passedOf,
   takeUp,
 } from '../../../../../src/proxy/engine/clients/passing.js';
+import { makeUnsure } from '../../../../../src/proxy/engine/core/doubts.js';
 import { Hold } from '../../../../../src/proxy/engine/core/hold.js';
 import { FakeCore } from '../support/fake-core.js';
 
@@ -84,6 +85,20 @@ describe('a client that is taken up', () => {
     expect(after.client.proto).toBe(3);
     expect(after.client.details).toMatchObject({ name: 'tester', libName: 'lib' });
     expect(after.client.wrote).not.toBe(0);
+  });
+
+  it('is told by WAIT that nothing is known to be kept, when that was so before', () => {
+    const old = cluster();
+    const { client, say, socket } = old.client();
+    say(command('SET', 'hello', 'x'));
+    old.answer('node0:7000', '+OK\r\n');
+    socket.take();
+    expect(passedOf(client).unsure).toBe(false);
+    makeUnsure(client);
+    const fake = cluster();
+    const after = fake.client();
+    expect(takeUp(fake.core, after.client, structuredClone(passedOf(client)), '')).toBe(true);
+    expect(after.say(command('WAIT', '1', '100'))).toBe(':0\r\n');
   });
 
   it('goes when its user may not come in any more', () => {

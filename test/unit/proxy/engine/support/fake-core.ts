@@ -134,9 +134,16 @@ export class FakeCore implements Runtime {
     this.logged.push(`${level}: ${message}`);
   }
 
-  /** Every connection is made at once. */
+  /** Addresses where nobody listens. */
+  readonly refusing = new Set<string>();
+
+  /** Every other connection is made at once. */
   connect(host: string, port: number, events: TransportEvents): void {
     this.deferred.push(() => {
+      if (this.refusing.has(`${host}:${port}`)) {
+        events.failed('refused');
+        return;
+      }
       const socket = new PlainSocket();
       this.upstreams.push({ address: `${host}:${port}`, socket, events });
       events.opened(socket);
