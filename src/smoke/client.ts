@@ -24,8 +24,14 @@ export interface SmokeClient {
   send(slot: number, command: string, ...args: SmokeArgument[]): Promise<unknown>;
   /** Like `send`; the reply's strings come as bytes. */
   sendBinary(slot: number, command: string, ...args: SmokeArgument[]): Promise<unknown>;
+  /** From now on nothing is sent but by `remove`: a step that was given up goes on by itself, and would write again. */
+  halt(): void;
+  /** Deletes a key, after all that was sent before. */
+  remove(slot: number, name: string): Promise<unknown>;
   close(): void;
 }
+
+const halted = () => Promise.reject(new ForgeError('unexpected', 'The steps of the test are over.'));
 
 /**
  * Connects as `connectNode` does, but calls a server that takes connections and never answers timed out: it is there,
@@ -59,17 +65,26 @@ async function callOn(node: NodeConnection, binary: boolean, command: string, ar
 export class EndpointClient implements SmokeClient {
   readonly oneSlotOnly = false;
   readonly node: NodeConnection;
+  #halted = false;
 
   constructor(node: NodeConnection) {
     this.node = node;
   }
 
   send(_slot: number, command: string, ...args: SmokeArgument[]): Promise<unknown> {
-    return callOn(this.node, false, command, args);
+    return this.#halted ? halted() : callOn(this.node, false, command, args);
   }
 
   sendBinary(_slot: number, command: string, ...args: SmokeArgument[]): Promise<unknown> {
-    return callOn(this.node, true, command, args);
+    return this.#halted ? halted() : callOn(this.node, true, command, args);
+  }
+
+  halt(): void {
+    this.#halted = true;
+  }
+
+  remove(_slot: number, name: string): Promise<unknown> {
+    return callOn(this.node, false, 'DEL', [name]);
   }
 
   close(): void {
@@ -85,6 +100,7 @@ export class ClusterClient implements SmokeClient {
   readonly #topology: Topology;
   readonly #moved = new Map<number, string>();
   readonly #connections = new Map<string, Promise<NodeConnection>>();
+  #halted = false;
   #closed = false;
 
   /** @param options how `node` was connected to; the other nodes take the same credentials and bounds */
@@ -103,6 +119,14 @@ export class ClusterClient implements SmokeClient {
     return this.#route(slot, true, command, args);
   }
 
+  halt(): void {
+    this.#halted = true;
+  }
+
+  remove(slot: number, name: string): Promise<unknown> {
+    return this.#route(slot, false, 'DEL', [name], true);
+  }
+
   close(): void {
     this.#closed = true;
     for (const connection of this.#connections.values()) {
@@ -113,10 +137,17 @@ export class ClusterClient implements SmokeClient {
     }
   }
 
-  async #route(slot: number, binary: boolean, command: string, args: SmokeArgument[]): Promise<unknown> {
+  async #route(
+    slot: number,
+    binary: boolean,
+    command: string,
+    args: SmokeArgument[],
+    isLast = false,
+  ): Promise<unknown> {
     let node = await this.#nodeAt(this.#addressOf(slot));
     let asking = false;
     for (let redirects = 0; ; redirects++) {
+      if (this.#halted && !isLast) return await halted();
       try {
         // ASKING holds for the next command on the connection: nothing may come between the two.
         const permission = asking ? node.call('ASKING') : undefined;

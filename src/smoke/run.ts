@@ -97,12 +97,13 @@ export class SmokeRun {
 
   async #cleanUp(): Promise<StepResult> {
     const { client, keys } = this.#context;
+    client?.halt();
     const { written, ttlS } = keys;
     const bound = AbortSignal.timeout(this.#cleanUpMs);
     return await this.#record('clean-up', 'Clean up', async () => {
       try {
         // What failed before may leave keys that expire by themselves; all others are deleted here.
-        const replies = written.map(({ slot, name }) => client?.send(slot, 'DEL', name));
+        const replies = written.map(({ slot, name }) => client?.remove(slot, name));
         await orAborted(Promise.all(replies), bound);
       } catch (cause) {
         const kind = cause instanceof ForgeError ? cause.kind : 'timeout';

@@ -12,6 +12,8 @@ const DISCONNECTED_MS = 8_000;
 /** Others are looked at for so long after it has gone. */
 const ALONE_MS = 500;
 const AFTERWARDS_MS = 500;
+/** And until so many of their commands are done: of a few, the slowest one in a hundred says nothing. */
+const SERVED = 1_000;
 
 let cluster: RedisCluster;
 let proxy: RunningProxy;
@@ -51,7 +53,7 @@ async function aloneP99Ms(): Promise<number> {
 }
 
 /** Runs `work` while another client asks for small values and the proxy's memory is looked at. */
-async function beside(work: () => Promise<void>) {
+async function beside(work: (served: () => number) => Promise<void>) {
   const before = proxy.rssBytes();
   let peak = before;
   const sampler = setInterval(() => {
@@ -68,7 +70,7 @@ async function beside(work: () => Promise<void>) {
     }
   })();
   try {
-    await work();
+    await work(() => latencies.length);
   } finally {
     running = false;
     await load;
@@ -90,7 +92,7 @@ describe('a client that asks for 200 values of 1 MB', () => {
   ])('%s and does not read is let go, with bounded memory, and others are served meanwhile', async (_name, keyOf) => {
     const closedBefore = await closures();
     const alone = await aloneP99Ms();
-    const { grownMb, p99Ms, maxMs } = await beside(async () => {
+    const { grownMb, p99Ms, maxMs } = await beside(async (served) => {
       const slow = net.connect({ port: proxy.port, host: '127.0.0.1' });
       slow.on('error', () => {});
       slow.pause();
@@ -98,7 +100,7 @@ describe('a client that asks for 200 values of 1 MB', () => {
       await poll('it is disconnected', DISCONNECTED_MS, async () => (await closures()) === closedBefore + 1);
       slow.destroy();
       const until = performance.now() + AFTERWARDS_MS;
-      await poll('the others go on', 2 * AFTERWARDS_MS, () => performance.now() > until);
+      await poll('the others go on', 20 * AFTERWARDS_MS, () => performance.now() > until && served() > SERVED);
     });
     expect(grownMb).toBeLessThan(350);
     expect(p99Ms).toBeLessThan(Math.max(50, 5 * alone));
