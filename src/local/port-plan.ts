@@ -1,5 +1,6 @@
 /** Which ports a local cluster takes. */
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ForgeError } from '../errors.js';
 import { describeHolder, findPortHolder, isPortFree } from '../runtime/ports.js';
 import { BUS_PORT_OFFSET } from '../runtime/redis-server.js';
@@ -114,21 +115,27 @@ const FOR_A_NEW_CLUSTER = 'or have other ports chosen: --base-port auto';
 /** An existing cluster cannot move: its nodes know each other by their ports. */
 export const FOR_AN_OLD_CLUSTER = 'or start another cluster: --name NAME --base-port auto';
 
+/** A process that was killed is not seen any more some moments before its ports are free; so is that of another user. */
+const ENDING_MS = 2_000;
+const ENDING_LOOK_MS = 100;
+
 /** @throws ForgeError `refused`, naming every busy port and the process that holds it */
 export async function refuseBusyPorts(
   ports: readonly PlannedPort[],
   otherwise: string = FOR_A_NEW_CLUSTER,
 ): Promise<void> {
-  const busy = await busyPorts(ports);
-  const first = busy[0];
+  const deadline = performance.now() + ENDING_MS;
+  let holders = await holdersOf(ports);
+  while (holders.some(({ holder }) => holder === undefined) && performance.now() < deadline) {
+    await sleep(ENDING_LOOK_MS);
+    holders = await holdersOf(ports);
+  }
+  const first = holders[0];
   if (first === undefined) return;
-  const holders = await Promise.all(
-    busy.map(async ({ port, purpose }) => ({ port, purpose, holder: await findPortHolder(port) })),
-  );
   const told = holders.map(({ port, purpose, holder }) => `${port} (${purpose}) by ${describeHolder(holder)}`);
-  throw new ForgeError('refused', `${busy.length === 1 ? 'A port is' : 'Ports are'} busy: ${told.join(', ')}.`, {
+  throw new ForgeError('refused', `${holders.length === 1 ? 'A port is' : 'Ports are'} busy: ${told.join(', ')}.`, {
     host: `127.0.0.1:${first.port}`,
-    next: [`Stop what holds ${busy.length === 1 ? 'the port' : 'the ports'},`, otherwise],
+    next: [`Stop what holds ${holders.length === 1 ? 'the port' : 'the ports'},`, otherwise],
     details: { busy: holders },
   });
 }
@@ -136,4 +143,11 @@ export async function refuseBusyPorts(
 async function busyPorts(ports: readonly PlannedPort[]): Promise<PlannedPort[]> {
   const free = await Promise.all(ports.map(({ port }) => isPortFree(port)));
   return ports.filter((_, index) => !free[index]);
+}
+
+async function holdersOf(ports: readonly PlannedPort[]) {
+  const busy = await busyPorts(ports);
+  return await Promise.all(
+    busy.map(async ({ port, purpose }) => ({ port, purpose, holder: await findPortHolder(port) })),
+  );
 }

@@ -14,6 +14,12 @@ const INSTALLED_AND_NEWER = [
 export const SERVERS =
   process.env['CI'] || canHaveNewerServers() ? INSTALLED_AND_NEWER : INSTALLED_AND_NEWER.slice(0, 1);
 
+/** All variants of what takes long: FORGE_TORTURE=full. Without it, a selection. */
+export const FULL = process.env['FORGE_TORTURE'] === 'full';
+
+/** For what takes long with each: the oldest and the newest of another kind. */
+export const SOME_SERVERS = SERVERS.filter(([, name]) => FULL || name !== 'redis8');
+
 /** Fetches it first when it is missing. */
 export function executableOf(server: (typeof INSTALLED_AND_NEWER)[number][1]): string {
   return server === 'installed' ? 'redis-server' : newerServers()[server];

@@ -4,11 +4,12 @@ import { listOperations, unfinishedOperations } from '../../../src/operations/jo
 import type { Death } from '../../support/operations/killed-command.js';
 import type { TestOperator } from '../../support/operations/operator.js';
 import type { RedisServer } from '../../support/redis.js';
+import { FULL } from '../../support/servers.js';
 import { halfMove, importing, migrating, stable } from '../operations/fix/broken.js';
 import { idOf, slotOf } from '../operations/move/moving.js';
 
 /** All moments, one by one: hours of them. Without it, a selection that takes less than a minute. */
-export const FULL = process.env['FORGE_TORTURE'] === 'full';
+export { FULL };
 
 /** Where a sweep begins, when it goes on with one that was ended: the number of the line. */
 const FROM = Number(process.env['FORGE_TORTURE_FROM'] ?? 1);
@@ -16,7 +17,7 @@ const FROM = Number(process.env['FORGE_TORTURE_FROM'] ?? 1);
 const MOMENTS = ['before', 'torn', 'after'] as const;
 const RUNS_MAX = 60;
 /** Runs after which the next ones live for a line longer; each group of slots is a line. */
-const LATER_AFTER = 2;
+const LATER_AFTER = FULL ? 2 : 1;
 /** Every Nth change of a node, where slots move; a prime, so that no kind of change is always left out. */
 const MUTATION_STEP = 127;
 const MUTATION_DELAY_MAX_MS = 23;
