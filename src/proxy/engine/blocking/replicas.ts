@@ -20,6 +20,12 @@ import { type Blocked, beginWait, endWait, MOVED_GRACE_MS, UNBLOCKED } from './w
 
 /** Names that are tried for a key of a node's own. */
 const NAMES_MAX = 200_000;
+/** What a server says to WAIT that has become a replica. */
+const NO_MASTER = 'ERR WAIT';
+/** How often it is asked who has the slots of one that is no master. */
+const AGAIN_MS = 50;
+/** Nodes that are asked for one command, again ones included. */
+const TARGETS_MAX = 4_096;
 /** Replies to `marker`. */
 const MARKER_REPLIES = 4;
 
@@ -27,6 +33,11 @@ const MARKER_REPLIES = 4;
 interface Target {
   readonly router: Router;
   readonly node: UpstreamNode;
+}
+
+/** One that turned out to be no master. */
+interface Former extends Target {
+  readonly mark: boolean;
 }
 
 /** WAIT and WAITAOF: for what this client has written, wherever that was. */
@@ -54,6 +65,10 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
   private out = 0;
   /** Numbers of targets whose connection could not write: what it would count is not what was asked for. */
   private readonly unmarked = new Set<number>();
+  private readonly marked = new Set<number>();
+  /** Targets that turned out to be no masters: who has their slots is asked when that is known. */
+  private readonly again = new Map<number, Former>();
+  private next = 0;
   private least: number[] | null = null;
   private error: Bytes | null = null;
   private unblocked: string | null = null;
@@ -61,7 +76,7 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
   constructor(
     private readonly client: Client,
     private readonly entry: CommandEntry,
-    command: KeptCommand,
+    private readonly command: KeptCommand,
   ) {
     this.core = client.core;
     const ms = Number(command.text(command.count - 1));
@@ -76,12 +91,13 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
     const targets = inDoubt || written.length > 0 ? written : mastersOf(this.core.router);
     // Parts may fail within the call that sends them.
     this.out++;
-    for (const [number, target] of targets.entries()) this.ask(target, number, command, written.length > 0);
+    for (const target of targets) this.ask(target, written.length > 0);
     if (targets.length === 0 && !inDoubt) this.error = this.core.texts.noUpstreamHost;
     this.settle();
   }
 
-  private ask({ router, node }: Target, number: number, command: KeptCommand, mark: boolean): void {
+  private ask({ router, node }: Target, mark: boolean): void {
+    const number = this.next++;
     // A connection remembers what was written over it, by whomever. The replies are the same in both RESP versions.
     const lane = router.dedicated.acquire(node, withProto(this.parent.laneId, 2), this, !mark);
     if (lane === null) {
@@ -91,12 +107,13 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
     this.lanes.set(number, lane);
     const part = { router, lane, pinned: true, startedMs: Number.POSITIVE_INFINITY, entry: null };
     const marker = mark ? markerOf(router, node, this.core) : null;
+    if (mark) this.marked.add(number);
     if (marker !== null) {
       this.out++;
       sendPart(this.parent, { ...part, bytes: marker, replies: MARKER_REPLIES, index: 2 * number });
     } else if (mark) this.unmarked.add(number);
     this.out++;
-    sendPart(this.parent, { ...part, bytes: command.bytes, index: 2 * number + 1 });
+    sendPart(this.parent, { ...part, bytes: this.command.bytes, index: 2 * number + 1 });
   }
 
   answered(part: Request): void {
@@ -118,6 +135,7 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
     const reply = part.failed ? null : decodeReply(part.reply as Bytes, part.replyStart, part.replyEnd);
     if (part.failed) pool.discard(lane);
     else pool.release(lane);
+    if (reply instanceof ReplyError && reply.message.startsWith(NO_MASTER) && this.asksAgain(lane, number)) return;
     if (reply instanceof ReplyError && !reply.message.startsWith('UNBLOCKED force')) {
       this.error ??= (part.reply as Bytes).subarray(part.replyStart, part.replyEnd) as Bytes;
       return;
@@ -127,6 +145,29 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
     const known = !this.unmarked.has(number) && counts.every((count) => typeof count === 'number');
     const numbers = known ? (counts as number[]) : this.nothing;
     this.least = this.least?.map((value, i) => Math.min(value, numbers[i])) ?? numbers;
+  }
+
+  /** Waits for the map to tell who is master in its place. False: there is no time for it. */
+  private asksAgain({ router, node }: Lane, number: number): boolean {
+    if (this.core.nowMs >= this.deadlineMs || this.next >= TARGETS_MAX) return false;
+    this.again.set(number, { router, node, mark: this.marked.has(number) });
+    this.out++;
+    router.requestRefresh('moved');
+    this.core.deadlines.add(this, Math.min(this.deadlineMs, this.core.nowMs + AGAIN_MS));
+    return true;
+  }
+
+  /** Asks those who have the slots now of the ones that were no masters. */
+  private askSuccessors(): void {
+    for (const [number, { router, node, mark }] of [...this.again]) {
+      const successor = successorOf(router, node);
+      if (successor === node) continue;
+      this.again.delete(number);
+      for (const target of successor === undefined ? mastersOf(router) : [{ router, node: successor }]) {
+        this.ask(target, mark);
+      }
+      this.settle();
+    }
   }
 
   /** What is said when nothing is known to be kept. */
@@ -152,6 +193,7 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
   }
 
   private readonly leave = (): void => {
+    for (const number of [...this.again.keys()]) this.giveUp(number);
     for (const lane of [...this.lanes.values()]) lane.router.dedicated.discard(lane);
   };
 
@@ -160,7 +202,14 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
     this.leave();
   }
 
+  private giveUp(number: number): void {
+    this.again.delete(number);
+    this.least = this.nothing;
+    this.settle();
+  }
+
   mapChanged(): void {
+    this.askSuccessors();
     const deposed = [...this.lanes.values()].some(({ node }) => node.deposed);
     if (deposed === Number.isFinite(this.deposedSinceMs)) return;
     this.deposedSinceMs = deposed ? this.core.nowMs : Number.POSITIVE_INFINITY;
@@ -168,8 +217,17 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
   }
 
   due(): void {
+    // Without a connection of its own it does not hear that the map has changed.
+    this.askSuccessors();
     const { nowMs } = this.core;
     let nextMs = Number.POSITIVE_INFINITY;
+    for (const [number, { router }] of [...this.again]) {
+      if (nowMs >= this.deadlineMs) this.giveUp(number);
+      else {
+        router.requestRefresh('moved');
+        nextMs = Math.min(this.deadlineMs, nowMs + AGAIN_MS);
+      }
+    }
     for (const lane of [...this.lanes.values()]) {
       const endMs = this.endOf(lane);
       if (nowMs < endMs) {
@@ -180,7 +238,7 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
       if (nowMs >= this.deadlineMs + router.settings.opTimeoutMs) router.count(Counter.upstream_rq_timeout);
       router.dedicated.discard(lane);
     }
-    if (this.lanes.size > 0) this.core.deadlines.add(this, nextMs);
+    if (this.lanes.size > 0 || this.again.size > 0) this.core.deadlines.add(this, nextMs);
   }
 
   /** Until when an answer is waited for. */
@@ -196,6 +254,11 @@ function mastersOf(router: Router): Target[] {
   return router.shards().map(({ node }) => ({ router, node }));
 }
 
+/** Itself while it is a master; undefined for a node that has gone, which may have given its slots to any. */
+function successorOf(router: Router, node: UpstreamNode): UpstreamNode | undefined {
+  return node.master ? node : node.masterIndex >= 0 ? router.nodeAt(node.masterIndex) : undefined;
+}
+
 /** The masters of what the client has written; of a node that is none any more, the one that took its place. */
 function writtenTo(client: Client): Target[] {
   if (client.wrote === 0) return [];
@@ -203,8 +266,7 @@ function writtenTo(client: Client): Target[] {
   for (const router of client.core.routers) {
     for (const node of router.nodes()) {
       if ((client.wrote & node.bit) === 0) continue;
-      const successor = node.master ? node : node.masterIndex >= 0 ? router.nodeAt(node.masterIndex) : undefined;
-      // A node that has gone may have given its slots to any.
+      const successor = successorOf(router, node);
       const found = successor === undefined ? mastersOf(router) : [{ router, node: successor }];
       for (const target of found) targets.set(target.node, target);
     }

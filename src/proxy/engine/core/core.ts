@@ -316,7 +316,7 @@ export class Core {
       return;
     }
     if (lane.retired) return;
-    if (reason === 'connection_lost') connectionLost(this, lane.node);
+    if (reason === 'connection_lost') connectionLost(this, lane);
     else connectFailed(this, lane.node);
     if (lane.identity !== null) this.identities.doubt(lane.identity);
     lane.router.requestRefresh(reason);

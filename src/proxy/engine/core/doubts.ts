@@ -7,6 +7,7 @@ import type { Unsure } from '../clients/details.js';
 import type { Client } from './client.js';
 import type { Core } from './core.js';
 import { silentSince } from './expiry.js';
+import type { Lane } from './lane.js';
 import type { UpstreamNode } from './upstream-node.js';
 
 /** A node that was cut off and stays master for so long afterwards has kept what it took. */
@@ -16,9 +17,10 @@ const SILENT_MS = 500;
 
 const UNTOLD: Unsure = { told: false, wrote: 0 };
 
-/** Its connection is lost: whether it can be made again decides what that was. */
-export function connectionLost(core: Core, node: UpstreamNode): void {
-  if (node.master) node.lostMs = core.nowMs;
+/** A connection for writes is lost: whether it can be made again decides what that was. */
+export function connectionLost(core: Core, { node, readonly }: Lane): void {
+  // The map may be older than the redirection by which something was written to it.
+  if (!readonly && !node.deposed) node.lostMs = core.nowMs;
 }
 
 /** It cannot: the process that took the writes is gone, as far as is known. */

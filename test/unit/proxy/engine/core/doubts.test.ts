@@ -98,6 +98,46 @@ describe('WAIT for what a master took that is gone', () => {
   });
 });
 
+describe('WAIT at a node that is a master no more, and is not known to be none', () => {
+  const NO_MASTER = '-ERR WAIT cannot be used with replica instances.\r\n';
+
+  /** It says so on the connection that is made for the WAIT. */
+  function refused() {
+    const { fake, writer } = stand();
+    const before = fake.upstreams.length;
+    expect(writer.say(WAIT)).toBe('');
+    const own = fake.upstreams[before];
+    own?.socket.take();
+    own?.events.received(Buffer.from(`+OK\r\n-MOVED 1 x:1\r\n-MOVED 1 x:1\r\n-EXECABORT x\r\n${NO_MASTER}`));
+    fake.turn();
+    expect(writer.socket.take()).toBe('');
+    return { fake, writer };
+  }
+
+  it('asks who has its slots as soon as that is known', () => {
+    const { fake, writer } = refused();
+    expect(fake.refreshes).toContain('moved');
+    fallTo0(fake);
+    const before = fake.upstreams.length;
+    fake.pass(60);
+    const own = fake.upstreams[before];
+    expect(own?.address).toBe(NEW);
+    expect(own?.socket.take()).toMatch(/MULTI.*WAIT/s);
+    own?.events.received(Buffer.from('+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:1\r\n:2\r\n'));
+    fake.turn();
+    expect(writer.socket.take()).toBe(':2\r\n');
+  });
+
+  it('counts 0 when that is not known in time', () => {
+    const { fake, writer } = refused();
+    fake.pass(120);
+    expect(writer.socket.take()).toBe(':0\r\n');
+    fallTo0(fake);
+    fake.pass(200);
+    expect(writer.socket.take()).toBe('');
+  });
+});
+
 describe('WAIT counts as ever', () => {
   it('after a planned failover', () => {
     const { fake, writer } = stand();
