@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LONG } from './test/support/long.js';
 import { LongestFirst } from './test/support/longest-first.js';
 
 const inCi = Boolean(process.env.CI);
@@ -30,11 +31,24 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          // The smallest machine has two cores, and most of the time these wait for real servers.
-          maxWorkers: 6,
+          exclude: LONG,
+          // The smallest machine has two cores, and half of the time these wait for real servers.
+          maxWorkers: 5,
           sequence: { groupOrder: 1 },
           isolate: false,
           testTimeout: 90_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'long',
+          include: LONG,
+          maxWorkers: 4,
+          sequence: { groupOrder: 2 },
+          isolate: false,
+          testTimeout: 180_000,
           hookTimeout: 120_000,
         },
       },
@@ -45,7 +59,7 @@ export default defineConfig({
           include: ['test/drills/**/*.test.ts'],
           // Each measures how long clients wait: nothing else may be at work.
           maxWorkers: 1,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
           globalSetup: ['test/drills/setup.ts'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
@@ -57,7 +71,7 @@ export default defineConfig({
           name: 'docker',
           include: ['test/docker/**/*.test.ts'],
           maxWorkers: 4,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
           globalSetup: ['test/docker/setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,

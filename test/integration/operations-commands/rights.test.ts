@@ -27,6 +27,8 @@ let stranger: RedisServer;
 let home: string;
 
 const FIELDS = 1_000;
+/** Nobody is held for dead because the machine is busy. */
+const PATIENT = ['--cluster-node-timeout', '5000'];
 const FAILED_MS = 20_000;
 
 const user = () => ['on', `>${PASSWORD}`, ...documentedRules()];
@@ -34,8 +36,8 @@ const user = () => ['on', `>${PASSWORD}`, ...documentedRules()];
 beforeAll(async () => {
   home = await mkdtemp(path.join(os.tmpdir(), 'forge-rights-'));
   [cluster, stranger] = await Promise.all([
-    startCluster({ masters: 3, replicasPerMaster: 1 }),
-    startRedis({ cluster: true }),
+    startCluster({ masters: 3, replicasPerMaster: 1, args: PATIENT }),
+    startRedis({ cluster: true, args: PATIENT }),
   ]);
   for (const node of [...cluster.nodes, stranger]) {
     await node.call('ACL', 'SETUSER', 'forge', ...user());

@@ -37,7 +37,8 @@ describe.each(SERVERS)('%s with forge’s users', (_, kind) => {
     const acl = path.join(dir, 'users.acl');
     const { username: name, password } = credentials;
     await writeFile(acl, renderAcl([{ name, password, rules: ADMIN_RULES }]));
-    const args = ['--aclfile', acl, '--appendonly', 'yes', '--dir', dir];
+    // Everysec waits with its file while the disk is busy: what is lost then is not what is looked for here.
+    const args = ['--aclfile', acl, '--appendonly', 'yes', '--appendfsync', 'always', '--dir', dir];
     const servers: RedisServer[] = [];
     const start = async () => {
       const server = await startRedis({ executable, credentials, args });
