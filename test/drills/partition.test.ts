@@ -72,6 +72,7 @@ function drill(name: string, { disturb, ...options }: Failing): void {
       name,
       disturb: async (tell) => disturb(await anyShard(name), tell),
       recover: () => stand.whole(),
+      again: true,
       ...options,
     });
   });

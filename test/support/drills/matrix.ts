@@ -52,8 +52,24 @@ export interface Stand {
   whole(): Promise<void>;
 }
 
+/**
+ * Whoever measures must not stand still longer than this itself: then a time that is too long says nothing, and is measured again.
+ * On two cores of one's own it is below 0.2 s.
+ */
+const OWN_PAUSE_MAX_MS = 300;
+const MEASURED_MAX = 3;
+
 export type MatrixDrill = Pick<DrillOptions, 'name' | 'disturb' | 'bounds'> &
-  Partial<Pick<DrillOptions, 'workload' | 'recover' | 'beside'>>;
+  Partial<Pick<DrillOptions, 'workload' | 'recover' | 'beside'>> & {
+    /** It can be done again when the measurement is void: everything is as before then. */
+    readonly again?: true;
+  };
+
+/** Only times are too long, and whoever took them stood still meanwhile. */
+function isVoid({ verdict, clients }: DrillReport): boolean {
+  const failed = verdict.lines.filter(({ holds }) => !holds);
+  return failed.length > 0 && failed.every(({ unit }) => unit === 'ms') && clients.ownPauseMs > OWN_PAUSE_MAX_MS;
+}
 
 export class Matrix {
   readonly #file: string;
@@ -71,15 +87,21 @@ export class Matrix {
   }
 
   /** Runs it, keeps its report, and fails with what was found when a bound does not hold. */
-  async drill(stand: Stand, options: MatrixDrill): Promise<DrillReport> {
-    const report = await runDrill({
-      endpoint: stand.endpoint,
-      beside: await stand.beside(),
-      workload: WORKLOAD,
-      recover: () => stand.whole(),
-      signal: new AbortController().signal,
-      ...options,
-    });
+  async drill(stand: Stand, { again, ...options }: MatrixDrill): Promise<DrillReport> {
+    const run = async () =>
+      runDrill({
+        endpoint: stand.endpoint,
+        beside: await stand.beside(),
+        workload: WORKLOAD,
+        recover: () => stand.whole(),
+        signal: new AbortController().signal,
+        ...options,
+      });
+    let report = await run();
+    for (let runs = 1; runs < MEASURED_MAX && again && isVoid(report); runs++) {
+      console.log(`${options.name}: measured again, as this process stood still for ${report.clients.ownPauseMs} ms`);
+      report = await run();
+    }
     this.#reports.push(report);
     const { verdict, clients, events, beside } = report;
     const { errors, errorExamples, findings, examples, longestPause, ownPauseMs } = clients;
