@@ -21,7 +21,7 @@ import { type Blocked, beginWait, endWait, MOVED_GRACE_MS, UNBLOCKED } from './w
 /** Names that are tried for a key of a node's own. */
 const NAMES_MAX = 200_000;
 /** What a server says to WAIT that has become a replica. */
-const NO_MASTER = 'ERR WAIT';
+const NO_MASTER = /^ERR WAIT(AOF)? cannot be used with replica/;
 /** How often it is asked who has the slots of one that is no master. */
 const AGAIN_MS = 50;
 /** Nodes that are asked for one command, again ones included. */
@@ -135,7 +135,7 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
     const reply = part.failed ? null : decodeReply(part.reply as Bytes, part.replyStart, part.replyEnd);
     if (part.failed) pool.discard(lane);
     else pool.release(lane);
-    if (reply instanceof ReplyError && reply.message.startsWith(NO_MASTER) && this.asksAgain(lane, number)) return;
+    if (reply instanceof ReplyError && NO_MASTER.test(reply.message) && this.asksAgain(lane, number)) return;
     if (reply instanceof ReplyError && !reply.message.startsWith('UNBLOCKED force')) {
       this.error ??= (part.reply as Bytes).subarray(part.replyStart, part.replyEnd) as Bytes;
       return;

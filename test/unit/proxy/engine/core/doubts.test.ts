@@ -139,6 +139,17 @@ describe('WAIT at a node that is a master no more, and is not known to be none',
 });
 
 describe('WAIT counts as ever', () => {
+  it('and says what a master refuses in its own words', () => {
+    const { fake, writer } = stand();
+    const before = fake.upstreams.length;
+    writer.say(WAITAOF);
+    const refusal = '-ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.\r\n';
+    const done = '+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:1\r\n';
+    fake.upstreams[before]?.events.received(Buffer.from(`${done}${refusal}`));
+    fake.turn();
+    expect(writer.socket.take()).toBe(refusal);
+  });
+
   it('after a planned failover', () => {
     const { fake, writer } = stand();
     fallTo0(fake);
