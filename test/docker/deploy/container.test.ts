@@ -156,7 +156,8 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     const files = '/data/appendonlydir/*.incr.aof';
     await docker.run([...root, '-c', `head -c 5001 /dev/zero >> $(ls ${files})`]);
     await docker.run(['start', name]);
-    await poll('the value', 10_000, async () => (await redis('GET', 'key')) === 'value' || undefined);
+    const value = () => redis('GET', 'key').catch(() => 'it does not answer yet');
+    await poll('the value', 10_000, async () => (await value()) === 'value' || undefined);
     expect(await docker.run(['exec', name, 'cat', '/proc/1/comm'])).toBe('redis-server');
     expect((await plan(desired())).kind).toBe('unchanged');
   });
@@ -171,7 +172,8 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
       expect(await docker.run(['inspect', '-f', '{{.State.StartedAt}}', name])).toBe(started);
       expect((await plan(desired())).kind).toBe('unchanged');
       await docker.run(['restart', name]);
-      await poll('an answer', 10_000, async () => (await redis('PING')) === 'PONG' || undefined);
+      const answer = () => redis('PING').catch(() => 'none yet');
+      await poll('an answer', 10_000, async () => (await answer()) === 'PONG' || undefined);
     } finally {
       start = before;
     }

@@ -95,8 +95,8 @@ describe('what a server says while it cannot serve is not seen when it passes', 
       ...['--enable-debug-command', 'yes', '--loading-process-events-interval-bytes', '1024'],
     );
     const client = await connect();
-    await client.pipeline(Array.from({ length: 1000 }, (_, i) => ['SET', `load:${i}`, 'x'.repeat(100)]));
-    await server.call('CONFIG', 'SET', 'key-load-delay', '700');
+    await client.pipeline(Array.from({ length: 200 }, (_, i) => ['SET', `load:${i}`, 'x'.repeat(100)]));
+    await server.call('CONFIG', 'SET', 'key-load-delay', '2000');
     const loaded = server.call('DEBUG', 'RELOAD');
     const direct = await RawClient.connect({ port: server.port });
     clients.push(direct);
