@@ -1,6 +1,6 @@
 /**
  * Tests that take long, on several kinds of servers or of many deaths: `npm run test:long`. `npm test` has a shorter one of each
- * kind, so that all of it stays below a quarter of an hour on two cores.
+ * kind.
  */
 export const LONG = [
   'test/integration/backup/restore/killed.test.ts',

@@ -38,6 +38,8 @@ interface Target {
 /** One that turned out to be no master. */
 interface Former extends Target {
   readonly mark: boolean;
+  /** Who has its slots is no longer waited for. */
+  readonly untilMs: number;
 }
 
 /** WAIT and WAITAOF: for what this client has written, wherever that was. */
@@ -65,6 +67,7 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
   private out = 0;
   /** Numbers of targets whose connection could not write: what it would count is not what was asked for. */
   private readonly unmarked = new Set<number>();
+  /** Numbers of targets that are asked about what was written. */
   private readonly marked = new Set<number>();
   /** Targets that turned out to be no masters: who has their slots is asked when that is known. */
   private readonly again = new Map<number, Former>();
@@ -147,13 +150,18 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
     this.least = this.least?.map((value, i) => Math.min(value, numbers[i])) ?? numbers;
   }
 
-  /** Waits for the map to tell who is master in its place. False: there is no time for it. */
+  /**
+   * Waits for the map to tell who is master in its place, for an `op_timeout` at most. False: there is no time for it, or no
+   * cluster, and the client is to hear what the server says.
+   */
   private asksAgain({ router, node }: Lane, number: number): boolean {
-    if (this.core.nowMs >= this.deadlineMs || this.next >= TARGETS_MAX) return false;
-    this.again.set(number, { router, node, mark: this.marked.has(number) });
+    const { nowMs } = this.core;
+    if (!router.keySpace.clustered || nowMs >= this.deadlineMs || this.next >= TARGETS_MAX) return false;
+    const untilMs = Math.min(this.deadlineMs, nowMs + router.settings.opTimeoutMs);
+    this.again.set(number, { router, node, mark: this.marked.has(number), untilMs });
     this.out++;
     router.requestRefresh('moved');
-    this.core.deadlines.add(this, Math.min(this.deadlineMs, this.core.nowMs + AGAIN_MS));
+    this.core.deadlines.add(this, Math.min(untilMs, nowMs + AGAIN_MS));
     return true;
   }
 
@@ -221,11 +229,11 @@ class ReplicaWait implements Task, Scheduled, Blocked, DedicatedUser {
     this.askSuccessors();
     const { nowMs } = this.core;
     let nextMs = Number.POSITIVE_INFINITY;
-    for (const [number, { router }] of [...this.again]) {
-      if (nowMs >= this.deadlineMs) this.giveUp(number);
+    for (const [number, { router, untilMs }] of [...this.again]) {
+      if (nowMs >= untilMs) this.giveUp(number);
       else {
         router.requestRefresh('moved');
-        nextMs = Math.min(this.deadlineMs, nowMs + AGAIN_MS);
+        nextMs = Math.min(nextMs, untilMs, nowMs + AGAIN_MS);
       }
     }
     for (const lane of [...this.lanes.values()]) {

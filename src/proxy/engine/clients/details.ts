@@ -30,6 +30,7 @@ export class ClientDetails {
   localAddress = '';
   /** The common name of the certificate that it has shown and that was checked; empty without one. */
   certificateName = '';
+  /** Null: all that it wrote is where it was written, as far as is known. */
   unsure: Unsure | null = null;
 }
 

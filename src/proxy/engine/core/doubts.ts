@@ -6,14 +6,12 @@
 import type { Unsure } from '../clients/details.js';
 import type { Client } from './client.js';
 import type { Core } from './core.js';
-import { silentSince } from './expiry.js';
+import { SILENT_MS, silentSince } from './expiry.js';
 import type { Lane } from './lane.js';
 import type { UpstreamNode } from './upstream-node.js';
 
 /** A node that was cut off and stays master for so long afterwards has kept what it took. */
 const DOUBT_MS = 30_000;
-/** One that loses its slots and owes answers for so long has not given them up: they were taken from it. */
-const SILENT_MS = 500;
 
 const UNTOLD: Unsure = { told: false, wrote: 0 };
 
@@ -38,7 +36,10 @@ export function takeMasters(core: Core, nodes: Iterable<UpstreamNode>, masters: 
   }
 }
 
-/** A planned failover takes nothing from anybody: the old master is heard of until the end, and hands over all that it has. */
+/**
+ * A planned failover takes nothing from anybody: the old master hands over all that it has, and owes no answers for `SILENT_MS`
+ * when it loses its slots.
+ */
 function wasTaken(node: UpstreamNode, nowMs: number): boolean {
   if (nowMs - Math.max(node.lostMs, node.downMs) < DOUBT_MS) return true;
   return node.openLanes().some((lane) => silentSince(lane, nowMs - SILENT_MS));

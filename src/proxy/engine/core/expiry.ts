@@ -10,7 +10,7 @@ import { acquireRequest, type Request, RequestState, releaseRequest } from './re
 export const DEPOSED_SILENT_MS = 1500;
 
 /** A master that has said nothing for so long, though it owes answers, may have lost its slots: the others are asked. */
-const SILENT_MS = 500;
+export const SILENT_MS = 500;
 
 /** Nobody waits for the reply. */
 const nobodys = (request: Request) => request.client === null && request.parent === null;

@@ -102,10 +102,10 @@ describe('WAIT at a node that is a master no more, and is not known to be none',
   const NO_MASTER = '-ERR WAIT cannot be used with replica instances.\r\n';
 
   /** It says so on the connection that is made for the WAIT. */
-  function refused() {
+  function refused(wait = WAIT) {
     const { fake, writer } = stand();
     const before = fake.upstreams.length;
-    expect(writer.say(WAIT)).toBe('');
+    expect(writer.say(wait)).toBe('');
     const own = fake.upstreams[before];
     own?.socket.take();
     own?.events.received(Buffer.from(`+OK\r\n-MOVED 1 x:1\r\n-MOVED 1 x:1\r\n-EXECABORT x\r\n${NO_MASTER}`));
@@ -126,6 +126,29 @@ describe('WAIT at a node that is a master no more, and is not known to be none',
     own?.events.received(Buffer.from('+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:1\r\n:2\r\n'));
     fake.turn();
     expect(writer.socket.take()).toBe(':2\r\n');
+  });
+
+  it('counts 0 when that is not known after an op_timeout, however long the client would wait', () => {
+    const { fake, writer } = refused(command('WAIT', '1', '0'));
+    fake.pass(4_900);
+    expect(writer.socket.take()).toBe('');
+    fake.pass(200);
+    expect(writer.socket.take()).toBe(':0\r\n');
+  });
+
+  it('passes it on where there is no cluster that could have another', () => {
+    const fake = new FakeCore(2);
+    fake.core.router.keySpace = Object.assign(Object.create(fake.core.router.keySpace), { clustered: false });
+    fake.turn();
+    const writer = fake.client();
+    write(fake, writer, OLD);
+    const before = fake.upstreams.length;
+    writer.say(command('WAIT', '1', '0'));
+    fake.upstreams[before]?.events.received(
+      Buffer.from(`+OK\r\n-READONLY x\r\n-READONLY x\r\n-EXECABORT x\r\n${NO_MASTER}`),
+    );
+    fake.turn();
+    expect(writer.socket.take()).toBe(NO_MASTER);
   });
 
   it('counts 0 when that is not known in time', () => {
