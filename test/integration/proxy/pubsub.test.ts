@@ -514,6 +514,46 @@ describe('a shard channel whose slot moves', () => {
   });
 });
 
+describe('a channel whose slot moves', () => {
+  it('has the messages of a publisher in their order, none lost and none twice', async () => {
+    const channel = 'ordered';
+    const slot = await slotOf(channel);
+    const subscribers = await Promise.all([2, 3, 2, 3].map(connect));
+    for (const client of subscribers) await client.call('SUBSCRIBE', channel);
+    const [publisher, writer] = [await connect(), await connect()];
+    let published = 0;
+    let moving = true;
+    const publish = async () => {
+      while (moving) await publisher.call('PUBLISH', channel, `message ${published++}`);
+    };
+    const write = async () => {
+      while (moving) {
+        // So the proxy hears of a move at once.
+        await writer.call('SET', channel, 'x');
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    };
+    const move = async () => {
+      // Away from where it is subscribed to, on to a third node, and back: twice.
+      for (let i = 0; i < 6; i++) {
+        const from = await masterOf(slot);
+        const to = cluster.masters[(cluster.masters.indexOf(from) + 1) % cluster.masters.length]!;
+        await moveSlot({ slot, from, to, all: cluster.masters });
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+      moving = false;
+    };
+    await Promise.all([publish(), write(), move()]);
+    for (const client of subscribers) {
+      await poll('all have come', SOON_MS, () => client.unread.replies >= published);
+      const heard = (await next(client, client.unread.replies)).map((message) => String((message as Value[])[2]));
+      const late = heard.filter((message, i) => message !== `message ${i}`);
+      expect(late).toEqual([]);
+      expect(heard.length).toBe(published);
+    }
+  });
+});
+
 describe('a failover', () => {
   it('that is planned leaves subscriptions where messages arrive', async () => {
     const channel = 'failover:shard';

@@ -12,6 +12,7 @@ import { Feed, FeedState } from './feed.js';
 import { Moves } from './moves.js';
 import { type Known, Peers } from './peers.js';
 import { Placement } from './placement.js';
+import { PublishOrder } from './publish-order.js';
 import type { Range } from './recent.js';
 import { Subscribers } from './subscribers.js';
 import { type Link, LinkState, Topic, TopicKind, type TopicKindNumber } from './topic.js';
@@ -40,6 +41,7 @@ export class Hub {
   readonly subscribers: Subscribers;
   readonly moves = new Moves(this);
   readonly echoes = new Echoes(this);
+  readonly publishOrder = new PublishOrder();
   /** By kind and name; those of several users hang together (`Topic.next`). */
   readonly topics: readonly Map<string, Topic>[] = [new Map(), new Map(), new Map()];
   /** By node's address and user. */
@@ -341,6 +343,7 @@ export class Hub {
 
   tick(): void {
     this.peers.tick();
+    this.publishOrder.tick(this.core.nowMs);
     if (this.feeds.size === 0 && this.unsettled.size === 0 && this.idle.size === 0) return;
     const { nowMs, router } = this.core;
     const version = router.slotMap.version();

@@ -1,6 +1,7 @@
 import { type Bytes, latin1, parseDecimal } from '../bytes.js';
 import type { CommandEntry } from '../commands/catalog.js';
 import type { Client } from '../core/client.js';
+import { Hold } from '../core/hold.js';
 import type { Request } from '../core/request.js';
 import { send } from '../core/send.js';
 import { beginTask, finishTask, sendPart, type Task } from '../core/task.js';
@@ -15,7 +16,7 @@ const MINUS = 45;
 
 /**
  * PUBLISH and SPUBLISH: to the master of the channel's slot, always the same one, so that what one client publishes to
- * a channel keeps its order. The node's answer counts every worker that is subscribed there as one; those are replaced
+ * a channel keeps its order; see `PublishOrder` for when the slot moves. The node's answer counts every worker that is subscribed there as one; those are replaced
  * by the clients behind all of them.
  */
 export function publish(
@@ -33,12 +34,25 @@ export function publish(
   const to = frame.ends[1];
   const slot = router.keySpace.slotOf(bytes, from, to);
   core.countRequest(entry);
-  if (hub.empty) {
+  const { publishOrder } = hub;
+  const onBus = kind === TopicKind.channel && router.keySpace.clustered;
+  const waitMs = onBus ? publishOrder.waitMs(slot, router.slotMap.nodeOf(slot), core.nowMs) : 0;
+  if (hub.empty && waitMs === 0) {
     send(client, entry, bytes, start, frame.end, router, slot);
     return;
   }
   const parent = beginTask(client, entry, new Publishing(hub, kind, latin1(bytes, from, to), slot));
-  sendPart(parent, { bytes, start, end: frame.end, router, slot });
+  const part = { bytes, start, end: frame.end, router, slot };
+  if (waitMs === 0) {
+    sendPart(parent, part);
+    return;
+  }
+  client.setHold(Hold.order);
+  publishOrder.hold(core.nowMs + waitMs, () => {
+    // Also when its client has left: Redis publishes what it has received.
+    publishOrder.published(slot, router.slotMap.nodeOf(slot), core.nowMs);
+    sendPart(parent, part);
+  });
 }
 
 class Publishing implements Task {
