@@ -22,7 +22,7 @@ import { createCommands, filesCommand, filesVolume, nextName, previousName, unto
 import { notLetIn, refusedLogin } from './passwords.js';
 import type { DeployAction } from './plan.js';
 import { readTold } from './redis-cli.js';
-import { type Started, serving, stateOf } from './serving.js';
+import { healthyAgain, type Started, serving, stateOf } from './serving.js';
 import { tryFiles } from './trial.js';
 
 export interface CarryOutOptions extends CommandChoice {
@@ -175,7 +175,11 @@ async function whatIsBack(engine: DockerEngine, action: DeployAction): Promise<s
   }
   const isIt = state !== undefined && state.id === observed?.id;
   if (isIt && !ranBefore(action)) return 'The container before it is back.';
-  if (isIt && state?.status === 'running') return 'The container before it runs again, as it was.';
+  if (isIt && state?.status === 'running') {
+    return (await healthyAgain(engine, name, state.healthCommand))
+      ? 'The container before it serves again, as it was.'
+      : 'The container before it runs again, as it was, and does not answer yet.';
+  }
   const found =
     state === undefined ? 'there is none of this name' : isIt ? `it is ${state.status}` : 'the new one is there';
   return `The container before it does not run (${found}). ${SAME_AGAIN}`;

@@ -13,6 +13,8 @@ const SERVE_MS = 45_000;
 /** Loading the append-only file: some 100 GB. */
 const LOAD_MS = 15 * 60_000;
 const LOOK_MS = 150;
+/** Until what ran before serves again, milliseconds: somebody waits for the error that is said after it. */
+const HEALTHY_AGAIN_MS = 20_000;
 /** A look is repeated; one that hangs must not use up the time of all. */
 const PROBE_TIMEOUT_MS = 5_000;
 const LOG_LINES = 5;
@@ -49,6 +51,8 @@ export interface ContainerState {
   readonly id: string;
   /** As docker has it: `running`, `exited`, `created`, … */
   readonly status: string;
+  /** By which docker tells whether it is healthy, as it was made; empty when there is none. */
+  readonly healthCommand: readonly string[];
 }
 
 /** Undefined when there is no such container. @throws ForgeError what the engine throws */
@@ -58,7 +62,24 @@ export async function stateOf(engine: DockerEngine, name: string): Promise<Conta
     throw error;
   });
   const [first] = answer ?? [];
-  return first === undefined ? undefined : { id: first.Id, status: first.State.Status };
+  if (first === undefined) return undefined;
+  const [kind, ...words] = first.Config.Healthcheck?.Test ?? [];
+  const healthCommand = kind === 'CMD' ? words : kind === 'CMD-SHELL' ? ['sh', '-c', ...words] : [];
+  return { id: first.Id, status: first.State.Status, healthCommand };
+}
+
+/** Waits, not for long, until a container that runs again is healthy; true when it has no way to tell. */
+export async function healthyAgain(engine: DockerEngine, name: string, command: readonly string[]): Promise<boolean> {
+  if (command.length === 0) return true;
+  const begun = performance.now();
+  for (;;) {
+    const healthy = await engine.run(execInContainer(name, command, PROBE_TIMEOUT_MS)).then(
+      () => true,
+      () => false,
+    );
+    if (healthy || performance.now() - begun > HEALTHY_AGAIN_MS) return healthy;
+    await sleep(LOOK_MS);
+  }
 }
 
 /**

@@ -91,6 +91,8 @@ export const containerAnswer = z.object({
     Labels: textMap,
     Env: listOf(text),
     Cmd: listOf(text),
+    /** `CMD-SHELL` and a line, `CMD` and words, `NONE`; missing or empty when there is none. */
+    Healthcheck: z.nullish(z.object({ Test: listOf(text) })),
   }),
   HostConfig: z.object({
     NetworkMode: text,

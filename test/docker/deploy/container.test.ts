@@ -222,7 +222,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
       await expect(deploy(elsewhere)).rejects.toMatchObject({
         kind: 'unreachable',
         message: expect.stringMatching(/Address already in use/),
-        next: expect.arrayContaining([expect.stringMatching(/runs again, as it was/)]),
+        next: expect.arrayContaining([expect.stringMatching(/serves again, as it was/)]),
       });
     } finally {
       taken.close();

@@ -167,7 +167,7 @@ describe.skipIf(!hasDocker())('forge deploy proxy', () => {
     const failed = await proxy.deploy(['--now']);
     expect(failed.code, failed.stdout).toBe(4);
     expect(failed.stdout).toMatch(/192\.0\.2\.1/);
-    expect(failed.stdout).toContain('The container before it runs again, as it was.');
+    expect(failed.stdout).toContain('The container before it serves again, as it was.');
     expect(await proxy.inspect('{{.Id}}')).toBe(before);
     expect(await proxy.containers()).toBe(`${proxy.name} running`);
     await proxy.configure();
