@@ -16,7 +16,8 @@ const STOP_TIMEOUT_S = 75;
 const MEETING_TARGET = '/run/forge-proxy';
 const PID_FILE = 'proxy.pid';
 const LOG = { maxSizeMb: 10, maxFiles: 5 };
-const HEALTH = { intervalMs: 5_000, timeoutMs: 3_000, startMs: 10_000, retries: 3 };
+/** Each look starts three processes in the container: some 0.1 s of processor time. */
+const HEALTH = { intervalMs: 10_000, timeoutMs: 3_000, startMs: 10_000, retries: 3 };
 /** 10,000 clients, and connections to nodes of every worker. */
 const NOFILE = 16_384;
 

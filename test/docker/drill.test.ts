@@ -10,6 +10,7 @@ import { dockerForTests, hasDocker, type TestDocker } from '../support/docker/en
 import { redisImage } from '../support/docker/images.js';
 import { type ForgeResult, forge, startForge } from '../support/forge.js';
 import { poll } from '../support/redis.js';
+import { FULL } from '../support/servers.js';
 
 const NAME = 'drill';
 const UP_MS = 240_000;
@@ -63,7 +64,7 @@ describe.skipIf(!hasDocker())('forge drill on containers', { timeout: DRILL_MS }
     ]);
   });
 
-  it('has it go on by itself when forge is killed meanwhile', async () => {
+  it.runIf(FULL)('has it go on by itself when forge is killed meanwhile', async () => {
     await whole();
     const node = await master();
     const container = containerOf(node);
@@ -90,7 +91,7 @@ describe.skipIf(!hasDocker())('forge drill on containers', { timeout: DRILL_MS }
     expect(verdict.passed).toBe(true);
   });
 
-  it('reloads the proxy over its admin port', async () => {
+  it.runIf(FULL)('reloads the proxy over its admin port', async () => {
     const { events, clients } = await drill('proxy');
     expect(events.map(({ text }) => text)).toEqual(['reload', 'reload', 'reload', 'whole again']);
     expect(clients.errors).toEqual({});

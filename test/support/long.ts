@@ -10,6 +10,7 @@ export const LONG = [
   'test/integration/torture/clock.test.ts',
   'test/integration/torture/full-target.test.ts',
   'test/integration/torture/interrupted.test.ts',
+  'test/integration/torture/killed-commands.test.ts',
   'test/integration/torture/last-slot.test.ts',
   'test/integration/torture/other-servers.test.ts',
   'test/integration/torture/partition-leftovers.test.ts',

@@ -15,7 +15,7 @@ import { SLOT_COUNT } from '../../../src/cluster/slots.js';
 import { forge } from '../../support/forge.js';
 import { type RedisCluster, type RedisServer, startCluster, startServers } from '../../support/redis.js';
 import { startS3, type TestS3 } from '../../support/s3.js';
-import { executableOf, FETCH_TIMEOUT_MS, SOME_SERVERS } from '../../support/servers.js';
+import { executableOf, FETCH_TIMEOUT_MS, ONE_SERVER } from '../../support/servers.js';
 import { addGroup, contentOf, DEBUG, everything, LIBRARY, write } from './restore/fixtures.js';
 
 const TEST_MS = 120_000;
@@ -119,7 +119,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-describe.each(SOME_SERVERS)('a cluster of %s that is lost while it is written to', (_, name) => {
+describe.each(ONE_SERVER)('a cluster of %s that is lost while it is written to', (_, name) => {
   it(
     'comes back as it was at the offsets of its backup, in its own shape and in another',
     async () => {

@@ -8,11 +8,13 @@ import { baseImage } from '../../support/docker/base-images.js';
 import { dockerForTests, type TestDocker } from '../../support/docker/engine.js';
 import { type DockerGround, dockerSurroundings } from '../../support/docker-runtime.js';
 import { sshSurroundings } from '../../support/docker-ssh.js';
+import { FULL } from '../../support/servers.js';
 import { describeRuntime, type Place } from './conformance.js';
 
 describeRuntime('process', async () => ({ place: processPlace, end: async () => {} }));
 describeRuntime('docker', async () => (ground === null ? null : dockerSurroundings(ground)));
-describeRuntime('docker over ssh', async () => (ground === null ? null : sshSurroundings(ground)));
+// The same commands over another transport: without FORGE_TORTURE=full, each of them once.
+describeRuntime('docker over ssh', async () => (ground === null ? null : sshSurroundings(ground)), FULL);
 
 /** One engine for both; null where there is none, and it may be so. */
 let ground: DockerGround | null = null;

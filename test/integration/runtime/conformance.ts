@@ -34,8 +34,12 @@ const PHASE_MS = 20_000;
 /** What every end may take, beyond the grace: over SSH each question takes some tenths of a second. */
 const END_MS = 6_000;
 
-/** @param surround null where this runtime cannot be had, and may be left out */
-export function describeRuntime(name: string, surround: () => Promise<Surroundings | null>): void {
+/**
+ * @param surround null where this runtime cannot be had, and may be left out
+ * @param all false: only what brings every command of a runtime once
+ */
+export function describeRuntime(name: string, surround: () => Promise<Surroundings | null>, all = true): void {
+  const further = all ? it : () => {};
   describe(`the runtime ${name}`, () => {
     let surroundings: Surroundings | null;
     let place: Place;
@@ -141,7 +145,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
       }
     });
 
-    it('starts a stopped instance again with what it is to be now, and keeps what it has written', async () => {
+    further('starts a stopped instance again with what it is to be now, and keeps what it has written', async () => {
       spec = {
         ...script('echo one >> log; exec sleep 60'),
         files: [{ path: `${place.directory}/a`, content: '1', mode: 0o600 }],
@@ -171,7 +175,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
       expect(again).toMatchObject({ supervised: true, restarts: 1, lastExit: 137 });
     });
 
-    it('gives an instance up that crashes again and again, and starts it when it is told to', async () => {
+    further('gives an instance up that crashes again and again, and starts it when it is told to', async () => {
       spec = script('echo run >> runs; echo "it is broken" >&2; exit 7');
       await runtime.start(spec);
       const failed = await until('it is given up', async () => {
@@ -188,7 +192,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
       expect(await runtime.start(spec)).toMatchObject({ phase: 'running', restarts: 0 });
     });
 
-    it('starts an instance again that was given up and has not been stopped since', async () => {
+    further('starts an instance again that was given up and has not been stopped since', async () => {
       spec = script('exit 7', { budget: 0 });
       await runtime.start(spec);
       await reached('failed');
@@ -196,20 +200,20 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
       expect(await runtime.start(spec)).toMatchObject({ phase: 'running', restarts: 0 });
     });
 
-    it('forgets crashes of an instance that ran long enough in between', async () => {
+    further('forgets crashes of an instance that ran long enough in between', async () => {
       spec = script('echo run >> runs; exit 7', { budget: 1, windowS: 0 });
       await runtime.start(spec);
       await until('more runs than the budget', async () => ((await text('runs')) ?? '').split('\n').length > 4);
       expect((await runtime.inspect(spec)).phase).not.toBe('failed');
     });
 
-    it('lets an instance rest that ends by itself without an error', async () => {
+    further('lets an instance rest that ends by itself without an error', async () => {
       spec = script('exit 0');
       await runtime.start(spec);
       expect(await reached('exited')).toMatchObject({ lastExit: 0, restarts: 0 });
     });
 
-    it('stops an instance that is waiting for its restart', async () => {
+    further('stops an instance that is waiting for its restart', async () => {
       spec = script('exit 1', { delayS: 60, delayMaxS: 60 });
       await runtime.start(spec);
       expect(await reached('waiting', 1)).toMatchObject({ supervised: true, restarts: 1, lastExit: 1 });
@@ -219,7 +223,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
       expect((await runtime.inspect(spec)).phase).toBe('stopped');
     });
 
-    it('kills an instance that does not end in time', async () => {
+    further('kills an instance that does not end in time', async () => {
       spec = script("trap '' TERM; echo > ready; while :; do sleep 0.1; done");
       const { pid } = await runtime.start(spec);
       await until('it ignores SIGTERM', async () => (await text('ready')) !== undefined);
@@ -228,7 +232,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
       expect(await identifyProcess(pid ?? 0)).toBeUndefined();
     });
 
-    it('lets an instance end in its own time when it has that', async () => {
+    further('lets an instance end in its own time when it has that', async () => {
       spec = script("trap 'sleep 0.5; echo saved > saved; exit 0' TERM; echo > ready; while :; do sleep 0.1; done");
       await runtime.start(spec);
       await until('it listens to SIGTERM', async () => (await text('ready')) !== undefined);
@@ -254,7 +258,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
       expect(lines).toEqual(['out 2', 'err 2', 'out 3', 'err 3']);
     });
 
-    it('knows nothing of an instance that was removed', async () => {
+    further('knows nothing of an instance that was removed', async () => {
       spec = script('exec sleep 60');
       await runtime.start(spec);
       await runtime.stop(spec, { graceMs: 5_000 });
@@ -264,7 +268,7 @@ export function describeRuntime(name: string, surround: () => Promise<Surroundin
       expect((await runtime.start(spec)).phase).toBe('running');
     });
 
-    it('says so when the program is not there, and leaves nothing running', async () => {
+    further('says so when the program is not there, and leaves nothing running', async () => {
       spec = { ...script('exec sleep 60'), program: '/no/such/program' };
       await expect(runtime.start(spec)).rejects.toMatchObject({ kind: 'missing' });
       expect(['absent', 'stopped']).toContain((await runtime.inspect(spec)).phase);

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 export const SEED = Number(process.env['FORGE_SEED'] ?? Math.floor(Math.random() * 1e9));
 
 /** How long each target is tried; FORGE_FUZZ_SECONDS for long runs. */
-const MS_DEFAULT = 300;
+const MS_DEFAULT = 150;
 export const FUZZ_MS = process.env['FORGE_FUZZ_SECONDS']
   ? 1_000 * Number(process.env['FORGE_FUZZ_SECONDS'])
   : MS_DEFAULT;

@@ -8,7 +8,7 @@ import { planFix } from '../../../../src/operations/planners/fix.js';
 import { type RunPlanOptions, type RunResult, runPlan } from '../../../../src/operations/run.js';
 import { openSession, temporaryHome } from '../../../support/operations/join.js';
 import { poll, type RedisCluster, type RedisServer, startCluster } from '../../../support/redis.js';
-import { executableOf, FETCH_TIMEOUT_MS, SERVERS } from '../../../support/servers.js';
+import { executableOf, FETCH_TIMEOUT_MS, SOME_SERVERS } from '../../../support/servers.js';
 import { failureOf } from '../../cluster/formed.js';
 import { documentedRules } from '../../torture/tls-cluster.js';
 import {
@@ -76,7 +76,7 @@ async function expectWhole(values: ReadonlyMap<string, string>, nodes = cluster.
   return snapshot;
 }
 
-describe.each(SERVERS)('a repair on %s', (_, server) => {
+describe.each(SOME_SERVERS)('a repair on %s', (_, server) => {
   beforeAll(() => start({ executable: executableOf(server), replicasPerMaster: 1 }), FETCH_TIMEOUT_MS);
   afterAll(() => cluster.stop());
 

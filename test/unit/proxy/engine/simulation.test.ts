@@ -5,7 +5,7 @@ import { World } from './support/world.js';
  * How many seeds are run, from which one on. A failing seed is named in the error; it is replayed, with a trace of all
  * that happened, by `SIMULATION_SEED=17 npx vitest run test/unit/proxy/engine/simulation.test.ts`.
  */
-const SEEDS = Number(process.env['SIMULATION_SEEDS'] ?? 200);
+const SEEDS = Number(process.env['SIMULATION_SEEDS'] ?? 100);
 const FIRST = Number(process.env['SIMULATION_FIRST'] ?? 1);
 const ONLY = process.env['SIMULATION_SEED'];
 

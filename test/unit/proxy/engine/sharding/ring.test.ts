@@ -8,6 +8,7 @@ import {
   RING_SIZE_MAX,
   type RingOptions,
 } from '../../../../../src/proxy/engine/sharding/ring.js';
+import { FULL } from '../../../../support/servers.js';
 import { murmur2Reference, xxHash64Reference } from '../hash/reference.js';
 import { moves, placement, ports, servers, tally, worstDeviation } from './hosts.js';
 
@@ -252,7 +253,7 @@ describe('a Ketama ring', () => {
     for (const hash of [0n, 1n, LAST]) expect(hostAt(ring, hash)).toBe(NO_HOST);
   });
 
-  it(
+  it.runIf(FULL)(
     'can have the most entries that Envoy allows',
     () => {
       const ring = buildRing(servers(4), { minimumRingSize: RING_SIZE_MAX });
