@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Brings Redis 8 and Valkey 9 next to the installed redis-server, from Debian's suite sid, into .cache/ (not committed):
-// a minimal root made by debootstrap (about 25 s, once) and one small starter per server. A starter runs the server's
+// a minimal root of unpacked packages (some ten seconds, once) and one small starter per server. A starter runs the server's
 // own dynamic loader and libraries from that root, so it works beside any host libraries and without chroot, and its
 // files and ports are the host's.
 //
@@ -9,7 +9,7 @@
 //
 //   node scripts/newer-servers.js        fetch when missing; print where the servers are as JSON
 //
-// The mirror and its proxy are the ones that this machine's apt uses.
+// The mirror, and the way there, are the ones that this machine's apt uses.
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -26,8 +26,20 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const repository = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const CACHE = path.join(repository, '.cache', 'servers');
-const BOOTSTRAP_TIMEOUT_MS = 10 * 60_000;
+const FETCH_TIMEOUT_MS = 10 * 60_000;
 const WAIT_MS = 250;
+/** base-files has the links `/bin`, `/lib`; base images for Docker are made of the shell and its tools. */
+const PACKAGES = [
+  'redis-server',
+  'valkey-server',
+  'base-files',
+  'bash',
+  'coreutils',
+  'dash',
+  'grep',
+  'libc-bin',
+  'sed',
+];
 const SUITE = 'sid';
 const NEXT_SUITE = 'experimental';
 /** CLUSTER MIGRATION came with this version. */
@@ -36,12 +48,12 @@ const ATOMIC_SINCE = [8, 4];
 /**
  * Paths of the newer servers' executables, fetched first when they are missing.
  * Each behaves like an installed `redis-server` (same arguments, its process id is the server's).
- * Throws an Error that says why not: no root and no sudo, no network, no Debian mirror in apt's sources.
+ * Throws an Error that says why not: no network, no Debian mirror in apt's sources.
  */
 export function newerServers({ cache = CACHE, log = () => {} } = {}) {
   const root = path.join(cache, SUITE);
   const there = () => existsSync(path.join(root, 'usr', 'bin', 'valkey-server'));
-  alone(cache, there, () => bootstrap(cache, root, log));
+  alone(cache, there, () => fetchRoot(root, log));
   return {
     root,
     redis8: starter(cache, root, 'redis-server'),
@@ -72,35 +84,14 @@ function isAtomic(executable) {
   return major > ATOMIC_SINCE[0] || (major === ATOMIC_SINCE[0] && minor >= ATOMIC_SINCE[1]);
 }
 
-/** By apt itself, which checks signatures, with lists of its own: the machine's are left as they are. */
+/** The executable is in redis-tools; redis-server is a link to it. It runs with the libraries of the other root. */
 function fetchNext(cache, place, log) {
   log(`fetching Redis from Debian ${NEXT_SUITE}`);
   const work = path.join(cache, `${NEXT_SUITE}.building-${process.pid}`);
-  for (const folder of ['lists/partial', 'cache/archives/partial', 'sources']) {
-    mkdirSync(path.join(work, folder), { recursive: true });
-  }
-  const key = '/usr/share/keyrings/debian-archive-keyring.gpg';
-  const source = [
-    'Types: deb',
-    `URIs: ${debianMirror()}`,
-    `Suites: ${NEXT_SUITE}`,
-    'Components: main',
-    `Signed-By: ${key}`,
-  ];
-  writeFileSync(path.join(work, 'sources', 'next.sources'), `${source.join('\n')}\n`);
-  const settings = {
-    'Dir::Etc::sourcelist': '/dev/null',
-    'Dir::Etc::sourceparts': path.join(work, 'sources'),
-    'Dir::State::lists': path.join(work, 'lists'),
-    'Dir::Cache': path.join(work, 'cache'),
-    'APT::Sandbox::User': 'root',
-  };
-  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
-  // The executable is in redis-tools; redis-server is a link to it.
-  run(work, ['apt-get', ...options, 'update']);
-  run(work, ['apt-get', ...options, 'download', `redis-tools/${NEXT_SUITE}`]);
-  const archive = readdirSync(work).find((name) => name.endsWith('.deb'));
-  run(work, ['dpkg-deb', '--extract', archive ?? 'redis-tools.deb', 'root']);
+  const apt = aptOf(work, NEXT_SUITE);
+  apt('update');
+  apt('download', `redis-tools/${NEXT_SUITE}`);
+  extract(work, work);
   const bin = path.join(work, 'root', 'usr', 'bin');
   if (!existsSync(path.join(bin, 'redis-server')))
     renameSync(path.join(bin, 'redis-check-rdb'), path.join(bin, 'redis-server'));
@@ -108,12 +99,63 @@ function fetchNext(cache, place, log) {
   rmSync(work, { recursive: true, force: true });
 }
 
-function run(cwd, [command, ...args]) {
-  const result = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: BOOTSTRAP_TIMEOUT_MS });
+/** The servers with all that they need, and a shell with its tools; nothing of it is set up, which is what takes long. */
+function fetchRoot(root, log) {
+  log(`fetching Redis 8 and Valkey 9 from Debian ${SUITE} (some ten seconds, once)`);
+  const work = `${root}.building-${process.pid}`;
+  const apt = aptOf(work, SUITE);
+  apt('update');
+  apt('install', '--yes', '--download-only', '--no-install-recommends', ...PACKAGES);
+  extract(work, path.join(work, 'cache', 'archives'));
+  if (!existsSync(root)) renameSync(path.join(work, 'root'), root);
+  rmSync(work, { recursive: true, force: true });
+}
+
+/**
+ * An apt of its own, which checks signatures: the machine's lists and packages are left as they are, and it takes nothing for
+ * installed.
+ */
+function aptOf(work, suite) {
+  for (const folder of ['state/lists/partial', 'cache/archives/partial', 'sources']) {
+    mkdirSync(path.join(work, folder), { recursive: true });
+  }
+  writeFileSync(path.join(work, 'status'), '');
+  const source = [
+    'Types: deb',
+    `URIs: ${debianMirror()}`,
+    `Suites: ${suite}`,
+    'Components: main',
+    'Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg',
+  ];
+  writeFileSync(path.join(work, 'sources', 'only.sources'), `${source.join('\n')}\n`);
+  const settings = {
+    'Dir::Etc::sourcelist': '/dev/null',
+    'Dir::Etc::sourceparts': path.join(work, 'sources'),
+    'Dir::State': path.join(work, 'state'),
+    'Dir::State::status': path.join(work, 'status'),
+    'Dir::Cache': path.join(work, 'cache'),
+    'Acquire::Languages': 'none',
+    'APT::Sandbox::User': 'root',
+  };
+  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+  return (...words) => run(work, suite, ['apt-get', ...options, ...words]);
+}
+
+/** The packages of a folder, into `root` below the work folder; the one with the folders' links first. */
+function extract(work, folder) {
+  const rank = (name) => (name.startsWith('base-files_') ? 0 : 1);
+  const packages = readdirSync(folder).filter((name) => name.endsWith('.deb'));
+  for (const name of packages.sort((a, b) => rank(a) - rank(b))) {
+    run(work, name, ['dpkg-deb', '--extract', path.join(folder, name), path.join(work, 'root')]);
+  }
+}
+
+function run(cwd, what, [command, ...args]) {
+  const result = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: FETCH_TIMEOUT_MS });
   if (result.status === 0) return;
   rmSync(cwd, { recursive: true, force: true });
   const tail = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim().split('\n').slice(-5).join('\n');
-  throw new Error(`${command} for ${NEXT_SUITE} failed: ${result.error?.message ?? tail}`);
+  throw new Error(`${command} for ${what} failed: ${result.error?.message ?? tail}`);
 }
 
 /** One process fetches; others that want the same wait for it, since it takes all of a core, or two. */
@@ -121,7 +163,7 @@ function alone(cache, there, fetch) {
   if (there()) return;
   mkdirSync(cache, { recursive: true });
   const lock = path.join(cache, 'fetching');
-  const until = Date.now() + BOOTSTRAP_TIMEOUT_MS;
+  const until = Date.now() + FETCH_TIMEOUT_MS;
   while (!claims(lock)) {
     if (there()) return;
     // What holds it for longer has its own bound; then this one fetches beside it.
@@ -157,42 +199,6 @@ export function canHaveNewerServers({ cache = CACHE } = {}) {
   return process.getuid?.() === 0 && spawnSync('apt-get', ['--version'], { stdio: 'ignore' }).status === 0;
 }
 
-function bootstrap(cache, root, log) {
-  if (spawnSync('debootstrap', ['--version'], { stdio: 'ignore' }).error) {
-    log('installing debootstrap');
-    const install = ['apt-get', 'install', '-y', '--no-install-recommends', 'debootstrap'];
-    asRoot(['env', 'DEBIAN_FRONTEND=noninteractive', ...install]);
-  }
-  const mirror = debianMirror();
-  // Made under a name of its own and moved into place: two callers at once waste time but never see half a root.
-  const building = `${root}.building-${process.pid}`;
-  mkdirSync(cache, { recursive: true });
-  log(`fetching Redis 8 and Valkey 9 from Debian ${SUITE} (about half a minute, once)`);
-  const include = '--include=redis-server,valkey-server';
-  const result = asRoot(['debootstrap', '--variant=minbase', include, SUITE, building, mirror]);
-  if (result.error || result.status !== 0) {
-    asRoot(['rm', '-rf', building]);
-    const tail = `${result.stdout ?? ''}${result.stderr ?? ''}`.trim().split('\n').slice(-5).join('\n');
-    throw new Error(`debootstrap of ${SUITE} (it needs root or sudo) failed: ${result.error?.message ?? tail}`);
-  }
-  if (existsSync(root)) asRoot(['rm', '-rf', building]);
-  else renameSync(building, root);
-}
-
-/** Runs a command as root: at once, or through a sudo that asks no password. */
-function asRoot(words) {
-  const sudo = ['sudo', '-n', '--preserve-env=http_proxy'];
-  const [command, ...args] = process.getuid?.() === 0 ? words : [...sudo, ...words];
-  // Through the environment: the address of a proxy may hold a password.
-  const proxy = aptSetting('Acquire::http::Proxy');
-  return spawnSync(command, args, {
-    env: { ...process.env, ...(proxy ? { http_proxy: proxy } : {}) },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: BOOTSTRAP_TIMEOUT_MS,
-    encoding: 'utf8',
-  });
-}
-
 /** The Debian archive that apt is set to use, without naming a host here. */
 function debianMirror() {
   const result = spawnSync(
@@ -207,11 +213,6 @@ function debianMirror() {
     if (isDebian && component === 'main' && !/security|updates|backports/.test(suite)) return uri;
   }
   throw new Error("no Debian archive among this machine's apt sources (run apt-get update first)");
-}
-
-function aptSetting(name) {
-  const result = spawnSync('apt-config', ['dump', '--format', '%v', name], { encoding: 'utf8' });
-  return (result.stdout ?? '').trim();
 }
 
 /** `root` has the libraries; `place` has the program. */

@@ -158,8 +158,8 @@ describe.skipIf(!hasDocker())('a local cluster in containers', () => {
     await expectTheData();
   });
 
-  it('with replicas, without a proxy, gets one later', async () => {
-    if (FULL) process.env['FORGE_REDIS_IMAGE'] = await redisImage(docker, 'valkey-9');
+  it.runIf(FULL)('with replicas, without a proxy, gets one later', async () => {
+    process.env['FORGE_REDIS_IMAGE'] = await redisImage(docker, 'valkey-9');
     const asked = { runtime: 'docker', basePort: 'auto', proxy: false } as const;
     const made = await up(asked, 'second');
     expect(made).toMatchObject({ endpoint: null });
@@ -175,9 +175,11 @@ describe.skipIf(!hasDocker())('a local cluster in containers', () => {
   });
 
   it('leaves no container, volume, network or image when it is deleted, and the other one whole', async () => {
-    expect(await down(true, 'second')).toMatchObject({ purged: true });
-    expect(await left(names('second').cluster)).toBe('');
-    expect(await clusterStatus(home, 'test')).toMatchObject({ health: 'up' });
+    if (FULL) {
+      expect(await down(true, 'second')).toMatchObject({ purged: true });
+      expect(await left(names('second').cluster)).toBe('');
+      expect(await clusterStatus(home, 'test')).toMatchObject({ health: 'up' });
+    }
     expect(await down(true)).toMatchObject({ purged: true, killed: [] });
     expect(await left(names().cluster)).toBe('');
   });

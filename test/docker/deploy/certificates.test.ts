@@ -18,6 +18,7 @@ import { proxyImage, redisImage } from '../../support/docker/images.js';
 import { type ForgeResult, forge } from '../../support/forge.js';
 import { BUS_OFFSET, freePortBlock, freePorts } from '../../support/ports.js';
 import { poll } from '../../support/redis.js';
+import { FULL } from '../../support/servers.js';
 
 const CLUSTER = `k${process.pid}`;
 const PASSWORD = 'certificate "secret" 1';
@@ -256,7 +257,7 @@ describe.skipIf(!hasDocker())('forge gen-certs --install', { timeout: TEST_MS },
     await writers?.expectNoErrors('after a renewal');
   });
 
-  it('changes the CA in three steps, under clients that have the bundle of each', async () => {
+  it.runIf(FULL)('changes the CA in three steps, under clients that have the bundle of each', async () => {
     for (const step of ['rotate', 'switch', 'retire'] as const) {
       await rotate(step);
       expect(rows(await install('--all')).status, step).toBe('done');

@@ -25,6 +25,7 @@ import { dockerForTests, hasDocker, type TestDocker } from '../../support/docker
 import { redisImage } from '../../support/docker/images.js';
 import { freePort } from '../../support/ports.js';
 import { poll } from '../../support/redis.js';
+import { FULL } from '../../support/servers.js';
 
 const CLUSTER = `c${process.pid}`;
 const DERIVED = `forge-test/redis-derived:${CLUSTER}`;
@@ -126,7 +127,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     });
   });
 
-  it('owns a volume that was there before, whoever has made it', async () => {
+  it.runIf(FULL)('owns a volume that was there before, whoever has made it', async () => {
     await docker.run(['volume', 'create', '--label', `${LABELS.cluster}=${CLUSTER}`, `${name}-data`]);
     const root = ['run', '--rm', '--user', '0:0', '-v', `${name}-data:/data`, '--entrypoint', 'sh', image];
     await docker.run([...root, '-c', 'touch /data/file && chown 0:0 /data']);
@@ -162,7 +163,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     expect((await plan(desired())).kind).toBe('unchanged');
   });
 
-  it('is started by another script when it starts next, and not for its sake', async () => {
+  it.runIf(FULL)('is started by another script when it starts next, and not for its sake', async () => {
     await deploy(desired());
     const before = start;
     start = { ...before, content: `${before.content}# Another line.\n` };
@@ -234,7 +235,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     expect((await plan(desired())).kind).toBe('unchanged');
   });
 
-  it('says so when the one before does not come back', async () => {
+  it.runIf(FULL)('says so when the one before does not come back', async () => {
     await deploy(desired());
     const taken = net.createServer().listen(0, '127.0.0.1');
     await once(taken, 'listening');
@@ -263,7 +264,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     expect(await plan(desired())).toMatchObject({ kind: 'unchanged' });
   });
 
-  it('has its files back when it does not take a setting', async () => {
+  it.runIf(FULL)('has its files back when it does not take a setting', async () => {
     await deploy(desired());
     await expect(deploy(desired({ conf: conf('maxmemory-policy sometimes\n') }))).rejects.toMatchObject({
       kind: 'refused',
@@ -290,7 +291,7 @@ describe.skipIf(!hasDocker())('a node as a container', () => {
     ]);
   });
 
-  it('has its data in a folder of the host, which is then its own', async () => {
+  it.runIf(FULL)('has its data in a folder of the host, which is then its own', async () => {
     const directory = await mkdtemp(path.join(os.tmpdir(), 'forge-data-'));
     try {
       expect((await deploy(desired({ directory }))).kind).toBe('create');

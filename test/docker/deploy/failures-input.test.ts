@@ -15,6 +15,7 @@ import { dockerForTests, hasDocker, type TestDocker } from '../../support/docker
 import { redisImage } from '../../support/docker/images.js';
 import { forge } from '../../support/forge.js';
 import { freePort } from '../../support/ports.js';
+import { FULL } from '../../support/servers.js';
 import { startSshHost } from '../../support/sshd.js';
 
 const CLUSTER = `w${process.pid}`;
@@ -227,7 +228,7 @@ describe.skipIf(!hasDocker())('forge deploy redis, where something is wrong', ()
     }
   });
 
-  it('takes an engine as it is that opens fewer files than nobody has asked for', async () => {
+  it.runIf(FULL)('takes an engine as it is that opens fewer files than nobody has asked for', async () => {
     const limit = Number(
       await docker.run(['run', '--rm', '--network', 'none', '--entrypoint', 'sh', image, '-c', 'ulimit -Hn']),
     );

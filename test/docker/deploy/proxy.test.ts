@@ -8,6 +8,7 @@ import { dockerForTests, hasDocker, type TestDocker } from '../../support/docker
 import { proxyImage } from '../../support/docker/images.js';
 import { connectTls, files, ping, trust } from '../../support/proxy-tls.js';
 import { RawClient } from '../../support/raw-client.js';
+import { FULL } from '../../support/servers.js';
 
 const CLUSTER = `p${process.pid}`;
 const IMAGE = `forge-test/proxy:${CLUSTER}`;
@@ -99,7 +100,7 @@ describe.skipIf(!hasDocker())('forge deploy proxy', () => {
     expect(await started()).toBe(before);
   });
 
-  it('has its files back when the proxy itself does not take them', async () => {
+  it.runIf(FULL)('has its files back when the proxy itself does not take them', async () => {
     const users = [{ name: 'app', passwords: [{ sha256: '0'.repeat(64) }], rules: '+@nonsense' }];
     await proxy.configure({ listeners: [{ address: `127.0.0.1:${proxy.port}`, cluster: 'main', users }] });
     const wrong = await proxy.deploy();
@@ -140,7 +141,7 @@ describe.skipIf(!hasDocker())('forge deploy proxy', () => {
     for (const socket of [first, second]) socket.destroy();
   });
 
-  it('refuses an image whose proxy is older, before anything is changed', async () => {
+  it.runIf(FULL)('refuses an image whose proxy is older, before anything is changed', async () => {
     const older = `${IMAGE}-older`;
     const lines = ['USER 0:0', "RUN printf '#!/bin/sh\\necho forge-proxy/0.0.9' > /usr/local/bin/forge-proxy"];
     await derivedImage(docker, IMAGE, older, ...lines, 'USER 10001:10001');

@@ -11,7 +11,7 @@ import { isAlive } from '../../../src/runtime/process/identity.js';
 import { makeBackup } from '../../support/backup.js';
 import { poll, type RedisCluster, startCluster } from '../../support/redis.js';
 import { ROOT } from '../../support/repository.js';
-import { executableOf, FETCH_TIMEOUT_MS, SERVERS } from '../../support/servers.js';
+import { executableOf, FETCH_TIMEOUT_MS, SOME_SERVERS } from '../../support/servers.js';
 import { backUp, makePlace, type Place, signal, write } from './restore/fixtures.js';
 
 const WAIT_MS = 20_000;
@@ -42,7 +42,7 @@ afterAll(async () => {
   await place.remove();
 });
 
-describe.each(SERVERS)('a backup of %s that is loaded', (_, name) => {
+describe.each(SOME_SERVERS)('a backup of %s that is loaded', (_, name) => {
   it(
     'has the keys that are written down, and a digest of its values that is the same every time',
     async () => {

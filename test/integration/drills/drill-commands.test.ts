@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DrillStand } from '../../support/drill-stand.js';
 import { FEW, LIGHT, rehearse, textsOf } from '../../support/drills/rehearse.js';
 import { poll, type RedisServer, startRedis } from '../../support/redis.js';
+import { FULL } from '../../support/servers.js';
 
 const TEST_MS = 120_000;
 const BACK_MS = 60_000;
@@ -101,7 +102,7 @@ describe('forge drill', { timeout: TEST_MS }, () => {
     expect(await rolesOf()).toEqual(before);
   });
 
-  it('scale: a master joins and leaves', async () => {
+  it.runIf(FULL)('scale: a master joins and leaves', async () => {
     const addresses = (await stand.startServers(1)).map((port) => `127.0.0.1:${port}`);
     const report = await drill('scale', '--with', addresses.join(','));
     expect(report.clients.errors).toEqual({});

@@ -10,7 +10,7 @@ import { makeAuthority } from '../../support/certificates.js';
 import { openSession } from '../../support/operations/join.js';
 import { freePort } from '../../support/ports.js';
 import { type RedisCluster, type RedisServer, startCluster, startRedis } from '../../support/redis.js';
-import { executableOf, FETCH_TIMEOUT_MS, SERVERS } from '../../support/servers.js';
+import { executableOf, FETCH_TIMEOUT_MS, SOME_SERVERS } from '../../support/servers.js';
 import { failureOf } from '../cluster/formed.js';
 
 const running: (RedisCluster | RedisServer)[] = [];
@@ -23,7 +23,7 @@ async function keep<T extends RedisCluster | RedisServer>(starting: Promise<T>):
   return started;
 }
 
-describe.each(SERVERS)('a snapshot of a cluster of %s', (_, server) => {
+describe.each(SOME_SERVERS)('a snapshot of a cluster of %s', (_, server) => {
   it(
     'is whole from any one node, and the same when recorded and read again',
     async () => {

@@ -13,7 +13,7 @@ import {
 } from '../../../src/proxy/engine/resp/request-framer.js';
 import { type RedisServer, startRedis } from '../../support/redis.js';
 import { encode, seeded } from '../../support/resp.js';
-import { executableOf, FETCH_TIMEOUT_MS, SERVERS } from '../../support/servers.js';
+import { executableOf, FETCH_TIMEOUT_MS, SOME_SERVERS } from '../../support/servers.js';
 
 /** Users, and calls of each. */
 const USERS = 100;
@@ -119,7 +119,7 @@ async function contradicts(words: string[]): Promise<boolean> {
   return reply instanceof Error || (reply as unknown[]).length === 0;
 }
 
-describe.each(SERVERS)('what a user may do, and %s', (_, name) => {
+describe.each(SOME_SERVERS)('what a user may do, and %s', (_, name) => {
   beforeAll(() => start(executableOf(name)), FETCH_TIMEOUT_MS);
 
   afterAll(async () => {

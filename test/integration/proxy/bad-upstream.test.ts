@@ -29,7 +29,7 @@ async function start(script: Script): Promise<void> {
         {
           name: 'main',
           endpoints: [upstream.address],
-          connect_timeout: '300ms',
+          connect_timeout: '2s',
           settings: { op_timeout: `${OP_TIMEOUT_MS}ms` },
         },
       ],

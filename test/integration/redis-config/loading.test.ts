@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Command, connectNode } from '../../../src/cluster/node-connection.js';
 import { ADMIN_RULES, renderAcl } from '../../../src/runtime/acl.js';
 import { poll, type RedisServer, startRedis } from '../../support/redis.js';
-import { executableOf, FETCH_TIMEOUT_MS, SERVERS } from '../../support/servers.js';
+import { executableOf, FETCH_TIMEOUT_MS, SOME_SERVERS } from '../../support/servers.js';
 
 const LOAD_MS = 10_000;
 const credentials = { username: 'admin', password: 'known to nobody' };
@@ -26,7 +26,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-describe.each(SERVERS)('%s with forge’s users', (_, kind) => {
+describe.each(SOME_SERVERS)('%s with forge’s users', (_, kind) => {
   let executable = '';
   beforeAll(() => {
     executable = executableOf(kind);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { NodeConnection } from '../../../src/cluster/node-connection.js';
 import { freePort } from '../../support/ports.js';
 import { poll } from '../../support/redis.js';
-import { executableOf, FETCH_TIMEOUT_MS, SERVERS } from '../../support/servers.js';
+import { executableOf, FETCH_TIMEOUT_MS, SOME_SERVERS } from '../../support/servers.js';
 import { type DeployedNode, deployment, formed, startDeployed, versionOf } from './support.js';
 
 const SYNC_MS = 15_000;
@@ -71,7 +71,7 @@ async function errorOf(node: DeployedNode, role: never, line: string): Promise<s
 const REFUSALS =
   /NOPERM|ACL failure in script|permissions to (?:run|access)|can't run this command|DEBUG command not allowed|write flag using \*_ro/i;
 
-describe.each(SERVERS)('the users of deployed nodes on %s', (_, server) => {
+describe.each(SOME_SERVERS)('the users of deployed nodes on %s', (_, server) => {
   let nodes: DeployedNode[] = [];
   let connections: NodeConnection[] = [];
   beforeAll(async () => {

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { templatePath } from '../../../src/runtime/template.js';
 import { startRedis } from '../../support/redis.js';
-import { executableOf, FETCH_TIMEOUT_MS, SERVERS } from '../../support/servers.js';
+import { executableOf, FETCH_TIMEOUT_MS, SOME_SERVERS } from '../../support/servers.js';
 
 const MIB = 1024 * 1024;
 /** Ends in a value of zeros, as a command that was cut off inside of it does. */
@@ -70,7 +70,7 @@ describe('the supervisor', () => {
   });
 });
 
-describe.each(SERVERS)('%s', (_, kind) => {
+describe.each(SOME_SERVERS)('%s', (_, kind) => {
   let executable = '';
   beforeAll(() => {
     executable = executableOf(kind);

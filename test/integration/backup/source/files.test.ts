@@ -11,7 +11,7 @@ import { type FilesSource, readFiles } from '../../../../src/backup/source/files
 import { connectNode, type NodeConnection } from '../../../../src/cluster/node-connection.js';
 import { ForgeError } from '../../../../src/errors.js';
 import { poll, type RedisServer, startRedis } from '../../../support/redis.js';
-import { executableOf, FETCH_TIMEOUT_MS, SERVERS } from '../../../support/servers.js';
+import { executableOf, FETCH_TIMEOUT_MS, SOME_SERVERS } from '../../../support/servers.js';
 
 const WAIT_MS = 20_000;
 /** As a field of a hash it is in each write, so that the append-only file grows fast. */
@@ -117,7 +117,7 @@ const SOURCES = [
   ['an append-only file that is rewritten all the time', ['--appendonly', 'yes', '--auto-aof-rewrite-min-size', '1mb']],
   ['a snapshot', []],
 ] as const;
-const CASES = SERVERS.flatMap(([label, name]) => SOURCES.map(([source, args]) => ({ label, name, source, args })));
+const CASES = SOME_SERVERS.flatMap(([label, name]) => SOURCES.map(([source, args]) => ({ label, name, source, args })));
 
 describe('files under writes', () => {
   let servers: RedisServer[];
