@@ -10,6 +10,8 @@ export interface Bounds {
   readonly subscriptions?: number;
   /** Acknowledged writes, elements and messages that may be lost; and, counted apart, messages that may be late. */
   readonly losses?: number;
+  /** Those of what was stored alone: a message is lost with the connection over which it is to be heard, as it is by Redis. */
+  readonly storedLosses?: number;
   /** The longest time in which a client may try without success, milliseconds. */
   readonly longestPauseMs?: number;
   /** How much longer that may be than beside it, for a client that knows the cluster, milliseconds. */
@@ -60,6 +62,9 @@ export function judge(
     atMost('errors', all - ended, bounds.errors),
     ...(bounds.subscriptions === undefined ? [] : [atMost('listeners cut off', ended, bounds.subscriptions)]),
     atMost('lost', report.losses, bounds.losses),
+    ...(bounds.storedLosses === undefined
+      ? []
+      : [atMost('lost of what was stored', report.storedLosses, bounds.storedLosses)]),
     atMost('messages heard after later ones', report.late, bounds.losses),
     atMost('keys not looked at in the end', report.unchecked, 0),
     atMost('longest pause', Math.round(ms), bounds.longestPauseMs, 'ms'),

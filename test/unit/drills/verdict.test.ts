@@ -24,6 +24,19 @@ const report = (changes: Partial<WorkloadReport>): WorkloadReport => ({
   ...changes,
 });
 
+describe('losses of what was stored', () => {
+  it('are bounded apart from messages', () => {
+    const bounds = { storedLosses: 0 };
+    expect(judge(report({ losses: 3, storedLosses: 0 }), bounds).passed).toBe(true);
+    const { passed, lines } = judge(report({ losses: 3, storedLosses: 1 }), bounds);
+    expect(passed).toBe(false);
+    expect(lines.filter(({ holds }) => !holds)).toEqual([
+      expect.objectContaining({ what: 'lost of what was stored', value: 1, bound: 0 }),
+    ]);
+    expect(judge(report({ losses: 3, storedLosses: 0 }), { ...bounds, losses: 0 }).passed).toBe(false);
+  });
+});
+
 describe('the verdict of a cut', () => {
   const CUT_MS = 5_000;
   const lostAt = (...lossTimes: number[]) => {

@@ -233,8 +233,11 @@ export class Feed implements MessageSink {
     transport?.terminate();
   }
 
-  /** Looks after time: attempts that take too long, silence, subscriptions that were refused for the moment. */
-  tick(): void {
+  /**
+   * Looks after time: attempts that take too long, silence, subscriptions that were refused for the moment.
+   * @param late this process stood still: what came meanwhile is read after this look only
+   */
+  tick(late = false): void {
     const { core } = this.hub;
     const now = core.nowMs;
     this.recent.expire(now - PASSED_ON_MS);
@@ -246,8 +249,7 @@ export class Feed implements MessageSink {
         this.lost('connect timeout');
       }
     } else if (this.pingMs > this.lastReceivedMs) {
-      // Counted rather than measured: after a stall of this process, what the node sent has not been read yet.
-      if (++this.silentSweeps >= SILENT_SWEEPS_MAX) this.lost('it does not answer');
+      if (!late && ++this.silentSweeps >= SILENT_SWEEPS_MAX) this.lost('it does not answer');
     } else if (now - this.lastReceivedMs >= core.limits.subscriptionPingMs) {
       this.silentSweeps = 0;
       this.pingMs = now;

@@ -20,6 +20,8 @@ import { each, feedKey, knownOf, remove, waitMs } from './topics.js';
 
 /** How often connections and unused subscriptions are looked after. */
 const SWEEP_INTERVAL_MS = 100;
+/** A look that comes so much after the last one says nothing of who is silent. */
+const SWEEP_LATE_MS = 250;
 /** A connection over which nothing is subscribed any more is kept this long. */
 const FEED_IDLE_MS = 5000;
 /** A subscription that a node refused for the moment is asked for again after this time. */
@@ -355,7 +357,8 @@ export class Hub {
       this.placeAgainMs = Number.POSITIVE_INFINITY;
       this.placeOthers();
     }
-    if (nowMs - this.sweptMs < SWEEP_INTERVAL_MS) return;
+    const sinceMs = nowMs - this.sweptMs;
+    if (sinceMs < SWEEP_INTERVAL_MS) return;
     this.sweptMs = nowMs;
     this.moves.tick();
     this.echoes.tick();
@@ -364,7 +367,7 @@ export class Hub {
       this.placeBusTopics();
     }
     for (const feed of this.feeds.values()) {
-      feed.tick();
+      feed.tick(sinceMs >= SWEEP_LATE_MS);
       if (feed.used || nowMs - feed.idleSinceMs < FEED_IDLE_MS) continue;
       feed.close();
       this.feeds.delete(feedKey(feed.node, feed.identity));

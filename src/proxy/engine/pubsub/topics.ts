@@ -42,11 +42,19 @@ export function knownOf(first: Topic | undefined): Known {
   return known;
 }
 
-/** How long no connection to a node is to be tried. */
+/** Of a node whose connection was lost and is not there again: longer than of any that has not failed. */
+const FAILED_MS = 1;
+
+/**
+ * How long nothing is to be placed at a node. While a lost connection is made anew, what is published there is heard over
+ * another node, and not over this one.
+ */
 export function waitMs(feeds: Iterable<Feed>, node: UpstreamNode, nowMs: number): number {
   let most = 0;
   for (const feed of feeds) {
-    if (feed.node === node && feed.state === FeedState.idle) most = Math.max(most, feed.retryAtMs - nowMs);
+    if (feed.node !== node || feed.state === FeedState.ready) continue;
+    if (feed.state === FeedState.idle) most = Math.max(most, feed.retryAtMs - nowMs);
+    if (feed.failures > 0) most = Math.max(most, FAILED_MS);
   }
   return most;
 }

@@ -559,6 +559,43 @@ describe('subscriptions at the nodes', () => {
     expect(fake.upstreams.at(-1)!.socket.take()).toContain(command('SUBSCRIBE', 'news'));
   });
 
+  it('stay when this process stood still: what the node has said meanwhile is read after the look', () => {
+    const fake = cluster();
+    const { socket: client } = subscriber(fake);
+    const { socket } = fake.upstream(HUB);
+    fake.pass(1200);
+    fake.pass(1800);
+    // The last looks would have come one after the other.
+    for (let stall = 0; stall < 3; stall++) {
+      fake.nowMs += 500;
+      fake.core.tick();
+    }
+    expect(socket.terminated).toBe(false);
+    fake.answer(HUB, message('news', 'late'));
+    expect(client.take()).toContain(message('news', 'late'));
+    fake.pass(1000);
+    expect(socket.terminated).toBe(false);
+  });
+
+  it('wait elsewhere while the connection that was lost is made anew', () => {
+    const fake = cluster();
+    const { socket: client } = subscriber(fake);
+    const { socket: before, events } = fake.upstream(HUB);
+    before.terminated = true;
+    events.closed('connection reset');
+    fake.turn();
+    const { address } = fake.upstreams.at(-1)!;
+    fake.answer(address, confirmed('subscribe', 'news', 1));
+    // That one is lost, too; the first may be tried again, and is not there yet.
+    fake.pass(500);
+    const { socket: second, events: others } = fake.upstream(address);
+    second.terminated = true;
+    others.closed('connection reset');
+    fake.turn();
+    expect(fake.upstreams.at(-1)!.address).not.toBe(HUB);
+    expect(client.terminated).toBe(false);
+  });
+
   it('of shard channels follow MOVED, and are asked for again when a node ends them', () => {
     const fake = cluster();
     const { say, socket } = fake.client();
