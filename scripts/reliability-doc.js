@@ -44,7 +44,7 @@ function row(name, reports) {
     beside(reports, ({ wrong }) => wrong),
     beside(reports, ({ losses }) => losses),
     beside(reports, ({ longestPause }) => longestPause.ms, ' ms'),
-    holds === reports.length ? `held ${holds} times` : `**held ${holds} of ${reports.length} times**`,
+    holds === reports.length ? 'held' : `**held ${holds} of ${reports.length} times**`,
   ];
   return `| ${cells.join(' | ')} |`;
 }
@@ -75,7 +75,8 @@ export function renderAbout(runs) {
   const files = runs.flat();
   const seeds = [...new Set(files.map(({ seed }) => `\`${seed}\``))];
   const [{ about, at }] = files;
-  return `${runs.length} runs with the seeds ${seeds.join(', ')}, ${at.slice(0, 10)}, ${about.cores} cores, ${about.system}.`;
+  const many = runs.length === 1 ? '1 run with the seed' : `${runs.length} runs with the seeds`;
+  return `${many} ${seeds.join(', ')}, ${at.slice(0, 10)}, ${about.cores} cores, ${about.system}.`;
 }
 
 /** The page with new figures in it. Throws when its marks are missing. */

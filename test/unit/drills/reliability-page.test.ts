@@ -47,7 +47,7 @@ describe('the figures of docs/reliability.md', () => {
     expect(first).toContain('Cluster-aware client: errors');
     expect(first).toContain('| failover | 1,000 | 0 (≤ 0) |');
     expect(second).toContain('nutcracker: errors');
-    expect(second).toMatch(/\| kill \|.*\| held 1 times \|$/);
+    expect(second).toMatch(/\| kill \|.*\| held \|$/);
   });
 
   it('say when, where and with which seeds they were measured', () => {
