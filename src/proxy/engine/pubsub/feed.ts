@@ -237,7 +237,7 @@ export class Feed implements MessageSink {
    * Looks after time: attempts that take too long, silence, subscriptions that were refused for the moment.
    * @param late this process stood still: what came meanwhile is read after this look only
    */
-  tick(late = false): void {
+  tick(late: boolean): void {
     const { core } = this.hub;
     const now = core.nowMs;
     this.recent.expire(now - PASSED_ON_MS);

@@ -20,7 +20,7 @@ import { each, feedKey, knownOf, remove, waitMs } from './topics.js';
 
 /** How often connections and unused subscriptions are looked after. */
 const SWEEP_INTERVAL_MS = 100;
-/** A look that comes so much after the last one says nothing of who is silent. */
+/** A look that comes so much after the last one says nothing of who is silent; the next one does, however late it is. */
 const SWEEP_LATE_MS = 250;
 /** A connection over which nothing is subscribed any more is kept this long. */
 const FEED_IDLE_MS = 5000;
@@ -55,6 +55,7 @@ export class Hub {
   private mapVersion = -1;
   private placeAgainMs = Number.POSITIVE_INFINITY;
   private sweptMs = 0;
+  private sweptLate = false;
 
   constructor(readonly core: Core) {
     this.delivery = new Delivery(core);
@@ -360,6 +361,7 @@ export class Hub {
     const sinceMs = nowMs - this.sweptMs;
     if (sinceMs < SWEEP_INTERVAL_MS) return;
     this.sweptMs = nowMs;
+    this.sweptLate = sinceMs >= SWEEP_LATE_MS && !this.sweptLate;
     this.moves.tick();
     this.echoes.tick();
     if (this.placement.stale || (this.placement.bus === null && this.unsettled.size > 0)) {
@@ -367,7 +369,7 @@ export class Hub {
       this.placeBusTopics();
     }
     for (const feed of this.feeds.values()) {
-      feed.tick(sinceMs >= SWEEP_LATE_MS);
+      feed.tick(this.sweptLate);
       if (feed.used || nowMs - feed.idleSinceMs < FEED_IDLE_MS) continue;
       feed.close();
       this.feeds.delete(feedKey(feed.node, feed.identity));

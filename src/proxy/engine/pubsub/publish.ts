@@ -16,8 +16,8 @@ const MINUS = 45;
 
 /**
  * PUBLISH and SPUBLISH: to the master of the channel's slot, always the same one, so that what one client publishes to
- * a channel keeps its order; see `PublishOrder` for when the slot moves. The node's answer counts every worker that is subscribed there as one; those are replaced
- * by the clients behind all of them.
+ * a channel keeps its order; see `PublishOrder` for when the slot moves. The node's answer counts every worker that is
+ * subscribed there as one; those are replaced by the clients behind all of them.
  */
 export function publish(
   hub: Hub,

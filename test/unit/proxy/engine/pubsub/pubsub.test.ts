@@ -364,6 +364,28 @@ describe('subscriptions at the nodes', () => {
     });
   });
 
+  it('of a channel hear what is held while its slot moves, also from a client that has left', () => {
+    const fake = cluster();
+    const writer = fake.client();
+    const lane = (address: string) => fake.upstreams.find((each) => each.address === address)!;
+    writer.say(command('PUBLISH', 'a', 'x'));
+    expect(lane('node2:7000').socket.take()).toBe(command('PUBLISH', 'a', 'x'));
+    lane('node2:7000').events.received(Buffer.from(':0\r\n'));
+    fake.turn();
+    expect(writer.socket.take()).toBe(':0\r\n');
+    fake.core.router.slotMap.replace(new Uint16Array(16_384).fill(1));
+    fake.core.router.mapChanged();
+    fake.turn();
+    writer.say(command('PUBLISH', 'a', 'y'));
+    expect(lane('node1:7000').socket.take()).toBe('');
+    fake.core.left(writer.client);
+    fake.pass(200);
+    expect(lane('node1:7000').socket.take()).toBe(command('PUBLISH', 'a', 'y'));
+    lane('node1:7000').events.received(Buffer.from(':0\r\n'));
+    fake.turn();
+    expect(fake.core.clients.size).toBe(0);
+  });
+
   it('of a channel are where it is published to, and stay there when its slot moves', () => {
     const fake = cluster();
     const [reader, writer] = [fake.client(), fake.client()];
@@ -565,16 +587,26 @@ describe('subscriptions at the nodes', () => {
     const { socket } = fake.upstream(HUB);
     fake.pass(1200);
     fake.pass(1800);
-    // The last looks would have come one after the other.
-    for (let stall = 0; stall < 3; stall++) {
-      fake.nowMs += 500;
-      fake.core.tick();
-    }
+    fake.nowMs += 500;
+    fake.core.tick();
     expect(socket.terminated).toBe(false);
     fake.answer(HUB, message('news', 'late'));
     expect(client.take()).toContain(message('news', 'late'));
     fake.pass(1000);
     expect(socket.terminated).toBe(false);
+  });
+
+  it('leave a node that is silent although every look is late', () => {
+    const fake = cluster();
+    subscriber(fake);
+    const { socket } = fake.upstream(HUB);
+    fake.pass(1200);
+    for (let look = 0; look < 50; look++) {
+      fake.nowMs += 500;
+      fake.core.tick();
+      fake.turn();
+    }
+    expect(socket.terminated).toBe(true);
   });
 
   it('wait elsewhere while the connection that was lost is made anew', () => {
