@@ -7,22 +7,16 @@ import * as z from 'zod';
 import { pause } from '../../cluster/bounded.js';
 import type { ClusterNode } from '../../cluster/cluster-node.js';
 import { replyErrorOf } from '../../cluster/node-failure.js';
-import { infoNumber } from '../../cluster/parse-info.js';
 import { ForgeError } from '../../errors.js';
 import { defineStep, type NodeRef, nodeRefSchema, type StepContext } from '../step.js';
 import { whileSilent } from './patience.js';
+import { StreamWatch } from './stream.js';
 import { infoOf, type View, viewOf, viewsOf, waitUntil } from './views.js';
 
 /** How long a server tries (CLUSTER_MF_TIMEOUT, 5,000 ms), and a little more. */
 const ATTEMPT_MS = 5_500;
 /** Between two attempts, for the clients whose writes were held. */
 const BREATH_MS = 2_000;
-/**
- * The master holds its clients' writes while the replica reads the rest of its stream: so that rest must be read in a
- * fraction of a second.
- */
-export const LAG_MAX_BYTES = 8 * 1024 * 1024;
-
 /**
  * `planned`: both agree, no write is lost. `force`: the master is dead, what it had not sent yet is lost; a majority of
  * the masters must agree. `takeover`: nobody is asked.
@@ -65,6 +59,7 @@ export const failoverStep = defineStep({
 });
 
 async function change(context: StepContext, { promote, demote, mode }: Failover): Promise<void> {
+  const stream = new StreamWatch();
   let sentAt: number | undefined;
   let lacking = '';
   const look = async () => {
@@ -73,7 +68,7 @@ async function change(context: StepContext, { promote, demote, mode }: Failover)
     lacking = found;
     if (sentAt !== undefined && performance.now() - sentAt < ATTEMPT_MS + BREATH_MS) return false;
     if ((await roleOf(context, promote)) !== 'replica') return false;
-    const unfit = await unready(context, promote, demote, mode);
+    const unfit = await unready(context, promote, demote, mode, stream);
     if (unfit !== undefined) {
       lacking = unfit;
       return false;
@@ -109,6 +104,7 @@ async function unready(
   promote: NodeRef,
   demote: NodeRef,
   mode: FailoverMode,
+  stream: StreamWatch,
 ): Promise<string | undefined> {
   const own = (await viewOf(context, promote.id)).topology;
   if (own.myself?.masterId !== demote.id) return `it is no replica of ${demote.address}`;
@@ -127,14 +123,8 @@ async function unready(
   if (mode !== 'planned') return undefined;
   if (!ready.some(({ id }) => id === demote.id))
     return 'its master is not linked to it, or does not know it as its replica';
-  const [replica, master] = await Promise.all([
-    infoOf(context, promote.id, 'replication'),
-    infoOf(context, demote.id, 'replication'),
-  ]);
-  if (replica.get('master_link_status') !== 'up') return 'its link to the master is down';
-  if (replica.get('master_sync_in_progress') === '1') return 'it receives the whole data set at the moment';
-  const lag = (infoNumber(master, 'master_repl_offset') ?? 0) - (infoNumber(replica, 'slave_repl_offset') ?? 0);
-  return lag > LAG_MAX_BYTES ? `it is ${lag} bytes behind the master` : undefined;
+  const master = await infoOf(context, demote.id, 'replication');
+  return stream.fault(master, await infoOf(context, promote.id, 'replication'), performance.now());
 }
 
 const idsOf = (nodes: readonly ClusterNode[], without?: string) =>

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { ForgeError } from '../../errors.js';
 import { defineStep, nodeIdSchema, nodeRefSchema, type StepContext } from '../step.js';
 import { forgetEverywhere } from './forget-everywhere.js';
+import { whileHeard } from './subscribers.js';
 import { viewOf, viewsOf } from './views.js';
 
 const schema = z.strictObject({
@@ -31,6 +32,8 @@ export const forgetStep = defineStep({
 
   async apply(context, { node, members, reset }) {
     await requireNoSlots(context, node.id, members);
+    // Reset, it hears nothing of what is published at the others.
+    if (reset) await whileHeard(context, node.id);
     await forgetEverywhere(context, node, members, { reset });
   },
 });

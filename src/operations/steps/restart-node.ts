@@ -3,12 +3,12 @@
  * operator's command. That it did is: another run id, the same node id, its data loaded, within a bound.
  */
 import * as z from 'zod';
-import { pause } from '../../cluster/bounded.js';
 import { replyErrorOf } from '../../cluster/node-failure.js';
 import { ForgeError } from '../../errors.js';
 import { defineStep, type NodeRef, nodeRefSchema, type StepContext } from '../step.js';
 import { whileSilent } from './patience.js';
 import { restartCommandName, runRestartCommand } from './restart-command.js';
+import { whileHeard } from './subscribers.js';
 import { infoOf, viewOf, viewsOf, waitUntil } from './views.js';
 
 /** A server that loads is alive, and how much is left cannot be asked before it is done: 1 TB at 300 MB/s. */
@@ -16,9 +16,6 @@ const LOADING_MAX_MS = 3_600_000;
 /** Between two looks at the others, which may know the node at another address. */
 const ADDRESS_LOOK_MS = 1_000;
 const ASKED_MAX = 4;
-/** The proxy needs a second from the moment that it knows the new roles. */
-const SUBSCRIBERS_MS = 3_000;
-const SUBSCRIBERS_LOOK_MS = 100;
 const RUN_ID_LENGTH_MAX = 64;
 const WORDS_MAX = 64;
 const COMMAND_MAX_MS = 86_400_000;
@@ -51,7 +48,7 @@ export const restartNodeStep = defineStep({
     const { node, runId, shutdown, command, commandMs = context.waitMs } = action;
     let { phase } = await stateOf(context, node, runId);
     if (phase === 'before') await requireRole(context, action);
-    if (phase === 'before') await whileHeard(context, node);
+    if (phase === 'before') await whileHeard(context, node.id);
     if (phase === 'before' && shutdown) {
       await shutDown(context, action);
       if (command !== null) phase = await waitUntilGone(context, node, runId);
@@ -112,24 +109,6 @@ async function requireRole(context: StepContext, { node, mayServe }: RestartNode
       next: 'The roles have changed since the plan was made: undo this operation, and plan anew.',
     },
   );
-}
-
-/**
- * Clients that follow the roles, such as the proxy, take their subscriptions away from a master that has become a replica,
- * without losing a message: they are given the time for it. Others stay, and are not waited for.
- */
-async function whileHeard(context: StepContext, { id }: NodeRef): Promise<void> {
-  const begun = performance.now();
-  while (performance.now() - begun < SUBSCRIBERS_MS) {
-    const connection = await context.pool.get(id);
-    const clients = await connection.callText('CLIENT', 'LIST', 'TYPE', 'pubsub').catch((error: unknown) => {
-      // Its user may not ask; what is wrong with the node is told by the next command.
-      if (error instanceof ForgeError) return '';
-      throw error;
-    });
-    if (clients.trim() === '') return;
-    await pause(SUBSCRIBERS_LOOK_MS, context.signal);
-  }
 }
 
 async function shutDown(context: StepContext, { node, save }: RestartNode): Promise<void> {

@@ -3,8 +3,8 @@ import * as z from 'zod';
 import { mapBounded } from '../../cluster/bounded.js';
 import { infoNumber } from '../../cluster/parse-info.js';
 import { defineStep, type NodeRef, nodeRefSchema, type StepContext } from '../step.js';
-import { LAG_MAX_BYTES } from './failover.js';
 import { whileSilent } from './patience.js';
+import { LAG_MAX_BYTES } from './stream.js';
 import { isSynced, waitForSync } from './synchronise.js';
 import { infoOf, viewOf } from './views.js';
 

@@ -49,6 +49,11 @@ async function startEmpty(): Promise<RedisServer> {
 const replace = (old: string, by: RedisServer) => (snapshot: Parameters<typeof planReplace>[0]) =>
   planReplace(snapshot, { old, new: parseAddress(by.address) });
 
+async function mastersOf(nodes: readonly RedisServer[]): Promise<RedisServer[]> {
+  const { masters } = await rolesOf(nodes);
+  return nodes.filter(({ address }) => masters.includes(address));
+}
+
 /** Waits until all members hold it for dead. */
 async function die(server: RedisServer): Promise<string> {
   const id = await idOf(server);
@@ -75,6 +80,40 @@ describe('a node that is replaced', () => {
     expect(await old.call('DBSIZE')).toBe(0);
     const again = await operator.run(replace(old.address, added), { also: `${added.address},${old.address}` });
     expect(again.status).toBe('unchanged');
+  });
+
+  it('holds no writes for want of an acknowledgement, and is heard until its subscribers have left', async () => {
+    const [master] = await mastersOf(members);
+    const old = master as RedisServer;
+    const added = await startEmpty();
+    const subscriber = new Redis(old.port, old.host, { password: PASSWORD });
+    await subscriber.subscribe('news');
+    let unacknowledged: string | undefined;
+    const heard: { whenItLost?: true; whenReset?: boolean } = {};
+    const observer = {
+      mutation: async ({ command }: { command: readonly string[] }) => {
+        const words = command.slice(0, 2).join(' ');
+        if (words === 'CLUSTER FAILOVER') {
+          const info = String(await old.call('INFO', 'replication'));
+          unacknowledged = info.split('\r\n').find((line) => /state=online,offset=0,/.test(line)) ?? '';
+          // Long after the others have agreed, as a client that moves with both heard for a while.
+          setTimeout(() => {
+            heard.whenItLost = true;
+            subscriber.disconnect();
+          }, 1_500);
+        }
+        if (words === 'CLUSTER RESET') heard.whenReset = heard.whenItLost !== true;
+      },
+    };
+    try {
+      const result = await operator.run(replace(old.address, added), { also: added.address, observer });
+      expect(result.status).toBe('done');
+      members = [added, ...members.filter((member) => member !== old)];
+      expect(unacknowledged).toBe('');
+      expect(heard).toEqual({ whenItLost: true, whenReset: false });
+    } finally {
+      subscriber.disconnect();
+    }
   });
 
   it('may be dead, when it is a replica', async () => {

@@ -56,9 +56,26 @@ describe.each(FULL ? SERVERS : SERVERS.slice(0, 1))('a rolling restart on %s', (
         await new Promise((resolve) => setTimeout(resolve, 2));
       }
     })();
+    // A master sends nothing to such a replica yet: a failover would hold the clients' writes until it does.
+    const unacknowledged: string[] = [];
+    let failovers = 0;
+    const observer = {
+      mutation: async ({ command: [, word] }: { command: readonly string[] }) => {
+        if (word !== 'FAILOVER') return;
+        failovers++;
+        const infos = await Promise.all(cluster.nodes.map((node) => node.call('INFO', 'replication')));
+        unacknowledged.push(
+          ...infos
+            .join('')
+            .split('\r\n')
+            .filter((line) => /state=online,offset=0,/.test(line)),
+        );
+      },
+    };
     try {
-      const result = await operator.run((snapshot) => planRestart(snapshot, request));
+      const result = await operator.run((snapshot) => planRestart(snapshot, request), { observer });
       expect(result.status).toBe('done');
+      expect({ failovers, unacknowledged }).toEqual({ failovers: 3, unacknowledged: [] });
     } finally {
       writing = false;
       await writer;
