@@ -6,7 +6,16 @@ const KIB = 1024;
 const UNITS: Record<string, number> = { '': 1, b: 1, kb: KIB, mb: KIB ** 2, gb: KIB ** 3 };
 const KEYS_PER_SECOND_MAX = 100_000_000;
 
-/** `--method --rate --keys-per-second --pace --big-key-bytes`. */
+/** Of commands that may find a key with two values. */
+export const keepFlag = {
+  keep: Flags.option({
+    options: ['owner', 'other'] as const,
+    description:
+      'Of a key that two masters have with different values: the owner’s, which clients see, or the other; the one that is not kept is gone. Such a key is named and stops the move when not given.',
+  })(),
+};
+
+/** `--method --rate --keys-per-second --pace --big-key-bytes --keep`. */
 export const moveFlags = {
   method: Flags.option({
     options: ['auto', 'migrate', 'atomic'] as const,
@@ -33,6 +42,7 @@ export const moveFlags = {
     description: 'Keys of this size are warned of, and move alone, for example 16mb.',
     helpValue: 'SIZE',
   }),
+  ...keepFlag,
 };
 
 export interface MoveFlagValues {
@@ -41,6 +51,7 @@ export interface MoveFlagValues {
   readonly 'keys-per-second'?: number;
   readonly pace: 'auto' | 'fast' | 'gentle';
   readonly 'big-key-bytes'?: string;
+  readonly keep?: 'owner' | 'other';
 }
 
 export interface MoveSettings {
@@ -49,15 +60,17 @@ export interface MoveSettings {
   readonly bytesPerSecond?: number;
   readonly keysPerSecond?: number;
   readonly bigKeyBytes?: number;
+  readonly keep?: 'owner' | 'other';
 }
 
 /** @throws ForgeError `usage` for a size that is none */
 export function readMove(flags: MoveFlagValues): MoveSettings {
-  const { method, rate, pace } = flags;
+  const { method, rate, pace, keep } = flags;
   const bigKey = flags['big-key-bytes'];
   return {
     method,
     pace,
+    ...(keep === undefined ? {} : { keep }),
     ...(rate === undefined ? {} : { bytesPerSecond: parseSize(rate, '--rate') }),
     ...(flags['keys-per-second'] === undefined ? {} : { keysPerSecond: flags['keys-per-second'] }),
     ...(bigKey === undefined ? {} : { bigKeyBytes: parseSize(bigKey, '--big-key-bytes') }),

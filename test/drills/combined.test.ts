@@ -81,7 +81,10 @@ async function scale(tell: Tell): Promise<void> {
     expect(TOLD, `${stdout}${stderr}`).toContain(code);
     expect(resumes, `${stdout}${stderr}`).toBeLessThan(RESUMES_MAX);
     const { unfinished } = JSON.parse(await stand.forge('resume', '--json'));
-    ({ code, stdout, stderr } = await stand.attempt('resume', unfinished[0].operationId, ...fast));
+    // The deletions that belong to moves were not at the replica yet: keys have two values, and the operator says which stays.
+    const keep = stderr.includes('--keep owner') ? ['--keep', 'owner'] : [];
+    if (keep.length > 0) tell('the values of the owner are kept');
+    ({ code, stdout, stderr } = await stand.attempt('resume', unfinished[0].operationId, ...fast, ...keep));
     tell(`resume: ${code}`);
   }
 }

@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import { ChangeCommand } from '../../change-command.js';
 import { ALL_SLOTS } from '../../cluster/slots.js';
+import { keepFlag } from '../../config/move-flags.js';
 import { parseForce } from '../../operations/guards/index.js';
 import { slotJobs } from '../../operations/health/slot-jobs.js';
 import { readSlotKeys } from '../../operations/health/slot-keys.js';
@@ -11,7 +12,7 @@ import type { RunResult } from '../../operations/run.js';
 export default class ClusterFix extends ChangeCommand {
   static override summary = 'Repair slots: close open ones, give those that nobody has to a master, make nodes agree.';
   static override description =
-    `By a stated rule for each case (docs/cluster-fix.md): no key is dropped, nothing is guessed.
+    `By a stated rule for each case (docs/cluster-fix.md): no key is dropped but by --keep, nothing is guessed.
 What cannot be known is refused, with the reason and what to do; --force GUARD leaves that as it is and repairs the rest.`;
   static override examples = [
     '<%= config.bin %> <%= command.id %> --dry-run',
@@ -31,6 +32,7 @@ What cannot be known is refused, with the reason and what to do; --force GUARD l
       description: 'Also send keys home that a master holds of slots of another, and that nobody sees.',
       default: false,
     }),
+    ...keepFlag,
   };
 
   async run(): Promise<RunResult> {
@@ -40,6 +42,7 @@ What cannot be known is refused, with the reason and what to do; --force GUARD l
     return this.change({
       flags,
       operation: 'cluster fix',
+      move: flags.keep === undefined ? {} : { keep: flags.keep },
       // So that nobody gives keys up by the habit of saying yes.
       ...(words.length > 0 ? { confirmWord: 'abandon' } : {}),
       plan: async (snapshot, session) => {

@@ -9,6 +9,9 @@ export type MovePace = 'fast' | 'gentle';
 export const PACE_CHOICES = ['auto', 'fast', 'gentle'] as const;
 export type PaceChoice = (typeof PACE_CHOICES)[number];
 
+/** Of a key that two masters have with different values: that of its slot's owner, which clients see, or the other one. */
+export type KeepChoice = 'owner' | 'other';
+
 /** A source that serves so many commands a second has clients to be careful of. */
 const BUSY_OPS_PER_SECOND = 500;
 
@@ -24,6 +27,8 @@ export interface MoveControlOptions extends MoveLimits {
   readonly pace?: PaceChoice;
   /** Keys of this size are warned of, and move alone; 8 MiB when not told. */
   readonly bigKeyBytes?: number;
+  /** Which of two different values stays; such a key stops the move when not told. */
+  readonly keep?: KeepChoice;
   /** Monotonic milliseconds; tests give their own. */
   readonly now?: () => number;
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -47,6 +52,7 @@ export type TargetPart = keyof typeof TARGET_PARTS;
 export class MoveControl {
   readonly method: MoveMethod;
   readonly bigKeyBytes: number;
+  readonly keep: KeepChoice | undefined;
   readonly #pace: PaceChoice;
   /** Of each source, at the first look: later ones would count what the moves themselves ask of it. */
   readonly #paces = new Map<string, MovePace>();
@@ -62,6 +68,7 @@ export class MoveControl {
   constructor(options: MoveControlOptions = {}) {
     this.method = options.method ?? 'auto';
     this.bigKeyBytes = options.bigKeyBytes ?? BIG_KEY_BYTES;
+    this.keep = options.keep;
     this.#pace = options.pace ?? 'auto';
     this.#limits = { bytesPerSecond: options.bytesPerSecond, keysPerSecond: options.keysPerSecond };
     this.#now = options.now ?? (() => performance.now());

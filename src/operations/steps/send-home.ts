@@ -12,7 +12,7 @@ const BIG_KEY_BYTES = 8 * 1024 * 1024;
 /**
  * A node sends keys of slots that it does not serve only while it holds them for importing: so they are marked so first,
  * and the marks are left to the caller. Keys that both have are compared; equal ones are taken over.
- * @throws ForgeError `refused` for a key with two values, naming it: nothing is overwritten
+ * @throws ForgeError `refused` for a key with two values, naming it, unless `MoveControl.keep` says which one stays
  */
 export async function sendHome(
   context: StepContext,
@@ -29,6 +29,7 @@ export async function sendHome(
     await transferKeys(pair, slots, {
       size: new BatchSize(pair.pace.batch),
       bigKeyBytes: BIG_KEY_BYTES,
+      importing: true,
       sending: () => undefined,
       moved: (batch) => {
         moved.keys += batch.keys.length;
@@ -43,7 +44,7 @@ export async function sendHome(
       `${from} and ${to} have different values of ${showKeys(error.keys)} (slot ${error.slot}).`,
       {
         host: source.address,
-        next: `Compare them: clients see those of ${to}. Delete the wrong ones, then run the same command again.`,
+        next: `Compare them: clients see those of ${to}. The same command with --keep owner keeps these, with --keep other those of ${from}.`,
         details: { slot: error.slot, keys: error.keys.map((key) => key.toString('utf8')) },
         cause: error,
       },

@@ -98,7 +98,9 @@ function whatFailed(pair: PairNodes, error: unknown): { kind: ErrorKind; message
     return {
       kind: 'refused',
       message: `${source} and ${target} have different values of ${showKeys(error.keys)} (slot ${error.slot}).`,
-      next: [`Compare them; clients see those of ${source}. Delete the wrong ones, then run the command again.`],
+      next: [
+        `Compare them; clients see those of ${source}. The same command with --keep owner keeps these, with --keep other those of ${target}.`,
+      ],
     };
   }
   const known = kindOfFailure(error);

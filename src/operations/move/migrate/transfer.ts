@@ -1,5 +1,7 @@
 /** Takes the keys of open slots from the source to the target. */
+import type { Command } from '../../../cluster/node-connection.js';
 import { commandFailure } from '../../../cluster/node-failure.js';
+import type { NodeRef } from '../../step.js';
 import { type Batch, type BatchSize, cutBatches, type SizedKey } from './batches.js';
 import { compareKey } from './compare.js';
 import { ConflictError, kindOfFailure, showKeys } from './failures.js';
@@ -14,7 +16,7 @@ const IDLE_PASSES_MAX = 20;
 export interface TransferOptions {
   readonly size: BatchSize;
   readonly bigKeyBytes: number;
-  /** The source holds the slots as importing: it does not serve them. */
+  /** The source holds the slots as importing: it does not serve them, the target does. */
   readonly importing?: boolean;
   /** Told of each batch that has arrived. */
   readonly moved: (batch: Batch) => void;
@@ -24,7 +26,8 @@ export interface TransferOptions {
 
 /**
  * Returns when the slots hold no key at the source. Keys that both sides have are compared: equal ones are taken over.
- * @throws what MIGRATE answered (`kindOfFailure` tells what it means), or `ConflictError`
+ * @throws what MIGRATE answered (`kindOfFailure` tells what it means), or `ConflictError` for a key with two values when
+ *   `MoveControl.keep` does not say which one stays
  */
 export async function transferKeys(pair: Pair, slots: readonly number[], options: TransferOptions): Promise<void> {
   let left = slots;
@@ -131,9 +134,34 @@ async function takeOver(
   if (free.length > 0) await send(pair, free, options);
   if (same.length > 0) await send(pair, same, { ...options, replace: true });
   if (different.length === 0) return;
-  if (importing || !(await pair.leftovers.holds(batch.slot))) throw new ConflictError(batch.slot, different);
-  reportLeftovers(pair, different);
-  await send(pair, different, { ...options, replace: true });
+  const { keep } = pair.context.move;
+  const leftover = !importing && (await pair.leftovers.holds(batch.slot));
+  if (leftover) reportLeftovers(pair, different);
+  else if (keep === undefined) throw new ConflictError(batch.slot, different);
+  else reportKept(pair, different, (keep === 'owner') === importing ? pair.target : pair.source);
+  if (!leftover && (keep === 'owner') === importing) await dropKeys(pair, different, { importing });
+  else await send(pair, different, { ...options, replace: true });
+}
+
+function reportKept({ context }: Pair, keys: readonly Buffer[], kept: NodeRef): void {
+  context.report({ type: 'warning', text: `of ${showKeys(keys)}, the values of ${kept.address} are kept` });
+}
+
+/**
+ * Takes keys away from the source.
+ * @param importing it does not serve their slots, and has them marked as importing
+ */
+export async function dropKeys(
+  pair: Pair,
+  keys: readonly Buffer[],
+  { importing }: { readonly importing: boolean },
+): Promise<void> {
+  const asking: readonly Command[] = importing ? [['ASKING']] : [];
+  const commands = keys.flatMap((key): Command[] => [...asking, ['UNLINK', key]]);
+  const connection = await pair.worker();
+  for (const outcome of await pair.context.mutateAll(pair.source.id, commands, { connection, finishing: true })) {
+    if (outcome.status === 'rejected') throw outcome.reason;
+  }
 }
 
 function reportLeftovers({ context, source, target }: Pair, keys: readonly Buffer[]): void {

@@ -3,6 +3,7 @@ import type { ConnectSettings } from '../../../../src/cluster/node-pool.js';
 import { ALL_SLOTS } from '../../../../src/cluster/slots.js';
 import type { ForgeError } from '../../../../src/errors.js';
 import { readSlotKeys } from '../../../../src/operations/health/slot-keys.js';
+import { MoveControl } from '../../../../src/operations/move/control.js';
 import { planLines } from '../../../../src/operations/plan.js';
 import { planFix } from '../../../../src/operations/planners/fix.js';
 import { type RunPlanOptions, type RunResult, runPlan } from '../../../../src/operations/run.js';
@@ -152,12 +153,27 @@ describe('a repair', () => {
     const failure = await failureOf(fix());
     expect(failure).toMatchObject({ kind: 'refused', exitCode: 5 });
     expect(failure.message).toContain(`{${tagOf(30)}}:0`);
-    expect(failure.next.join('\n')).toMatch(/Delete the wrong ones.*forge resume/s);
+    expect(failure.next.join('\n')).toMatch(/--keep owner.*forge resume/s);
     expect(await one.call('GET', name)).toBe('another value');
     // Clients see the owner's; the operator says which is right.
     await one.call('DEL', name);
     expect((await fix()).status).toBe('done');
     await expectWhole(other);
+  });
+
+  it.each(['owner', 'other'] as const)('keeps one of two values when it is told which: %s', async (keep) => {
+    const values = await fill(one, 30, 1);
+    await halfMove(one, two, 30, [...values.keys()]);
+    await stable(one, 30);
+    await stable(two, 30);
+    const name = nameOf(30, 0);
+    await one.call('SET', name, 'another value');
+    const failure = await failureOf(fix({ strays: true }));
+    expect(failure.next.join(' ')).toContain(`--keep ${keep}`);
+    expect((await fix({ strays: true, move: new MoveControl({ keep }) })).status).toBe('done');
+    expect(await one.call('GET', name)).toBe(keep === 'owner' ? 'another value' : values.get(name));
+    expect(await two.call('CLUSTER', 'COUNTKEYSINSLOT', 30)).toBe(0);
+    await inOrder(cluster.nodes);
   });
 
   it('does not decide about a node that does not answer, and repairs the rest when it is told to', async () => {

@@ -95,6 +95,37 @@ describe('a move by MIGRATE', () => {
     connection.close();
   });
 
+  it.each([
+    ['owner', 'the one that clients see'],
+    ['other', 'the one that they do not see'],
+  ] as const)('keeps one of two values when it is told which: %s, %s', async (keep, _seen) => {
+    const { key, slot, i } = someKey();
+    await open(slot);
+    await setAsking(to, key, 'another value');
+    const refusal = await failureOf(move());
+    expect(refusal.next.join(' ')).toContain(`--keep ${keep}`);
+    // Now the slot is back at its owner, and the target holds the key unseen: first that has to be told.
+    const again = await failureOf(move());
+    expect(again.message).toContain('holds keys of slots');
+    expect(again.next.join(' ')).toContain(`--keep ${keep}`);
+    const result = await move({ move: new MoveControl({ method: 'migrate', keep }) });
+    expect(result.status).toBe('done');
+    await expectOwned(cluster.nodes, to, RANGES);
+    expect(await to.call('GET', key)).toBe(keep === 'owner' ? textOf(i) : 'another value');
+    expect(await from.call('CLUSTER', 'COUNTKEYSINSLOT', slot)).toBe(0);
+    if (keep === 'other') await to.call('SET', key, textOf(i));
+    await expectKeys(cluster.masters, KEYS);
+  });
+
+  it.each(['owner', 'other'] as const)('keeps one of two values of a slot that is open: %s', async (keep) => {
+    const { key, slot, i } = someKey();
+    await open(slot);
+    await setAsking(to, key, 'another value');
+    expect((await move({ move: new MoveControl({ method: 'migrate', keep }) })).status).toBe('done');
+    await expectOwned(cluster.nodes, to, RANGES);
+    expect(await to.call('GET', key)).toBe(keep === 'owner' ? textOf(i) : 'another value');
+  });
+
   it('refuses, before it opens anything, when the target holds keys of such slots', async () => {
     const { key, slot } = someKey();
     await to.call('CLUSTER', 'SETSLOT', slot, 'IMPORTING', await idOf(from));
