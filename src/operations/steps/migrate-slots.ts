@@ -22,6 +22,8 @@ const RANGES_MAX = 8_192;
 /** A node that has become a replica knows it first; until the others know, nobody can say whose its slots are. */
 const ROLE_MS = 5_000;
 const ROLE_LOOK_MS = 200;
+/** Looks that may go wrong in one move, each within `ROLE_MS` after one that went well. */
+const FAILOVERS_MAX = 100;
 
 const schema = z.strictObject({
   kind: z.literal('migrate-slots'),
@@ -103,14 +105,18 @@ async function move(
   target: NodeRef,
   ranges: MigrateSlots['ranges'],
 ): Promise<void> {
-  const end = performance.now() + ROLE_MS;
-  for (;;) {
+  let failingSince = Number.NaN;
+  for (let failovers = 0; ; failovers++) {
+    const begun = performance.now();
     try {
       await moveSlots(context, { source, target, slots: normalizeSlots(ranges) });
       return;
     } catch (error) {
-      // Between the look and the work: it gave its last slot away in the step before, or was failed over.
-      if (!hasLostRole(error) || performance.now() > end) throw error;
+      const now = performance.now();
+      // One that went on for a while had got the roles right.
+      if (!(now - begun < ROLE_MS) || Number.isNaN(failingSince)) failingSince = now;
+      // Between the look and the work, or in the middle: it gave its last slot away, or was failed over.
+      if (!hasLostRole(error) || now - failingSince > ROLE_MS || failovers >= FAILOVERS_MAX) throw error;
       await pause(ROLE_LOOK_MS, context.signal);
     }
   }

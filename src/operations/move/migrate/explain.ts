@@ -5,7 +5,7 @@ import { formatSlots, slotsFrom } from '../../../cluster/slots.js';
 import { type ErrorKind, ForgeError } from '../../../errors.js';
 import type { NodeRef } from '../../step.js';
 import { ConflictError, type FailureKind, kindOfFailure, type Settlement, showKeys } from './failures.js';
-import type { PairNodes } from './pair.js';
+import { type PairNodes, roleDetails } from './pair.js';
 
 const RANGES_SHOWN_MAX = 8;
 /** How a source passes on what the target has answered to it. */
@@ -80,6 +80,7 @@ export function explain(pair: PairNodes, error: unknown, settlement: Settlement)
   const { kind, message, next } = whatFailed(pair, error);
   const open = [...settlement.open, ...settlement.stuck];
   const details = {
+    ...roleDetails(error),
     ...(settlement.back.length > 0 ? { back: settlement.back } : {}),
     ...(open.length > 0 ? { open } : {}),
     ...(error instanceof ConflictError ? { keys: error.keys.map((key) => key.toString('utf8')) } : {}),

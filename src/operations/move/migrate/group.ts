@@ -4,14 +4,15 @@ import { type ErrorKind, ForgeError } from '../../../errors.js';
 import type { Batch } from './batches.js';
 import { ConflictError, kindOfFailure, RETRIED, UnfinishedError } from './failures.js';
 import { closeSlots, openSlots } from './marks.js';
-import { lookAtPair, type Pair } from './pair.js';
+import { lookAtPair, type Pair, succeeded } from './pair.js';
 import { settleSlots } from './settle.js';
 import { slotStates } from './slot-states.js';
 import { type TransferOptions, transferKeys } from './transfer.js';
 
 const NOT_OF_NODES: ReadonlySet<ErrorKind> = new Set(['locked', 'interrupted', 'terminated', 'hung-up', 'unexpected']);
 const RETRY_FIRST_MS = 50;
-const RETRY_MAX_MS = 1_000;
+/** Until a failover is found out, clients do not find what has moved. */
+const RETRY_MAX_MS = 400;
 /** What an interrupted run may still wait for a node to come back, before it settles the slots in hand. */
 const INTERRUPTED_WAIT_MS = 3_000;
 
@@ -55,8 +56,10 @@ export async function moveGroup(pair: Pair, group: Group, options: TransferOptio
       const { signal, waitMs: bound } = pair.context;
       const patience = signal.aborted ? Math.min(bound, INTERRUPTED_WAIT_MS) : bound;
       const late = performance.now() - failingSince > patience;
-      if (kind === undefined || !RETRIED.has(kind) || late) {
-        throw new UnfinishedError(error, await settleSlots(pair, group.slots, { touched }));
+      const heir = kind !== undefined && RETRIED.has(kind) ? await pair.heir() : undefined;
+      if (kind === undefined || !RETRIED.has(kind) || late || heir !== undefined) {
+        const why = heir === undefined ? error : succeeded(pair, heir, error);
+        throw new UnfinishedError(why, await settleSlots(pair, group.slots, { touched }));
       }
       await pause(waitMs);
       waitMs = Math.min(RETRY_MAX_MS, waitMs * 2);

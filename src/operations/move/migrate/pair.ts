@@ -7,7 +7,7 @@ import { secretArgument } from '../../../cluster/secret.js';
 import type { Topology } from '../../../cluster/topology.js';
 import { ForgeError } from '../../../errors.js';
 import type { NodeRef, StepContext } from '../../step.js';
-import { viewOf } from '../../steps/views.js';
+import { viewOf, viewsOf } from '../../steps/views.js';
 import { Permits } from '../permits.js';
 import { Leftovers } from './leftovers.js';
 import { PACES, type Pace } from './pace.js';
@@ -35,6 +35,20 @@ export interface MigrateOptions {
 /** The detail of an error by which a node was no master any more when its move began: nothing was changed. */
 const LOST_ROLE = 'lostRole';
 
+/** Why a move ends before its time that one of its masters has a successor. */
+export function succeeded({ source, target }: PairNodes, heir: string, cause: unknown): ForgeError {
+  return new ForgeError('refused', `${heir} took over from ${source.address} or ${target.address} in the middle.`, {
+    host: heir,
+    next: 'The move goes on with the master of today.',
+    details: { [LOST_ROLE]: heir },
+    cause,
+  });
+}
+
+/** What of an error's details has to stay when it is told in other words. */
+export const roleDetails = (error: unknown): Record<string, unknown> =>
+  error instanceof ForgeError && hasLostRole(error) ? { [LOST_ROLE]: error.details?.[LOST_ROLE] } : {};
+
 export const hasLostRole = (error: unknown): boolean =>
   error instanceof ForgeError && error.details?.[LOST_ROLE] !== undefined;
 
@@ -51,6 +65,8 @@ export class Pair implements PairNodes {
   readonly pace: Pace;
   readonly inFlight: Permits;
   readonly leftovers: Leftovers;
+  /** Replicas of both when the move began. */
+  heirs: readonly string[] = [];
   /** When the last batch was answered, in monotonic milliseconds. */
   answeredAt = 0;
   readonly #workers = new Map<string, Promise<NodeConnection>>();
@@ -102,6 +118,15 @@ export class Pair implements PairNodes {
     return ['MIGRATE', ip, port, '', 0, timeoutMs, ...words, ...credentials, 'KEYS', ...keys];
   }
 
+  /** The replica that has taken over from one of both meanwhile, by its own word. */
+  async heir(): Promise<string | undefined> {
+    for (const { topology } of (await viewsOf(this.context, this.heirs)).values()) {
+      const { myself } = topology;
+      if (myself?.role === 'master' && myself.slots.length > 0) return this.context.pool.label(myself.id);
+    }
+    return undefined;
+  }
+
   /** How the source reaches the target is looked up again: the target may have come back elsewhere. */
   forgetReach(): void {
     this.#reach = undefined;
@@ -111,6 +136,7 @@ export class Pair implements PairNodes {
   reversed(): Pair {
     const { source, target } = this;
     this.#reversed ??= new Pair(this.context, { source: target, target: source }, this.pace);
+    this.#reversed.heirs = this.heirs;
     return this.#reversed;
   }
 

@@ -46,8 +46,8 @@ const move = (dead: RedisServer | undefined, options: Parameters<typeof moveSlot
 
 const successorOf = (victim: RedisServer) => cluster.replicas[cluster.masters.indexOf(victim)] as RedisServer;
 
-/** Kills the node in the middle of the move; returns when its replica is the master. */
-async function killAndFailOver(victim: RedisServer, ids: [string, string]): Promise<RedisServer> {
+/** Kills the node in the middle of the move. */
+function dying(victim: RedisServer) {
   let batches = 0;
   /** Nothing more is changed from then on: what is acknowledged but not passed on is lost with its master, anywhere. */
   let death: Promise<void> | undefined;
@@ -63,13 +63,17 @@ async function killAndFailOver(victim: RedisServer, ids: [string, string]): Prom
     });
     await victim.kill();
   };
-  const observer = {
+  return {
     mutation: async ({ command }: { command: readonly string[] }) => {
       if (command[0] === 'MIGRATE' && ++batches === 12) death = dies();
       await death;
     },
   };
-  await failureOf(move(undefined, { observer, waitMs: 1_000 }, ids));
+}
+
+/** Kills the node in the middle of the move; returns when its replica is the master. */
+async function killAndFailOver(victim: RedisServer, ids: [string, string]): Promise<RedisServer> {
+  await failureOf(move(undefined, { observer: dying(victim), waitMs: 1_000 }, ids));
   const replica = successorOf(victim);
   await poll('the replica takes over', FAILOVER_MS, async () => {
     if (!String(await replica.call('ROLE')).startsWith('master')) return false;
@@ -89,6 +93,22 @@ describe('a move by MIGRATE whose', () => {
     await expectOwned(alive(from), to, RANGES);
     const masters = [successor, ...cluster.masters.slice(1)];
     await expectKeys(masters, KEYS);
+  }, 90_000);
+
+  it('source dies goes on by itself as soon as the replica has taken over', async () => {
+    const ids: [string, string] = [await idOf(from), await idOf(to)];
+    const told: string[] = [];
+    const observer = {
+      ...dying(from),
+      event: (_: unknown, event: StepEvent) => {
+        if (event.type === 'note') told.push(event.text);
+      },
+    };
+    expect((await move(undefined, { observer, waitMs: FAILOVER_MS }, ids)).status).toBe('done');
+    const successor = successorOf(from);
+    expect(told).toContain(`${successor.address} is the master now in place of ${from.address}`);
+    await expectOwned(alive(from), to, RANGES);
+    await expectKeys([successor, ...cluster.masters.slice(1)], KEYS);
   }, 90_000);
 
   it('target dies goes on with the replica that took over, or goes back', async () => {
