@@ -9,7 +9,9 @@ import { isFailing } from '../../cluster/cluster-node.js';
 import { formatSlots } from '../../cluster/slots.js';
 import type { Topology } from '../../cluster/topology.js';
 import { ForgeError } from '../../errors.js';
+
 import { defineStep, nodeIdSchema, type StepContext } from '../step.js';
+import { differenceOf } from './difference.js';
 import { introduce, type View, viewsOf, waitUntil } from './views.js';
 
 const MEET_AGAIN_MS = 400;
@@ -45,10 +47,11 @@ export const waitConvergenceStep = defineStep({
     const told = new Map<string, number>();
     const begun = performance.now();
     let gaps: Gap[] = [];
+    let views: ReadonlyMap<string, View> = new Map();
     await waitUntil(
       context,
       async () => {
-        const views = await look(context, nodes);
+        views = await look(context, nodes);
         gaps = gapsOf(views, nodes);
         if (gaps.length === 0) return true;
         const late = performance.now() - begun > GOSSIP_MS;
@@ -56,7 +59,7 @@ export const waitConvergenceStep = defineStep({
         await spread(context, unknown, told);
         return false;
       },
-      () => notAgreed(context, gaps),
+      () => notAgreed(context, gaps, views),
     );
   },
 
@@ -118,11 +121,17 @@ async function spread(context: StepContext, gaps: readonly Gap[], told: Map<stri
   }
 }
 
-function notAgreed(context: StepContext, gaps: readonly Gap[]): ForgeError {
+function inWhat(views: ReadonlyMap<string, View>, { viewer, subject }: Gap, label: (id: string) => string): string {
+  const own = views.get(subject)?.topology.myself;
+  return own === undefined ? 'does not know it' : differenceOf(views.get(viewer)?.topology.node(subject), own, label);
+}
+
+function notAgreed(context: StepContext, gaps: readonly Gap[], views: ReadonlyMap<string, View>): ForgeError {
+  const label = (id: string) => context.pool.label(id);
   const words = gaps.map(({ viewer, subject }) =>
     viewer === subject
       ? `${context.pool.label(viewer)} does not answer, or does not serve`
-      : `${context.pool.label(viewer)} does not see ${context.pool.label(subject)} as it is`,
+      : `${label(viewer)} does not see ${label(subject)} as it is: ${inWhat(views, { viewer, subject }, label)}`,
   );
   const named = words.slice(0, NAMED_MAX).join('; ');
   const more = words.length - NAMED_MAX;
