@@ -30,7 +30,7 @@ describe('the environment of docker', () => {
     const environment = { PATH: '/bin', HOME: '/h', REDIS_REQUIREPASS: 'x', SSH_ASKPASS: '/ask', DISPLAY: ':0' };
     expect(dockerEnvironment({ ...environment, DOCKER_HOST: 'unix:///x', SSH_AUTH_SOCK: '/agent' })).toEqual({
       ...{ PATH: '/bin', HOME: '/h', DOCKER_HOST: 'unix:///x', SSH_AUTH_SOCK: '/agent' },
-      ...{ SSH_ASKPASS_REQUIRE: 'never', DOCKER_CLI_HINTS: 'false', LC_ALL: 'C' },
+      ...{ SSH_ASKPASS_REQUIRE: 'never', DOCKER_CLI_HINTS: 'false', GOGC: '400', LC_ALL: 'C' },
     });
   });
 });
