@@ -3,10 +3,10 @@ import { ForgeError } from '../../errors.js';
 import { identifyProcess } from '../../runtime/process/identity.js';
 import { type AdminAddress, adminPost } from './admin.js';
 import { askProxy } from './control-socket.js';
+import { askState } from './state.js';
 import { successorsOf } from './successor.js';
 
 const RELOAD_TIMEOUT_MS = 10_000;
-const STATE_TIMEOUT_MS = 2_000;
 
 /** What the proxy says of a reload; see docs/reload.md. */
 export interface ReloadReport {
@@ -43,7 +43,7 @@ export async function reloadProxy({ pidFile, admin, dryRun, signal }: ReloadOpti
 
 /** @throws ForgeError `refused` while a process is about to take over, which may have read what was there before */
 async function overSocket(pidFile: string, dryRun: boolean, signal?: AbortSignal): Promise<Record<string, unknown>> {
-  const state = await askProxy(pidFile, 'state', {}, STATE_TIMEOUT_MS, signal);
+  const state = await askState(pidFile, signal);
   const serving = state === undefined ? undefined : await identifyProcess(Number(state['pid']));
   const [successor] = serving === undefined ? [] : await successorsOf(pidFile, serving);
   if (successor !== undefined) {

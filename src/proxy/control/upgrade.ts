@@ -12,9 +12,9 @@ import { RESTART } from './detached.js';
 import { exitKind, exitWords, findProxyExecutable } from './executable.js';
 import { DRAIN_MS, inspectProxy } from './instance.js';
 import { proxyInstance } from './pid-file.js';
+import { askState, STATE_TIMEOUT_MS } from './state.js';
 import { successorsOf } from './successor.js';
 
-const STATE_TIMEOUT_MS = 2_000;
 const POLL_MS = 50;
 /** A process whose sockets the kernel has closed is gone within this time. */
 const DYING_MS = 2_000;
@@ -51,7 +51,7 @@ export interface UpgradeReport {
  */
 export async function upgradeProxy(options: UpgradeOptions): Promise<UpgradeReport> {
   const { pidFile, signal } = options;
-  const before = await askProxy(pidFile, 'state', {}, STATE_TIMEOUT_MS, signal);
+  const before = await askState(pidFile, signal);
   if (before === undefined) {
     throw new ForgeError('unreachable', `No proxy that can be upgraded answers beside ${pidFile}.`, {
       next: 'Give the --pid-file that it was started with. One without a pid file is replaced by a restart.',

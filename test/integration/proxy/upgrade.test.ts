@@ -1,11 +1,13 @@
 /** A new process takes over: under load of several client libraries, with clients that block, subscribe and rest. */
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { createClientPool } from 'redis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { controlPath } from '../../../src/proxy/config/control-path.js';
 import { startDetached } from '../../../src/proxy/control/detached.js';
 import { inspectProxy, stopProxy } from '../../../src/proxy/control/instance.js';
 import { reloadProxy } from '../../../src/proxy/control/reload.js';
@@ -321,6 +323,17 @@ describe('forge proxy upgrade', () => {
   it('says so when there is none', async () => {
     await expect(upgrade()).rejects.toMatchObject({ kind: 'unreachable' });
     await expect(reloadProxy({ pidFile, dryRun: false })).rejects.toMatchObject({ kind: 'unreachable' });
+  });
+
+  it('waits for a proxy that was started just now, and has clients before it has its control socket', async () => {
+    await start(1);
+    const socket = controlPath(pidFile);
+    await rename(socket, `${socket}.later`);
+    const [reloaded] = await Promise.all([
+      reloadProxy({ pidFile, dryRun: false }),
+      sleep(300).then(() => rename(`${socket}.later`, socket)),
+    ]);
+    expect(reloaded.outcome).toBe('unchanged');
   });
 
   it('brings a supervised proxy a new supervisor, which restarts the new process', async () => {
