@@ -10,6 +10,7 @@ import type { DockerEngine } from '../docker/engine.js';
 import { failureReason } from '../docker/failure.js';
 import { LABELS, labelFilter } from '../docker/labels.js';
 import { ForgeError } from '../errors.js';
+import { waitFor } from '../runtime/wait.js';
 import { namesOf } from './container.js';
 import type { Deployment, ShownCommand } from './deployment.js';
 import type { ObservedContainer, ObservedHost, ObservedVolume } from './observed.js';
@@ -22,6 +23,9 @@ import { judgeRemoval, keyOf, type NodeView, type RemovalVerdict, type StoppedNo
 const CONTAINERS_AT_ONCE = 6;
 /** A node writes its append-only file to the end. */
 const STOP_TIMEOUT_S = 60;
+/** Until a container is gone that somebody else is removing, milliseconds. */
+const REMOVED_MS = 20_000;
+const REMOVED_LOOK_MS = 200;
 
 export interface RemovalRequest {
   readonly hosts: readonly string[];
@@ -176,9 +180,7 @@ export async function carryOutRemoval(
       const engine = deployment.engine(plan.host);
       const run = async (command: DockerCommand) => {
         observer.command?.({ host: plan.host, line: renderCommand(command, engine.endpoint) });
-        await engine.run(command).catch((error: unknown) => {
-          if (!GONE.includes(failureReason(error))) throw error;
-        });
+        await untilGone(engine, command);
       };
       const left = [...plan.containers];
       const lane = async () => {
@@ -196,6 +198,25 @@ export async function carryOutRemoval(
 }
 
 const GONE: readonly unknown[] = ['no-container', 'no-volume', 'no-network'];
+
+/** Two hosts of forge.yaml that are one engine have the same containers: who is second waits until they are gone. */
+async function untilGone(engine: DockerEngine, command: DockerCommand): Promise<void> {
+  let last: unknown;
+  const gone = await waitFor(
+    () =>
+      engine.run(command).then(
+        () => true,
+        (error: unknown) => {
+          if (GONE.includes(failureReason(error))) return true;
+          if (failureReason(error) !== 'being-removed') throw error;
+          last = error;
+          return undefined;
+        },
+      ),
+    { timeoutMs: REMOVED_MS, intervalMs: REMOVED_LOOK_MS },
+  );
+  if (gone === undefined) throw last;
+}
 
 /** Networks that were made for the cluster, and that no container has, running or not. */
 async function unusedNetworks(engine: DockerEngine, cluster: string): Promise<string[]> {

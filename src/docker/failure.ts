@@ -25,6 +25,7 @@ export type DockerReason =
   | 'file-limit'
   | 'mounts-not-shared'
   | 'in-use'
+  | 'being-removed'
   | 'not-ending'
   | 'registry-login'
   | 'no-registry';
@@ -290,6 +291,15 @@ const RULES: readonly Rule[] = [
     say: (found, { endpoint, docker }) => ({
       message: `${endpoint.name} has no network ${found[1] ?? found[2]}.`,
       next: `Make it: ${docker} network create ${found[1] ?? found[2]}`,
+    }),
+  },
+  {
+    reason: 'being-removed',
+    kind: 'locked',
+    pattern: /removal of container (\S+) is already in progress/i,
+    say: (found, { endpoint, docker }) => ({
+      message: `Somebody else is removing container ${found[1]} of ${endpoint.name} at this moment.`,
+      next: `Run the same command again when it is gone: ${docker} ps --all`,
     }),
   },
   {

@@ -75,19 +75,21 @@ describe.skipIf(!hasDocker())('forge deploy redis on six hosts', () => {
     await docker.stop();
   });
 
+  const environment = () => ({
+    REDIS_REQUIREPASS: PASSWORD,
+    FORGE_HOME: path.join(folder, 'home'),
+    DOCKER_CONFIG: path.join(folder, 'docker'),
+    DOCKER_HOST: undefined,
+    PATH: `${folder}/bin:${process.env['PATH']}`,
+  });
+
   async function deploy(...words: string[]): Promise<{ calls: Call[]; status: string; took: number }> {
     await writeFile(path.join(folder, 'calls'), '');
     const started = performance.now();
     const result = await forge(['deploy', 'redis', '--yes', '--json', ...words], {
       cwd: folder,
       limitMs: 100_000,
-      env: {
-        REDIS_REQUIREPASS: PASSWORD,
-        FORGE_HOME: path.join(folder, 'home'),
-        DOCKER_CONFIG: path.join(folder, 'docker'),
-        DOCKER_HOST: undefined,
-        PATH: `${folder}/bin:${process.env['PATH']}`,
-      },
+      env: environment(),
     });
     expect(result, result.stderr).toMatchObject({ code: 0 });
     const calls = (await readFile(path.join(folder, 'calls'), 'utf8'))
@@ -133,5 +135,16 @@ describe.skipIf(!hasDocker())('forge deploy redis on six hosts', () => {
     const one = await deploy('--host', 'h0');
     expect(one.calls.length).toBeLessThanOrEqual(QUESTIONS_MAX + 1);
     console.log(`unchanged: six hosts in ${again.took} ms, one in ${one.took} ms`);
+  });
+
+  it('removes them from all hosts at once, each of which sees the containers of all', async () => {
+    const result = await forge(['deploy', 'remove', '--all', '--purge', '--yes'], {
+      cwd: folder,
+      limitMs: 100_000,
+      env: environment(),
+    });
+    expect(result, result.stderr).toMatchObject({ code: 0 });
+    expect(await there.containers()).toEqual([]);
+    expect(await there.volumes()).toEqual([]);
   });
 });

@@ -160,6 +160,7 @@ const CASES: [string, string, string, RegExp][] = [
   [said('get orders-data: no such volume'), 'missing', 'no-volume', /volume ls/],
   [said('network orders not found'), 'missing', 'no-network', /network create orders/],
   [said('remove v: volume is in use - [ab12]'), 'refused', 'in-use', /ps --all/],
+  [said('removal of container ab12 is already in progress'), 'locked', 'being-removed', /ps --all/],
 ];
 
 describe('a docker command that failed', () => {
