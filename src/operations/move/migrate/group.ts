@@ -2,7 +2,7 @@
 import { pause } from '../../../cluster/bounded.js';
 import { type ErrorKind, ForgeError } from '../../../errors.js';
 import type { Batch } from './batches.js';
-import { ConflictError, kindOfFailure, RETRIED, UnfinishedError } from './failures.js';
+import { ConflictError, kindOfFailure, RETRIED, type Settlement, UnfinishedError } from './failures.js';
 import { closeSlots, openSlots } from './marks.js';
 import { lookAtPair, type Pair, succeeded } from './pair.js';
 import { settleSlots } from './settle.js';
@@ -56,16 +56,32 @@ export async function moveGroup(pair: Pair, group: Group, options: TransferOptio
       const { signal, waitMs: bound } = pair.context;
       const patience = signal.aborted ? Math.min(bound, INTERRUPTED_WAIT_MS) : bound;
       const late = performance.now() - failingSince > patience;
-      const heir = kind !== undefined && RETRIED.has(kind) ? await pair.heir() : undefined;
-      if (kind === undefined || !RETRIED.has(kind) || late || heir !== undefined) {
-        const why = heir === undefined ? error : succeeded(pair, heir, error);
-        throw new UnfinishedError(why, await settleSlots(pair, group.slots, { touched }));
-      }
+      const passes = kind !== undefined && RETRIED.has(kind);
+      if (passes) await requireNoHeir(pair, group, { touched, error });
+      if (!passes || late) throw new UnfinishedError(error, await settleSlots(pair, group.slots, { touched }));
       await pause(waitMs);
+      // One that was dead may be back, and not have heard yet that it is a master no more.
+      await requireNoHeir(pair, group, { touched, error });
       waitMs = Math.min(RETRY_MAX_MS, waitMs * 2);
       pair.forgetReach();
     }
   }
+}
+
+/**
+ * Goes no further when one of both has a successor. Nothing is settled with a source that has one: for a moment after it is back,
+ * it has all its slots by its own word, and what it would give away is served by its successor.
+ */
+async function requireNoHeir(
+  pair: Pair,
+  { slots }: Group,
+  { touched, error }: { touched: ReadonlySet<number>; error: unknown },
+): Promise<void> {
+  const heir = await pair.heir();
+  if (heir === undefined) return;
+  const nothing: Settlement = { moved: [], back: [], open: [...slots], stuck: [], kept: [] };
+  const settlement = heir.of === 'source' ? nothing : await settleSlots(pair, slots, { touched });
+  throw new UnfinishedError(succeeded(pair, heir, error), settlement);
 }
 
 /** Without the lock nothing may be settled, and a fault of the program is not made worse. */

@@ -38,7 +38,7 @@ async function move(context: StepContext, { source, target, slots, pace = 'fast'
       ({ from, to, states } = await statesOf(pair, slots));
     }
     const replicas = await replicasOf(context, target);
-    pair.heirs = [...replicas, ...(await replicasOf(context, source))];
+    pair.heirs = { source: await replicasOf(context, source), target: replicas };
     const progress = new MoveProgress(countSlots(slots));
     progress.slotsDone(states.done.length);
     const mover = new Mover(pair, progress);

@@ -36,11 +36,11 @@ export interface MigrateOptions {
 const LOST_ROLE = 'lostRole';
 
 /** Why a move ends before its time that one of its masters has a successor. */
-export function succeeded({ source, target }: PairNodes, heir: string, cause: unknown): ForgeError {
-  return new ForgeError('refused', `${heir} took over from ${source.address} or ${target.address} in the middle.`, {
-    host: heir,
+export function succeeded(pair: PairNodes, { address, of }: Heir, cause: unknown): ForgeError {
+  return new ForgeError('refused', `${address} took over from ${pair[of].address} in the middle.`, {
+    host: address,
     next: 'The move goes on with the master of today.',
-    details: { [LOST_ROLE]: heir },
+    details: { [LOST_ROLE]: address },
     cause,
   });
 }
@@ -51,6 +51,17 @@ export const roleDetails = (error: unknown): Record<string, unknown> =>
 
 export const hasLostRole = (error: unknown): boolean =>
   error instanceof ForgeError && error.details?.[LOST_ROLE] !== undefined;
+
+export interface Heirs {
+  readonly source: readonly string[];
+  readonly target: readonly string[];
+}
+
+export interface Heir {
+  readonly address: string;
+  /** Whose place it has taken. */
+  readonly of: keyof Heirs;
+}
 
 interface Reach {
   readonly ip: string;
@@ -66,7 +77,7 @@ export class Pair implements PairNodes {
   readonly inFlight: Permits;
   readonly leftovers: Leftovers;
   /** Replicas of both when the move began. */
-  heirs: readonly string[] = [];
+  heirs: Heirs = { source: [], target: [] };
   /** When the last batch was answered, in monotonic milliseconds. */
   answeredAt = 0;
   readonly #workers = new Map<string, Promise<NodeConnection>>();
@@ -119,10 +130,12 @@ export class Pair implements PairNodes {
   }
 
   /** The replica that has taken over from one of both meanwhile, by its own word. */
-  async heir(): Promise<string | undefined> {
-    for (const { topology } of (await viewsOf(this.context, this.heirs)).values()) {
+  async heir(): Promise<Heir | undefined> {
+    const { source, target } = this.heirs;
+    for (const { topology } of (await viewsOf(this.context, [...source, ...target])).values()) {
       const { myself } = topology;
-      if (myself?.role === 'master' && myself.slots.length > 0) return this.context.pool.label(myself.id);
+      if (myself?.role !== 'master' || myself.slots.length === 0) continue;
+      return { address: this.context.pool.label(myself.id), of: source.includes(myself.id) ? 'source' : 'target' };
     }
     return undefined;
   }
@@ -136,7 +149,7 @@ export class Pair implements PairNodes {
   reversed(): Pair {
     const { source, target } = this;
     this.#reversed ??= new Pair(this.context, { source: target, target: source }, this.pace);
-    this.#reversed.heirs = this.heirs;
+    this.#reversed.heirs = { source: this.heirs.target, target: this.heirs.source };
     return this.#reversed;
   }
 
