@@ -5,7 +5,7 @@
  * messages of pub/sub as well, is lost.
  */
 import * as z from 'zod';
-import { isFailing } from '../../cluster/cluster-node.js';
+import { hasFlag, isFailing } from '../../cluster/cluster-node.js';
 import { formatSlots } from '../../cluster/slots.js';
 import type { Topology } from '../../cluster/topology.js';
 import { ForgeError } from '../../errors.js';
@@ -20,6 +20,11 @@ const MEET_AGAIN_MS = 400;
  * comes). Where it has not, something is wrong with a link, and a new one is no loss.
  */
 const GOSSIP_MS = 8_000;
+/**
+ * So long a member that died has to come back by itself, as its supervisor starts it anew. Then the others agree without it when they
+ * all hold it for dead and it serves nothing: it hears the news when it is back.
+ */
+const DOWN_MS = 5_000;
 /** How many others a node is told of in one round; in a larger cluster gossip does the rest. */
 const MEETS_PER_ROUND_MAX = 16;
 const NAMED_MAX = 4;
@@ -52,9 +57,17 @@ export const waitConvergenceStep = defineStep({
       context,
       async () => {
         views = await look(context, nodes);
-        gaps = gapsOf(views, nodes);
-        if (gaps.length === 0) return true;
-        const late = performance.now() - begun > GOSSIP_MS;
+        const waitedMs = performance.now() - begun;
+        const down = waitedMs > DOWN_MS ? nodes.filter((id) => isOut(views, id)) : [];
+        gaps = gapsOf(
+          views,
+          nodes.filter((id) => !down.includes(id)),
+        );
+        if (gaps.length === 0) {
+          for (const id of down) context.report({ type: 'warning', text: downWithout(context.pool.label(id)) });
+          return true;
+        }
+        const late = waitedMs > GOSSIP_MS;
         const unknown = late ? gaps : gaps.filter(({ linked }) => linked !== true);
         await spread(context, unknown, told);
         return false;
@@ -85,6 +98,18 @@ function isDead(views: ReadonlyMap<string, View>, id: string): boolean {
     return node === undefined || isFailing(node);
   });
 }
+
+/** Who died and was failed over, or served nothing: nobody waits for its word. */
+export function isOut(views: ReadonlyMap<string, View>, id: string): boolean {
+  if (views.has(id)) return false;
+  return [...views.values()].every(({ topology }) => {
+    const node = topology.node(id);
+    return node !== undefined && hasFlag(node, 'fail') && node.slots.length === 0;
+  });
+}
+
+const downWithout = (label: string) =>
+  `${label} is down and serves no slots: the others agree without it, and it hears of the changes when it is back. Start it again.`;
 
 const newsOf = (topology: Topology, id: string) => {
   const node = topology.node(id);
