@@ -83,6 +83,8 @@ export interface ChangeOptions {
   /** `scale add`: a plan of another command is not carried out by this one. */
   readonly operation: string;
   readonly move?: MoveControlOptions;
+  /** It is there for clusters whose nodes do not agree, and does not wait until they do. */
+  readonly repairs?: true;
   /** Typed to confirm what cannot be undone. */
   readonly confirmWord?: string;
 }
@@ -125,7 +127,10 @@ export abstract class ChangeCommand extends InterruptibleCommand {
         this.#conclude(result, flags['plan-out']);
         return result;
       },
-      { also: [...(options.also ?? []), ...joiningOf(saved)] },
+      {
+        also: [...(options.also ?? []), ...joiningOf(saved)],
+        untilAgreed: options.repairs !== true && !force.includes('disagreement'),
+      },
     );
   }
 

@@ -7,7 +7,7 @@ import { resolveTarget, type Settings, type Target } from './config/resolve.js';
 import { KnownMembers } from './config/resolve-members.js';
 import { ClusterSession, type OpenSessionOptions } from './operations/session.js';
 
-export interface SessionOptions extends Pick<OpenSessionOptions, 'also' | 'record'> {
+export interface SessionOptions extends Pick<OpenSessionOptions, 'also' | 'record' | 'untilAgreed'> {
   /** Further seeds, below all that the operator said. */
   readonly fallback?: { readonly addresses: readonly string[]; readonly source: string };
 }

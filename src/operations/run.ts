@@ -8,6 +8,7 @@ import { ForgeError } from '../errors.js';
 import { appendAudit } from './audit.js';
 import { type ExecutionObserver, execute, irreversible, unwind } from './executor.js';
 import { fingerprintOf } from './fingerprint.js';
+import { disagreement } from './guards/health.js';
 import { findViolations, throwViolations, type Violation } from './guards/index.js';
 import { slotJobs } from './health/slot-jobs.js';
 import type { OperationPaths } from './home.js';
@@ -101,7 +102,7 @@ export async function runPlan(options: RunPlanOptions): Promise<RunResult> {
   await options.confirm(plan);
   return underLock(options, plan, async (lock) => {
     // Between the plan and the yes of the operator, minutes may have passed.
-    const now = await session.look();
+    const now = await (plan.tolerates.includes(disagreement.name) ? session.look() : session.lookAgreed());
     requireFingerprint(plan, now);
     throwViolations(findViolations(now, plan, [], await slotJobs(session, now)));
     const journal = await Journal.create(paths.journals, {

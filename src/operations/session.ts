@@ -3,9 +3,18 @@ import { formatAddress, type NodeAddress } from '../cluster/address.js';
 import { type ConnectSettings, NodePool } from '../cluster/node-pool.js';
 import { type ReadOptions, readAgain, readSnapshot } from '../cluster/snapshot/read.js';
 import type { ClusterSnapshot } from '../cluster/snapshot/snapshot.js';
+import { waitFor } from '../runtime/wait.js';
+import { disagreement } from './guards/health.js';
 import type { Operator } from './journal/entry.js';
 import { newToken, thisOperator } from './lock/lock.js';
 import { workName } from './lock/name.js';
+
+/**
+ * So long nodes that do not agree are looked at again before that counts: what has just changed, as a master that came back or a replica
+ * that Redis gave to another master, is heard of by all within half of `cluster-node-timeout`, mostly within a second.
+ */
+const AGREE_MS = 5_000;
+const AGREE_LOOK_MS = 200;
 
 export interface OpenSessionOptions {
   readonly seeds: readonly NodeAddress[];
@@ -21,6 +30,8 @@ export interface OpenSessionOptions {
   readonly weightOf?: (node: WeighedNode) => number | undefined;
   /** Told every reply of the first look, for a recording. */
   readonly record?: ReadOptions['record'];
+  /** Looks again, for a moment, while the nodes do not agree. */
+  readonly untilAgreed?: boolean;
 }
 
 /** A node by the addresses that it may be written down by. */
@@ -79,7 +90,9 @@ export class ClusterSession {
     const token = newToken();
     const pool = new NodePool({ connect: options.connect, clientName: workName(token) });
     try {
-      return new ClusterSession(pool, await readSnapshot(pool, options), token, options);
+      const first = await readSnapshot(pool, options);
+      const snapshot = options.untilAgreed ? await agreedSoon(first, () => readAgain(pool, first, options)) : first;
+      return new ClusterSession(pool, snapshot, token, options);
     } catch (error) {
       pool.close();
       throw error;
@@ -91,6 +104,11 @@ export class ClusterSession {
     return this.snapshot.topology.nodes.map(({ id }) => id);
   }
 
+  /** The cluster as soon as its nodes agree, or as it is a moment later. */
+  async lookAgreed(): Promise<ClusterSnapshot> {
+    return agreedSoon(await this.look(), () => this.look());
+  }
+
   /** The cluster as it is now. */
   look(): Promise<ClusterSnapshot> {
     return readAgain(this.pool, this.snapshot, { zoneOf: this.#zoneOf });
@@ -99,4 +117,18 @@ export class ClusterSession {
   close(): void {
     this.pool.close();
   }
+}
+
+async function agreedSoon(first: ClusterSnapshot, look: () => Promise<ClusterSnapshot>): Promise<ClusterSnapshot> {
+  const agrees = (snapshot: ClusterSnapshot) => disagreement.check(snapshot, { steps: [] }, []).length === 0;
+  let last = first;
+  await waitFor(
+    async () => {
+      if (agrees(last)) return true;
+      last = await look();
+      return agrees(last) ? true : undefined;
+    },
+    { timeoutMs: AGREE_MS, intervalMs: AGREE_LOOK_MS },
+  );
+  return last;
 }

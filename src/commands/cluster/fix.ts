@@ -40,6 +40,7 @@ What cannot be known is refused, with the reason and what to do; --force GUARD l
     const force = parseForce(flags.force ?? []);
     const words = splitWords(flags.abandon ?? []);
     return this.change({
+      repairs: true,
       flags,
       operation: 'cluster fix',
       move: flags.keep === undefined ? {} : { keep: flags.keep },

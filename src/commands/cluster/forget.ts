@@ -39,6 +39,7 @@ Exit codes: 0 forgotten, 2 unknown node, 4 a node unreachable, 5 a guard refused
       throw new ForgeError('usage', 'Nobody is named.', { next: 'Name the dead nodes, or all of them with --dead.' });
     }
     return this.change({
+      repairs: true,
       flags,
       operation: 'cluster forget',
       also: addressWords(request.nodes).map((word) => parseAddress(word)),

@@ -46,6 +46,29 @@ async function agreeWithout(victim: RedisServer, waitMs: number): Promise<string
   }
 }
 
+/** For some time, a master keeps forgetting whose slot 0 is; what its owner says of itself tells it again. */
+async function forgetful(node: RedisServer, forMs: number): Promise<void> {
+  const connection = await node.connect();
+  const end = performance.now() + forMs;
+  while (performance.now() < end) await connection.call('CLUSTER', 'DELSLOTS', '0').catch(() => undefined);
+  connection.close();
+}
+
+describe('who is about to change a cluster', () => {
+  it('looks again while its nodes do not agree, and takes what they agree on', { timeout: 60_000 }, async () => {
+    cluster = await startCluster({ masters: 3, replicasPerMaster: 0 });
+    const forgets = forgetful(cluster.masters[1] as RedisServer, 1_500);
+    const agreed = async (untilAgreed: boolean) => {
+      const session = await openSession(cluster.addresses, { untilAgreed });
+      session.close();
+      return session.snapshot.agreed;
+    };
+    expect(await agreed(false)).toBe(false);
+    expect(await agreed(true)).toBe(true);
+    await forgets;
+  });
+});
+
 describe('nodes agree', () => {
   it('without a master that died and has a successor, which is told', { timeout: 60_000 }, async () => {
     cluster = await startCluster({ masters: 3, replicasPerMaster: 1 });
