@@ -139,47 +139,51 @@ export abstract class DrillCommand extends InterruptibleCommand {
     if (flags.html !== undefined) await requireWritable(flags.html);
     const settings = await readSettings(flags);
     const endpoint = await endpointOf(flags, settings);
-    return this.withSession(flags, async (session) => {
-      const stage: Stage = {
-        session,
-        withSession: (work, also) => this.withSession(flags, work, { also: also ?? [] }),
-        operations: {
-          paths: operationPaths(),
-          waitMs: WAIT_MS,
-          giveWay: takeOnlySpareTime,
-          move: this.pausable(new MoveControl()),
-        },
-      };
-      const cluster = session.name ?? session.cluster;
-      requireWhole(stage);
-      await requireNothingUnfinished(stage);
-      const rehearsal = await make(stage, settings);
-      await requireSameCluster(endpoint, session);
-      for (const line of rehearsalLines(rehearsal, `${cluster} through ${endpoint.label}`)) this.output.message(line);
-      if (flags['dry-run']) {
-        this.output.message('Dry run: nothing was changed.');
-        const { name, does, clients, undo, bounds } = rehearsal;
-        return { status: 'planned', cluster, endpoint: endpoint.label, plan: { name, does, clients, undo, bounds } };
-      }
-      await this.#consent(flags, cluster);
-      const beside = flags.beside ? await besideOf(flags, settings, stage) : undefined;
-      this.output.message('Clients are at work.');
-      const report = await rehearse(rehearsal, {
-        endpoint,
-        ...(beside === undefined ? {} : { beside }),
-        workload: { ...workloadFor(flags.clients), pauseMs: times.intervalMs, replicas: flags['wait-replicas'] },
-        bounds: boundsOf(flags),
-        calmMs: times.calmMs,
-        signal: this.signal,
-        onEvent: (event) => this.output.message(eventLine(event)),
-        // What failed or was ended is told as a failure; what clients lived through until then is worth a look.
-        onFailure: (failed) => {
-          for (const line of drillLines(failed, this.output.columns, this.output.colors)) this.output.message(line);
-        },
-      });
-      await this.#show(report, cluster, flags);
-      return { cluster, ...report };
-    });
+    return this.withSession(
+      flags,
+      async (session) => {
+        const stage: Stage = {
+          session,
+          withSession: (work, also) => this.withSession(flags, work, { also: also ?? [], untilAgreed: true }),
+          operations: {
+            paths: operationPaths(),
+            waitMs: WAIT_MS,
+            giveWay: takeOnlySpareTime,
+            move: this.pausable(new MoveControl()),
+          },
+        };
+        const cluster = session.name ?? session.cluster;
+        requireWhole(stage);
+        await requireNothingUnfinished(stage);
+        const rehearsal = await make(stage, settings);
+        await requireSameCluster(endpoint, session);
+        for (const line of rehearsalLines(rehearsal, `${cluster} through ${endpoint.label}`)) this.output.message(line);
+        if (flags['dry-run']) {
+          this.output.message('Dry run: nothing was changed.');
+          const { name, does, clients, undo, bounds } = rehearsal;
+          return { status: 'planned', cluster, endpoint: endpoint.label, plan: { name, does, clients, undo, bounds } };
+        }
+        await this.#consent(flags, cluster);
+        const beside = flags.beside ? await besideOf(flags, settings, stage) : undefined;
+        this.output.message('Clients are at work.');
+        const report = await rehearse(rehearsal, {
+          endpoint,
+          ...(beside === undefined ? {} : { beside }),
+          workload: { ...workloadFor(flags.clients), pauseMs: times.intervalMs, replicas: flags['wait-replicas'] },
+          bounds: boundsOf(flags),
+          calmMs: times.calmMs,
+          signal: this.signal,
+          onEvent: (event) => this.output.message(eventLine(event)),
+          // What failed or was ended is told as a failure; what clients lived through until then is worth a look.
+          onFailure: (failed) => {
+            for (const line of drillLines(failed, this.output.columns, this.output.colors)) this.output.message(line);
+          },
+        });
+        await this.#show(report, cluster, flags);
+        return { cluster, ...report };
+      },
+      { untilAgreed: true },
+    );
   }
 
   /** A drill disturbs whoever uses the cluster: a `--yes` in a script that was copied is no consent. */
