@@ -9,7 +9,6 @@ import { hasFlag, isFailing } from '../../cluster/cluster-node.js';
 import { formatSlots } from '../../cluster/slots.js';
 import type { Topology } from '../../cluster/topology.js';
 import { ForgeError } from '../../errors.js';
-
 import { defineStep, nodeIdSchema, type StepContext } from '../step.js';
 import { differenceOf } from './difference.js';
 import { introduce, type View, viewsOf, waitUntil } from './views.js';
@@ -101,7 +100,8 @@ function isDead(views: ReadonlyMap<string, View>, id: string): boolean {
 
 /** Who died and was failed over, or served nothing: nobody waits for its word. */
 export function isOut(views: ReadonlyMap<string, View>, id: string): boolean {
-  if (views.has(id)) return false;
+  // Where nobody answers, nobody says so.
+  if (views.has(id) || views.size === 0) return false;
   return [...views.values()].every(({ topology }) => {
     const node = topology.node(id);
     return node !== undefined && hasFlag(node, 'fail') && node.slots.length === 0;
