@@ -25,8 +25,8 @@ function beside(reports, of, unit = '') {
 }
 
 const HEAD = (other) => [
-  `| Drill | Operations | Errors | Wrong | Lost | Late | Longest pause | ${other}: errors | wrong | lost | pause | |`,
-  '|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|',
+  `| Drill | Operations | Errors | Wrong | Lost | Late | Again | Longest pause | ${other}: errors | wrong | lost | pause | |`,
+  '|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|',
 ];
 
 /** One line: each number is the worst of all runs, with its bound in brackets. */
@@ -39,6 +39,7 @@ function row(name, reports) {
     figure(reports, 'wrong replies'),
     figure(reports, 'lost'),
     figure(reports, 'messages heard after later ones'),
+    figure(reports, 'messages heard again'),
     figure(reports, 'longest pause', ' ms'),
     beside(reports, ({ errors }) => sum(errors)),
     beside(reports, ({ wrong }) => wrong),

@@ -62,6 +62,8 @@ export interface WorkloadReport {
   readonly losses: number;
   /** Messages that were heard after later ones. */
   readonly late: number;
+  /** Messages that were heard again, after later ones. */
+  readonly repeats: number;
   /** Of what was stored: without messages. */
   readonly storedLosses: number;
   /** When what is lost of what was stored had been acknowledged, where that is known, milliseconds from the beginning on. */
@@ -178,6 +180,7 @@ export class Workload {
       wrong: this.#findings.wrong,
       losses: this.#findings.losses,
       late: this.#findings.late,
+      repeats: this.#findings.repeats,
       storedLosses: this.#findings.storedLosses,
       lossTimes: this.#findings.lossTimes.map((time) => time - this.#startedMs),
       unchecked: this.#probes.reduce((sum, { unchecked }) => sum + unchecked, 0),

@@ -10,6 +10,8 @@ export interface Bounds {
   readonly subscriptions?: number;
   /** Acknowledged writes, elements and messages that may be lost; and, counted apart, messages that may be late. */
   readonly losses?: number;
+  /** Messages that may be heard again, after later ones; none when this is not told. */
+  readonly repeats?: number;
   /** Those of what was stored alone: a message is lost with the connection over which it is to be heard, as it is by Redis. */
   readonly storedLosses?: number;
   /** The longest time in which a client may try without success, milliseconds. */
@@ -66,6 +68,7 @@ export function judge(
       ? []
       : [atMost('lost of what was stored', report.storedLosses, bounds.storedLosses)]),
     atMost('messages heard after later ones', report.late, bounds.losses),
+    atMost('messages heard again', report.repeats, bounds.repeats ?? 0),
     atMost('keys not looked at in the end', report.unchecked, 0),
     atMost('longest pause', Math.round(ms), bounds.longestPauseMs, 'ms'),
   ];

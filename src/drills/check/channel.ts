@@ -2,7 +2,8 @@
  * A channel with one publisher, who numbers the messages, and one subscriber, who listens all the time. Pure.
  *
  * Nodes pass messages on to each other over one connection each: what a node took before it died or was cut off may be heard
- * after what was published later at another one. Such a message is late, once; where nothing is lost, none may be.
+ * after what was published later at another one. Such a message is late, once; where nothing is lost, none may be. One that
+ * is heard again after later ones is repeated; twice in a row no node says it.
  */
 import { type Findings, show } from './findings.js';
 
@@ -68,7 +69,7 @@ export class Channel {
     }
     if (value === this.#last) this.#findings.add('doubled', this.name, `heard ${value} twice`);
     else if (value < this.#last) {
-      const kind = this.#waiting.delete(value) ? 'late-message' : 'doubled';
+      const kind = this.#waiting.delete(value) ? 'late-message' : 'repeated-message';
       this.#findings.add(kind, this.name, `heard ${value} after ${this.#last}`);
       return;
     }

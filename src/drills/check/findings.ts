@@ -32,13 +32,23 @@ export const LATE_KINDS = [
   'late-message',
 ] as const;
 
+/**
+ * What a master that only the other nodes do not reach has given its subscribers, it passes on when they reach it again: to those
+ * that subscribers were moved to meanwhile, too. In no other failure, and never when a change was planned.
+ */
+export const REPEAT_KINDS = [
+  /** Heard again, after later ones. */
+  'repeated-message',
+] as const;
+
 /** Losses of what was stored: messages of a channel are not. */
 export const STORED_LOSS_KINDS: readonly FindingKind[] = ['lost-write', 'undone-pop', 'lost-item'];
 
 export type WrongKind = (typeof WRONG_KINDS)[number];
 export type LossKind = (typeof LOSS_KINDS)[number];
 export type LateKind = (typeof LATE_KINDS)[number];
-export type FindingKind = WrongKind | LossKind | LateKind;
+export type RepeatKind = (typeof REPEAT_KINDS)[number];
+export type FindingKind = WrongKind | LossKind | LateKind | RepeatKind;
 
 export interface Finding {
   readonly kind: FindingKind;
@@ -82,19 +92,27 @@ export class Findings {
 
   /** Losses of what was stored. */
   get storedLosses(): number {
-    return STORED_LOSS_KINDS.reduce((sum, kind) => sum + this.of(kind), 0);
+    return this.#ofAll(STORED_LOSS_KINDS);
   }
 
   get wrong(): number {
-    return WRONG_KINDS.reduce((sum, kind) => sum + this.of(kind), 0);
+    return this.#ofAll(WRONG_KINDS);
   }
 
   get losses(): number {
-    return LOSS_KINDS.reduce((sum, kind) => sum + this.of(kind), 0);
+    return this.#ofAll(LOSS_KINDS);
   }
 
   get late(): number {
-    return LATE_KINDS.reduce((sum, kind) => sum + this.of(kind), 0);
+    return this.#ofAll(LATE_KINDS);
+  }
+
+  get repeats(): number {
+    return this.#ofAll(REPEAT_KINDS);
+  }
+
+  #ofAll(kinds: readonly FindingKind[]): number {
+    return kinds.reduce((sum, kind) => sum + this.of(kind), 0);
   }
 
   /** Only kinds that were found. */

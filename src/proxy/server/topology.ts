@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClusterConfig } from '../config/schema.js';
 import { formatAddress } from '../config/schema.js';
 import { readClusterSlots, type SlotRange } from '../engine/cluster/slots-reply.js';
@@ -7,7 +8,7 @@ import { NO_NODE, type SlotMap } from '../engine/core/slot-map.js';
 import { SLOT_COUNT } from '../engine/hash/crc16.js';
 import { askFacts, equalFacts, FACTS_INTERVAL_MS } from './discovery/cluster-facts.js';
 import type { Discovery, DiscoveryEvents, HostView } from './discovery/discovery.js';
-import { readEpoch } from './discovery/epoch.js';
+import { readEpoch, saysDown } from './discovery/epoch.js';
 import { slotHosts } from './discovery/slot-hosts.js';
 import type { Logger } from './logger.js';
 import { type Credentials, UpstreamClient } from './upstream-client.js';
@@ -16,7 +17,12 @@ import { type Credentials, UpstreamClient } from './upstream-client.js';
 const ASKED_AT_ONCE = 3;
 /** Rounds of asking in one refresh, each with other nodes. */
 const ROUNDS_MAX = 4;
-/** A refresh is followed by a pause of at least this many times what it took. */
+/**
+ * What a node knows that says that the cluster is down counts so much later: one that is cut off from the others answers, too,
+ * and has heard of nothing since.
+ */
+const DOUBT_MS = 20;
+/** A refresh is followed by a pause of at least this many times what the answer took. */
 const DURATIONS_BETWEEN = 5;
 /** The periodic refresh comes up to this share earlier or later, so that proxies do not ask in step. */
 const JITTER = 0.2;
@@ -38,6 +44,9 @@ interface Answer {
   readonly ranges: SlotRange[];
   /** Null when the node does not say. */
   readonly epoch: number | null;
+  readonly down: boolean;
+  /** Without the time to connect. */
+  readonly tookMs: number;
 }
 
 /**
@@ -64,7 +73,8 @@ export class Topology implements Discovery {
   private factsChanged = false;
   private running = false;
   private wanted = false;
-  private lastDurationMs = 0;
+  /** How long the node took whose answer counted last; a dead one says nothing of what the living are burdened with. */
+  private lastTookMs = 0;
   private lastStartMs = Number.NEGATIVE_INFINITY;
   private timer: ReturnType<typeof setTimeout> | null = null;
   private stopped = false;
@@ -118,7 +128,7 @@ export class Topology implements Discovery {
 
   /** Least time between two refreshes; a cluster whose map takes long to read is asked less often. */
   private interval(): number {
-    return Math.max(this.config.redirect_refresh_interval, this.lastDurationMs * DURATIONS_BETWEEN);
+    return Math.max(this.config.redirect_refresh_interval, this.lastTookMs * DURATIONS_BETWEEN);
   }
 
   private schedule(delayMs: number): void {
@@ -140,16 +150,13 @@ export class Topology implements Discovery {
       this.lastError = '';
     } catch (error) {
       this.failures++;
+      this.lastTookMs = 0;
       const message = (error as Error).message;
       if (message !== this.lastError) this.logger.warn(`cannot read the topology: ${message}`);
       this.lastError = message;
       this.wanted = true;
     }
     this.running = false;
-    // A refresh that waited for a dead node says nothing of what the living ones are burdened with.
-    const duration = performance.now() - this.lastStartMs;
-    this.lastDurationMs =
-      this.lastError === '' ? Math.min(duration, this.config.cluster_refresh_rate / DURATIONS_BETWEEN) : 0;
     const jitter = 1 + (Math.random() * 2 - 1) * JITTER;
     const interval = this.interval();
     if (this.wanted) this.schedule(interval * (this.lastError === '' ? 1 : 5) * jitter);
@@ -183,6 +190,7 @@ export class Topology implements Discovery {
   /** Rejects, too, when the node has not heard of what others had. @param outdated gets what it says then */
   private async askNewest(address: { host: string; port: number }, outdated: Answer[]): Promise<Answer> {
     const answer = await this.ask(address);
+    if (answer.down) await sleep(DOUBT_MS);
     if (answer.epoch === null || answer.epoch >= this.epoch) return answer;
     outdated.push(answer);
     throw new Error(`it has heard of epoch ${answer.epoch}, others of ${this.epoch}`);
@@ -204,15 +212,17 @@ export class Topology implements Discovery {
   private async ask(address: { host: string; port: number }): Promise<Answer> {
     const timeoutMs = this.config.cluster_refresh_timeout;
     const connection = await this.connection(address, Math.min(this.config.connect_timeout, timeoutMs));
+    const askedMs = performance.now();
     // In this order, so that the slots are never older than the epoch.
     const [info, slots] = await Promise.all([
       connection.command(['CLUSTER', 'INFO'], timeoutMs),
       connection.command(['CLUSTER', 'SLOTS'], timeoutMs),
     ]);
     const ranges = readClusterSlots(slots, address.host);
+    const tookMs = performance.now() - askedMs;
     if (ranges.length === 0) throw new Error('the node knows no slots: no cluster is formed');
     if (performance.now() - this.factsReadMs >= FACTS_INTERVAL_MS) await this.readFacts(connection, timeoutMs);
-    return { ranges, epoch: readEpoch(info) };
+    return { ranges, epoch: readEpoch(info), down: saysDown(info), tookMs };
   }
 
   private async readFacts(connection: UpstreamClient, timeoutMs: number): Promise<void> {
@@ -241,8 +251,9 @@ export class Topology implements Discovery {
     return connection;
   }
 
-  private apply({ ranges, epoch }: Answer): void {
+  private apply({ ranges, epoch, tookMs }: Answer): void {
     const now = performance.now();
+    this.lastTookMs = Math.min(tookMs, this.config.cluster_refresh_rate / DURATIONS_BETWEEN);
     if (epoch !== null) this.epoch = epoch;
     this.refreshes++;
     this.readMs = now;

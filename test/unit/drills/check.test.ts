@@ -209,7 +209,8 @@ describe('a channel', () => {
     expect(findings.counts).toEqual({ doubled: 1, 'late-message': 1 });
     expect([findings.wrong, findings.late, findings.losses]).toEqual([1, 1, 0]);
     told(channel, messages[2] as string);
-    expect(findings.counts).toEqual({ doubled: 2, 'late-message': 1 });
+    expect(findings.counts).toEqual({ doubled: 1, 'late-message': 1, 'repeated-message': 1 });
+    expect([findings.wrong, findings.late, findings.repeats, findings.losses]).toEqual([1, 1, 1, 0]);
     channel.heard('d', messages[4] as string);
     told(channel, 'd=1');
     told(channel, 'c=99');
@@ -235,7 +236,7 @@ describe('a channel', () => {
     expect(findings.counts).toEqual({});
     told(channel, late as string);
     told(channel, early as string);
-    expect(findings.counts).toEqual({ doubled: 2 });
+    expect(findings.counts).toEqual({ 'repeated-message': 2 });
   });
 
   it('promises nothing to a listener who was away', () => {
@@ -260,7 +261,7 @@ describe('a channel', () => {
     channel.settle();
     expect(findings.counts).toEqual({});
     told(channel, first as string);
-    expect(findings.counts).toEqual({ doubled: 1 });
+    expect(findings.counts).toEqual({ 'repeated-message': 1 });
   });
 });
 

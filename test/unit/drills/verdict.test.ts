@@ -14,6 +14,7 @@ const report = (changes: Partial<WorkloadReport>): WorkloadReport => ({
   wrong: 0,
   losses: 0,
   late: 0,
+  repeats: 0,
   storedLosses: 0,
   lossTimes: [],
   unchecked: 0,
@@ -80,5 +81,18 @@ describe('the verdict of messages that came late', () => {
     expect(lines.filter(({ holds }) => !holds)).toEqual([
       { what: 'messages heard after later ones', value: 2, unit: '', bound: 0, holds: false },
     ]);
+  });
+});
+
+describe('the verdict of messages that were heard again', () => {
+  it('allows them only where that is said', () => {
+    const again = report({ repeats: 2 });
+    const { passed, lines } = judge(again, {});
+    expect(passed).toBe(false);
+    expect(lines.filter(({ holds }) => !holds)).toEqual([
+      { what: 'messages heard again', value: 2, unit: '', bound: 0, holds: false },
+    ]);
+    expect(judge(again, { repeats: 2 }).passed).toBe(true);
+    expect(judge(again, { repeats: 1 }).passed).toBe(false);
   });
 });

@@ -6,12 +6,15 @@ import type { Lane } from './lane.js';
 import type { Redirect } from './redirect.js';
 import { Lost, type Request, RequestState, releaseRequest } from './request.js';
 import type { Router } from './router.js';
+import type { UpstreamNode } from './upstream-node.js';
 
 /** First wait before a command that was turned away (TRYAGAIN, LOADING, …) is sent again; it doubles. */
 const RETRY_DELAY_MS = 20;
 const RETRY_DELAY_MAX_MS = 250;
 /** One is not sent again when less than this is left of its time: the answer would come too late. */
 const LAST_TRY_MS = 60;
+/** While commands wait because of what a node says of the cluster, the others are asked as often. */
+const REFRESH_MS = 100;
 /** A command that is redirected more often than this waits in between: the nodes disagree for the moment. */
 const QUICK_REDIRECTS = 4;
 
@@ -34,6 +37,8 @@ export class Recovery {
   out = 0;
   /** The next batch goes no sooner than this. */
   dueMs = 0;
+  /** The node that turned the last of them away; null when none did since the last batch. */
+  refusedBy: UpstreamNode | null = null;
 
   constructor(
     readonly owner: Client,
@@ -54,6 +59,7 @@ export class Retries {
   private readonly recoveries = new Map<Client, Map<number, Recovery>>();
   /** Those that may have a batch to send. */
   private readonly scheduled = new Set<Recovery>();
+  private refreshedMs = 0;
 
   constructor(private readonly core: Core) {}
 
@@ -85,7 +91,8 @@ export class Retries {
       // What may not be sent again is answered with what the node says.
       const said = redirect.reason !== 'tryagain';
       if (said && request.recovery === null && !router.health.breakers.admitsRetry()) return false;
-      this.again(request, waitMs, null, false, said);
+      const recovery = this.again(request, waitMs, null, false, said);
+      if (recovery !== null && said) recovery.refusedBy = lane.node;
       return true;
     }
     const target = router.redirected(redirect, lane.node);
@@ -214,15 +221,22 @@ export class Retries {
     return Math.min(RETRY_DELAY_MAX_MS, doubled) * (0.5 + this.core.random() / 2);
   }
 
-  private again(request: Request, waitMs: number, lane: Lane | null, asking: boolean, admitted = false): void {
+  /** @returns null when the client was told that it failed */
+  private again(
+    request: Request,
+    waitMs: number,
+    lane: Lane | null,
+    asking: boolean,
+    admitted = false,
+  ): Recovery | null {
     const owner = request.client ?? request.parent?.client;
     if (owner == null) {
       this.core.replies.fail(request, this.core.texts.upstreamFailure);
-      return;
+      return null;
     }
     if (!admitted && request.recovery === null && !(request.router as Router).health.breakers.admitsRetry()) {
       this.core.replies.fail(request, this.core.texts.upstreamFailure);
-      return;
+      return null;
     }
     // What the client sends from now on must not overtake this command.
     owner.setHold(Hold.order);
@@ -236,6 +250,7 @@ export class Retries {
     recovery.insert({ request, lane, asking });
     if (waitMs > 0) recovery.dueMs = Math.max(recovery.dueMs, this.core.nowMs + waitMs);
     this.schedule(recovery);
+    return recovery;
   }
 
   private recoveryOf(owner: Client, slot: number, router: Router): Recovery {
@@ -265,6 +280,18 @@ export class Retries {
     this.core.deferTurn();
   }
 
+  /** Slots have other masters now: what was turned away by one that has its slot no more does not wait any longer. */
+  mapChanged(router: Router): void {
+    for (const slots of this.recoveries.values()) {
+      for (const recovery of slots.values()) {
+        if (recovery.router !== router || recovery.refusedBy === null || recovery.waiting.length === 0) continue;
+        if (recovery.slot < 0 || router.nodeAt(router.slotMap.nodeOf(recovery.slot)) === recovery.refusedBy) continue;
+        recovery.dueMs = 0;
+        this.schedule(recovery);
+      }
+    }
+  }
+
   /** Sends the batches that may go; called at the end of a turn, when all that was turned away in it is known. */
   flush(): void {
     for (const recovery of this.scheduled) {
@@ -276,6 +303,7 @@ export class Retries {
 
   private sendBatch(recovery: Recovery): void {
     recovery.dueMs = 0;
+    recovery.refusedBy = null;
     const { waiting } = recovery;
     const [{ lane }] = waiting;
     let size = 1;
@@ -295,10 +323,18 @@ export class Retries {
 
   /** Sends what has waited long enough, and gives up on what is older than its `op_timeout`. */
   tick(): void {
+    if (this.recoveries.size === 0) return;
+    const refused = new Set<Router>();
     for (const slots of this.recoveries.values()) {
-      for (const recovery of slots.values()) this.expire(recovery);
+      for (const recovery of slots.values()) {
+        this.expire(recovery);
+        if (recovery.refusedBy !== null && recovery.waiting.length > 0) refused.add(recovery.router);
+      }
     }
     this.flush();
+    if (refused.size === 0 || this.core.nowMs - this.refreshedMs < REFRESH_MS) return;
+    this.refreshedMs = this.core.nowMs;
+    for (const router of refused) router.requestRefresh('cluster_down');
   }
 
   private expire(recovery: Recovery): void {

@@ -289,6 +289,7 @@ export class Router {
     takeMasters(this.core, this.known.all(), new Set(this.masters));
     for (const node of this.masters) node.lane(0).connect();
     this.dedicated.mapChanged();
+    this.core.retries.mapChanged(this);
     this.reroute();
   }
 

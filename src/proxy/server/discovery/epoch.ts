@@ -9,3 +9,8 @@ export function readEpoch(info: Reply): number | null {
   const digits = typeof info === 'string' ? /^cluster_current_epoch:([0-9]{1,15})\r?$/m.exec(info)?.[1] : undefined;
   return digits === undefined ? null : Number(digits);
 }
+
+/** Whether a node says in its reply to CLUSTER INFO that the cluster is down, as it does when it does not reach most masters. */
+export function saysDown(info: Reply): boolean {
+  return typeof info === 'string' && /^cluster_state:fail\r?$/m.test(info);
+}

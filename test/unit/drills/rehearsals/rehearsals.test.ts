@@ -80,7 +80,7 @@ describe('what is told when everything is put back', () => {
 
 describe('listeners that were cut off', () => {
   const seen = { operations: 1_000, errors: { subscription: 3, upstream: 1 }, longestPause: { ms: 1 }, losses: 0 };
-  const about = { ...seen, wrong: 0, unchecked: 0 } as unknown as WorkloadReport;
+  const about = { ...seen, wrong: 0, repeats: 0, unchecked: 0 } as unknown as WorkloadReport;
   const failing = (bounds: Parameters<typeof judge>[1]) =>
     judge(about, bounds).lines.flatMap(({ what, value, holds }) => (holds ? [] : [[what, value]]));
 

@@ -28,6 +28,7 @@ const clients = (changes: Partial<WorkloadReport> = {}): WorkloadReport => ({
   wrong: 0,
   losses: 0,
   late: 0,
+  repeats: 0,
   storedLosses: 0,
   lossTimes: [],
   unchecked: 0,

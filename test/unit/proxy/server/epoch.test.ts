@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ReplyError } from '../../../../src/proxy/engine/resp/decode.js';
-import { readEpoch } from '../../../../src/proxy/server/discovery/epoch.js';
+import { readEpoch, saysDown } from '../../../../src/proxy/server/discovery/epoch.js';
 
 describe('the epoch that a node has heard of', () => {
   it.each([
@@ -20,5 +20,23 @@ describe('the epoch that a node has heard of', () => {
     expect(readEpoch(new ReplyError('NOPERM this user has no permissions'))).toBeNull();
     expect(readEpoch(null)).toBeNull();
     expect(readEpoch(12)).toBeNull();
+  });
+});
+
+describe('whether a node says that the cluster is down', () => {
+  it.each([
+    ['cluster_state:fail\r\ncluster_slots_assigned:16384\r\n', true],
+    ['cluster_slots_fail:0\r\ncluster_state:fail', true],
+    ['cluster_state:ok\r\ncluster_current_epoch:1\r\n', false],
+    ['my_cluster_state:fail\r\n', false],
+    ['cluster_state:failing\r\n', false],
+    ['', false],
+  ])('%j: %j', (info, down) => {
+    expect(saysDown(info)).toBe(down);
+  });
+
+  it('does not, when the user may not ask', () => {
+    expect(saysDown(new ReplyError('NOPERM this user has no permissions'))).toBe(false);
+    expect(saysDown(null)).toBe(false);
   });
 });

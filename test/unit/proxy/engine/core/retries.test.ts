@@ -73,6 +73,55 @@ describe('following redirections', () => {
   });
 });
 
+describe('commands that a node refuses because of the cluster', () => {
+  /** A command that has waited long enough to be tried rarely. */
+  const refusedOften = () => {
+    const fake = two();
+    const { say, socket } = fake.client();
+    const incr = command('INCR', 'foo');
+    say(incr);
+    for (let tries = 0; tries < 6; tries++) {
+      expect(fake.upstream('node1:7000').socket.take()).toBe(incr);
+      fake.answer('node1:7000', '-CLUSTERDOWN The cluster is down\r\n');
+      if (tries < 5) fake.pass(260);
+    }
+    fake.upstream('node0:7000').socket.take();
+    return { fake, socket, incr };
+  };
+
+  it('go at once to the master that the slot has then', () => {
+    const { fake, socket, incr } = refusedOften();
+    fake.core.router.slotMap.assign(12182, 0);
+    fake.core.router.mapChanged();
+    fake.turn();
+    expect(fake.upstream('node0:7000').socket.take()).toBe(incr);
+    fake.answer('node0:7000', ':1\r\n');
+    expect(socket.take()).toBe(':1\r\n');
+  });
+
+  it('go on waiting when only other slots have another one', () => {
+    const { fake } = refusedOften();
+    fake.core.router.slotMap.assign(5061, 1);
+    fake.core.router.mapChanged();
+    fake.turn();
+    expect(fake.upstream('node1:7000').socket.take()).toBe('');
+  });
+
+  it('have the topology read again ten times a second as long as one waits', () => {
+    const { fake, socket } = refusedOften();
+    fake.refreshes.length = 0;
+    fake.pass(100);
+    expect(fake.upstream('node1:7000').socket.take()).toBe('');
+    expect(fake.refreshes.length).toBe(1);
+    fake.pass(200);
+    fake.answer('node1:7000', ':1\r\n');
+    expect(socket.take()).toBe(':1\r\n');
+    fake.refreshes.length = 0;
+    fake.pass(1_000);
+    expect(fake.refreshes).toEqual([]);
+  });
+});
+
 describe('commands that a node refuses for now', () => {
   it.each(['TRYAGAIN x', 'LOADING x', 'CLUSTERDOWN x', 'MASTERDOWN x', 'READONLY x'])(
     'are sent again a little later: %s',
