@@ -33,6 +33,8 @@ const URGED_MAX = 256;
 /** Who has asked nothing for so long since a command that is answered has begun to do something else. */
 const PAUSE_MS = 2;
 const PAUSE_MAX_MS = 50;
+/** Who is blocked until so long before the end is answered, and has still time to be passed on. */
+const UNBLOCKED_MS = 100;
 
 /** Passes clients on to the process that takes over (handover/passing.ts). */
 export interface Successor {
@@ -62,7 +64,10 @@ export class Draining {
     const { nowMs } = core;
     const ageMs = nowMs - this.sinceMs;
     for (const client of [...core.clients]) {
-      if (ageMs < times.shutdownMs && this.passing?.pass(client)) continue;
+      if (this.passes(client, ageMs)) {
+        if (ageMs >= times.shutdownMs - UNBLOCKED_MS) unblock(client, 'timeout');
+        continue;
+      }
       const paused = client.head === null && client.output.bytes === 0;
       if (paused && (times.idleMs === 0 || this.resting(client))) this.end(client);
       else if (ageMs >= times.shutdownMs) this.finish(client, paused);
@@ -79,7 +84,8 @@ export class Draining {
     const { core, times } = this;
     core.beginEvent();
     this.passing?.urge();
-    if (core.nowMs - this.sinceMs < times.drainMs) return;
+    const ageMs = core.nowMs - this.sinceMs;
+    if (ageMs < times.drainMs) return;
     if (this.urged.length === 0) this.urged = [...core.clients];
     for (const client of this.urged.splice(-URGED_MAX)) {
       if (
@@ -90,9 +96,15 @@ export class Draining {
         client.carry !== null
       )
         continue;
+      // It may have ended a transaction since the last tick.
+      if (this.passes(client, ageMs)) continue;
       if (this.listens(client)) this.end(client);
       else if (client.mode === null && this.hasJustPaused(client)) this.end(client);
     }
+  }
+
+  private passes(client: Client, ageMs: number): boolean {
+    return ageMs < this.times.shutdownMs && this.passing?.pass(client) === true;
   }
 
   /** Its pause is not nearly over: who has been silent for longer may ask again at any moment. */

@@ -33,10 +33,19 @@ export interface PassedClient {
  * not leave the process.
  */
 export function isPassable(client: Client): boolean {
-  if (client.closed || client.closing || client.finished) return false;
-  if (client.identity !== null || client.mode !== null || client.large !== null || client.details.monitor) return false;
   if (client.authenticated !== (client.account !== null) || client.belongings.size > 0) return false;
   if (client.hold & (Hold.blocked | Hold.login)) return false;
+  return mayBePassed(client);
+}
+
+/** It blocks: it is passable when it has what it waits for, before it asks for anything else. */
+export function isPassableAfterWait(client: Client): boolean {
+  return (client.hold & Hold.blocked) !== 0 && mayBePassed(client);
+}
+
+function mayBePassed(client: Client): boolean {
+  if (client.closed || client.closing || client.finished) return false;
+  if (client.identity !== null || client.mode !== null || client.large !== null || client.details.monitor) return false;
   return (client.carry?.length ?? 0) <= PASSED_INPUT_BYTES_MAX;
 }
 

@@ -10,7 +10,7 @@ import { Counter } from '../stats.js';
 import type { Core } from './core.js';
 import { dispatch } from './dispatch.js';
 import type { Guard } from './guard.js';
-import { Hold, isRead, setPending, WATCHED } from './hold.js';
+import { Hold, isRead, setPending, stopsReading, WATCHED } from './hold.js';
 import { detach, join, LARGE_REQUEST_BYTES, type LargeRequest, requestLimits } from './input.js';
 import { laneId, protoOf, withProto } from './lane-id.js';
 import { beginLarge, dropLarge, readLarge } from './large.js';
@@ -217,7 +217,7 @@ export class Client {
 
   setHold(reason: number): void {
     this.hold |= reason;
-    if (reason !== Hold.blocked && (this.hold & Hold.pause) === 0) this.pauseInput();
+    if (stopsReading(reason, this.hold)) this.pauseInput();
   }
 
   private pauseInput(): void {
@@ -230,7 +230,8 @@ export class Client {
   liftHold(reason: number): void {
     if ((this.hold & reason) === 0) return;
     this.hold &= ~reason;
-    if ((this.hold === 0 || this.hold & WATCHED) && !this.closed) this.core.later(this);
+    if (this.hold !== 0 && (this.hold & WATCHED) === 0) this.pauseInput();
+    else if (!this.closed) this.core.later(this);
   }
 
   /** Called by the core, outside of any other work on this client. */
@@ -339,8 +340,7 @@ export class Client {
     this.dirty = false;
     if (this.closed) return;
     const output = this.output;
-    const before = output.bytes;
-    if (before !== 0) {
+    if (output.bytes !== 0) {
       const taken = output.flush(this.transport);
       if (taken < 0) {
         this.transport.terminate();

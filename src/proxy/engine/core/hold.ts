@@ -21,12 +21,21 @@ export const Hold = {
   pause: 32,
   /** Its login is being checked, or has failed a moment ago. */
   login: 64,
-  /** It is passed on to another process as soon as what it has asked is answered. */
+  /**
+   * It is passed on to another process as soon as what it has asked is answered. With `blocked` its socket is read until it has
+   * what it waits for.
+   */
   passing: 128,
 } as const;
 
 /** With one of these the socket is read all the same. */
 export const WATCHED = Hold.blocked | Hold.pause;
+
+/** Whether the socket of a client with these holds is not read any more because of this one, which was added. */
+export function stopsReading(reason: number, hold: number): boolean {
+  if (reason === Hold.blocked || hold & Hold.pause) return false;
+  return reason !== Hold.passing || (hold & Hold.blocked) === 0;
+}
 
 /** It has as many commands on their way as may be (`max_pipeline_depth`). */
 export function setPending(client: Client): void {

@@ -1,5 +1,5 @@
 import { hostOf } from '../../engine/access/addresses.js';
-import { isAtRest, isPassable, passedOf } from '../../engine/clients/passing.js';
+import { isAtRest, isPassable, isPassableAfterWait, passedOf } from '../../engine/clients/passing.js';
 import type { Client } from '../../engine/core/client.js';
 import type { Core } from '../../engine/core/core.js';
 import { Hold } from '../../engine/core/hold.js';
@@ -53,6 +53,10 @@ export class Passing {
    */
   pass(client: Client): boolean {
     const connection = client.transport;
+    if (!this.failed && isPassableAfterWait(client)) {
+      client.setHold(Hold.passing);
+      return true;
+    }
     if (this.failed || !(connection instanceof Connection) || !isPassable(client)) {
       this.release(client);
       return false;
@@ -77,7 +81,8 @@ export class Passing {
   }
 
   private release(client: Client): void {
-    if (this.held.delete(client)) client.liftHold(Hold.passing);
+    this.held.delete(client);
+    client.liftHold(Hold.passing);
   }
 
   private send(client: Client, connection: Connection<unknown>): boolean {
@@ -95,7 +100,7 @@ export class Passing {
     if (errno !== 0) {
       this.failed = true;
       this.core.logs.note('warn', 'clients cannot be passed on; they are let go', { reason: errnoText(errno) });
-      for (const each of [...this.held]) this.release(each);
+      for (const each of this.core.clients) this.release(each);
       return false;
     }
     this.held.delete(client);

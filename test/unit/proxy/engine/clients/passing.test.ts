@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   isAtRest,
   isPassable,
+  isPassableAfterWait,
   PASSED_INPUT_BYTES_MAX,
   passedOf,
   takeUp,
@@ -56,6 +57,36 @@ describe('a client that may be passed on', () => {
     const { client, say } = cluster().client();
     say(text);
     expect(isPassable(client)).toBe(false);
+  });
+
+  it('is one that blocks, when it has what it waits for; until then its leaving is noticed', () => {
+    const fake = cluster();
+    const { client, say, socket } = fake.client();
+    say(command('BLPOP', 'hello', '0'));
+    expect([isPassable(client), isPassableAfterWait(client)]).toEqual([false, true]);
+    client.setHold(Hold.passing);
+    expect([socket.paused, isAtRest(client)]).toEqual([false, false]);
+    // What it sends behind it is for the other process.
+    say(command('GET', 'later'));
+    for (const { address } of fake.upstreams.filter(({ socket: { sent } }) => String(sent).includes('BLPOP'))) {
+      fake.answer(address, '*2\r\n$5\r\nhello\r\n$1\r\nx\r\n');
+    }
+    fake.turn();
+    expect(socket.take()).toBe('*2\r\n$5\r\nhello\r\n$1\r\nx\r\n');
+    expect([isPassable(client), isAtRest(client), socket.paused]).toEqual([true, true, true]);
+    expect(Buffer.from(client.carry!).toString()).toContain('later');
+    client.liftHold(Hold.passing);
+    fake.turn();
+    expect([client.carry, socket.paused]).toEqual([null, false]);
+  });
+
+  it.each([
+    ['in a transaction', [command('MULTI'), command('BLPOP', 'hello', '0')]],
+    ['not blocked', [command('GET', 'hello')]],
+  ])('is not one after its wait that is %s', (_, texts) => {
+    const { client, say } = cluster().client();
+    for (const text of texts) say(text);
+    expect(isPassableAfterWait(client)).toBe(false);
   });
 
   it('is not one that sends a long command', () => {
