@@ -53,11 +53,12 @@ export class Passing {
    */
   pass(client: Client): boolean {
     const connection = client.transport;
-    if (!this.failed && isPassableAfterWait(client)) {
+    const able = !this.failed && connection instanceof Connection;
+    if (able && isPassableAfterWait(client)) {
       client.setHold(Hold.passing);
       return true;
     }
-    if (this.failed || !(connection instanceof Connection) || !isPassable(client)) {
+    if (!able || !isPassable(client)) {
       this.release(client);
       return false;
     }
