@@ -25,8 +25,8 @@ function beside(reports, of, unit = '') {
 }
 
 const HEAD = (other) => [
-  `| Drill | Operations | Errors | Wrong | Lost | Late | Again | Longest pause | ${other}: errors | wrong | lost | pause | |`,
-  '|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|',
+  `| Drill | Operations | Errors | Wrong | Lost | Late | Again | Longest pause | ${other}: errors | wrong | lost | pause | Proxy later by | |`,
+  '|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|',
 ];
 
 /** One line: each number is the worst of all runs, with its bound in brackets. */
@@ -45,6 +45,7 @@ function row(name, reports) {
     beside(reports, ({ wrong }) => wrong),
     beside(reports, ({ losses }) => losses),
     beside(reports, ({ longestPause }) => longestPause.ms, ' ms'),
+    figure(reports, 'pause beyond that of a cluster-aware client', ' ms'),
     holds === reports.length ? 'held' : `**held ${holds} of ${reports.length} times**`,
   ];
   return `| ${cells.join(' | ')} |`;
