@@ -6,7 +6,18 @@ import { describe, expect, it } from 'vitest';
 import { createCertificates } from '../../../src/certs/generate.js';
 import { DAY_MS } from '../../../src/certs/plan.js';
 import { ROOT } from '../../support/repository.js';
-import { contents, genCerts, listing, request, scratch, verify, writeForgeFile } from './folder.js';
+import {
+  contents,
+  genCerts,
+  listing,
+  removeScratchAfterAll,
+  request,
+  scratch,
+  verify,
+  writeForgeFile,
+} from './folder.js';
+
+removeScratchAfterAll();
 
 const run = promisify(execFile);
 

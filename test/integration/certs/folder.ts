@@ -13,11 +13,14 @@ import { type ForgeOptions, type ForgeResult, forge } from '../../support/forge.
 const run = promisify(execFile);
 const folders: string[] = [];
 
-afterAll(async () => {
-  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
-});
+/** Each file of tests says this: modules are shared, and what they say by themselves is heard in the first file only. */
+export function removeScratchAfterAll(): void {
+  afterAll(async () => {
+    for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
+  });
+}
 
-/** A folder that goes away after the tests of the file. */
+/** A folder that goes away after the tests of the file (`removeScratchAfterAll`). */
 export async function scratch(): Promise<string> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'forge-certs-'));
   folders.push(folder);

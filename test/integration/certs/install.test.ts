@@ -17,7 +17,9 @@ import { ForgeError } from '../../../src/errors.js';
 import { observedContainer } from '../../support/deploy-observed.js';
 import { deploySettings } from '../../support/deploy-settings.js';
 import { freePort } from '../../support/ports.js';
-import { genCerts, request, scratch, writeForgeFile } from './folder.js';
+import { genCerts, removeScratchAfterAll, request, scratch, writeForgeFile } from './folder.js';
+
+removeScratchAfterAll();
 
 const HOST = '127.0.0.1';
 /** Long enough for a handshake on a busy machine; whoever never shows a certificate is waited for as long. */

@@ -12,7 +12,9 @@ import { reloadProxy } from '../../../src/proxy/control/reload.js';
 import { freePort } from '../../support/ports.js';
 import { type RunningProxy, startProxy } from '../../support/proxy.js';
 import { poll, type RedisCluster, startCluster } from '../../support/redis.js';
-import { request, scratch } from './folder.js';
+import { removeScratchAfterAll, request, scratch } from './folder.js';
+
+removeScratchAfterAll();
 
 const LINK_MS = 20_000;
 const HOSTS = ['127.0.0.1'];

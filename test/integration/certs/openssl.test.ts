@@ -3,7 +3,9 @@ import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { checkCertificates } from '../../../src/certs/check.js';
 import { createCertificates, renewCertificates } from '../../../src/certs/generate.js';
-import { openssl, request, scratch, verify } from './folder.js';
+import { openssl, removeScratchAfterAll, request, scratch, verify } from './folder.js';
+
+removeScratchAfterAll();
 
 const NAMES = 300;
 const HOSTS = ['redis-1,redis-1.internal,*.cache.internal,10.0.0.1,2001:db8::1', `many,${numbered(NAMES)}`];

@@ -6,7 +6,9 @@ import { promisify } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
 import type { FileChange } from '../../../src/certs/store.js';
 import { ROOT } from '../../support/repository.js';
-import { contents, genCerts, request, scratch } from './folder.js';
+import { contents, genCerts, removeScratchAfterAll, request, scratch } from './folder.js';
+
+removeScratchAfterAll();
 
 /** After how many calls to the disk the process is dead: no later call does anything, not even those that clean up. */
 const death = vi.hoisted(() => ({ after: Number.POSITIVE_INFINITY, calls: 0 }));

@@ -137,14 +137,16 @@ describe('an operation', () => {
 
   it('that somebody else carries out keeps others away until it is done', async () => {
     let second: Promise<ForgeError> | undefined;
+    const other = await temporaryHome();
     await join({
       observer: {
         mutation: async () => {
-          second ??= failureOf(join({ plan: undefined, paths: (await temporaryHome()).paths }));
+          second ??= failureOf(join({ plan: undefined, paths: other.paths }));
           await second;
         },
       },
     });
+    await other.remove();
     const failure = await second;
     expect(failure).toMatchObject({ kind: 'locked', exitCode: 6 });
     expect(failure?.message).toMatch(/process \d+, test join, since 20/);

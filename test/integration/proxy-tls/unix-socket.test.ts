@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -80,8 +81,9 @@ describe('a Unix socket', () => {
       listeners: [{ address, cluster: 'main' }],
       clusters: [{ name: 'main', endpoints: cluster.addresses.split(',') }],
     });
-    const { file } = await writeConfig(await config(`unix:${side.unixPath}`));
+    const { file, dir } = await writeConfig(await config(`unix:${side.unixPath}`));
     const second = await runProxy(['--config', file]);
+    await rm(dir, { recursive: true });
     expect(second.code).toBe(EXIT_REFUSED);
     expect(second.stderr).toContain(`unix:${side.unixPath} is in use by another process`);
     const { stdout } = await run('redis-cli', ['-s', side.unixPath, 'PING']);
@@ -103,11 +105,12 @@ describe('a Unix socket', () => {
 
   it('says why it cannot be', async () => {
     const refusal = async (socket: string) => {
-      const { file } = await writeConfig({
+      const { file, dir } = await writeConfig({
         listeners: [{ address: socket, cluster: 'main' }],
         clusters: [{ name: 'main', endpoints: cluster.addresses.split(',') }],
       });
       const { code, stderr } = await runProxy(['--config', file, '--pid-file', path.join(authority.dir, 'run.pid')]);
+      await rm(dir, { recursive: true });
       expect(code).toBe(3);
       return stderr;
     };
