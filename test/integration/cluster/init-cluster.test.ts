@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { parseAddressList } from '../../../src/cluster/address.js';
 import { initCluster } from '../../../src/cluster/init/init-cluster.js';
 import { openInit } from '../../../src/cluster/init/session.js';
+import { freePort } from '../../support/ports.js';
 import { poll, type RedisServer, startRedis } from '../../support/redis.js';
 import {
   addressesOf,
@@ -89,7 +90,8 @@ describe('forming a cluster', () => {
   it('uses a cluster bus port that is not the usual one', async () => {
     const servers = await start(3);
     const [first] = servers as [RedisServer];
-    const port = first.port + 10_001;
+    // A claimed one: a neighbour of the usual one is the usual one of another test's server.
+    const port = await freePort();
     await first.stop();
     const moved = await startRedis({
       cluster: true,
