@@ -42,6 +42,8 @@ export interface Successor {
   pass(client: Client): boolean;
   /** Called every few milliseconds. */
   urge(): void;
+  /** Nothing is left to be told to the other process. */
+  readonly settled: boolean;
 }
 
 /** Lets the clients of a worker go that accepts no others. */
@@ -58,7 +60,7 @@ export class Draining {
     this.sinceMs = core.nowMs;
   }
 
-  /** Called with every tick. True when nobody is left. */
+  /** Called with every tick. True when nobody is left, and the successor needs no more. */
   tick(): boolean {
     const { core, times } = this;
     const { nowMs } = core;
@@ -72,7 +74,7 @@ export class Draining {
       if (paused && (times.idleMs === 0 || this.resting(client))) this.end(client);
       else if (ageMs >= times.shutdownMs) this.finish(client, paused);
     }
-    return core.clients.size === 0;
+    return core.clients.size === 0 && (this.passing === null || this.passing.settled || ageMs >= times.shutdownMs);
   }
 
   /**

@@ -4,6 +4,7 @@ import { takeUp } from '../engine/clients/passing.js';
 import type { Client } from '../engine/core/client.js';
 import type { Core } from '../engine/core/core.js';
 import type { Transport } from '../engine/core/runtime.js';
+import type { Topic } from '../engine/pubsub/topic.js';
 import { Counter } from '../engine/stats.js';
 import { countLarge, LARGE_CHUNK_BYTES } from './collector.js';
 import type { Passed } from './handover/passed.js';
@@ -176,7 +177,13 @@ function plainHandlers(core: Core, address: WorkerAddress): PlainHandlers<Client
 }
 
 /** Goes on with a client of another process; who would not be let in any more is closed. */
-export function adopt(core: Core, sockets: EpollSockets, fd: number, { client: passed, path, input }: Passed): void {
+export function adopt(
+  core: Core,
+  sockets: EpollSockets,
+  fd: number,
+  { client: passed, path, input }: Passed,
+  topics: readonly Topic[] = [],
+): void {
   core.beginEvent();
   const address: WorkerAddress = { host: '', port: 0, ...(path === '' ? {} : { path }) };
   const none: Client | undefined = undefined;
@@ -184,7 +191,7 @@ export function adopt(core: Core, sockets: EpollSockets, fd: number, { client: p
   const client = accept(core, socket, address, core.admission.readmit(hostOf(socket, address)));
   socket.data = client;
   core.count(Counter.downstream_cx_taken_over_total);
-  if (socket.begin() && takeUp(core, client, passed, input)) return;
+  if (socket.begin() && takeUp(core, client, passed, input, topics)) return;
   socket.terminate();
   core.left(client);
 }

@@ -135,8 +135,22 @@ export interface AcceptMessage {
 export interface DrainMessage {
   readonly type: 'drain';
   readonly times: DrainTimes;
-  /** Where the process that takes over waits for clients; empty when it does not. */
+  readonly places: HandoverPaths;
+}
+
+/** Where the process that takes over waits for clients. */
+export interface HandoverPaths {
+  /** Empty when it does not. */
   readonly clients: string;
+  /** So many of its workers wait for subscribers, each at a place of its own (`heirPath`). */
+  readonly heirs: number;
+}
+
+export const NOWHERE: HandoverPaths = { clients: '', heirs: 0 };
+
+/** Where one worker waits for the subscribers of some workers of the process before; they spread over all. */
+export function heirPath({ clients, heirs }: HandoverPaths, worker: number): string {
+  return heirs === 0 ? '' : `${clients}.${worker % heirs}`;
 }
 
 /** Take up the clients that another process passes on. */
@@ -144,6 +158,8 @@ export interface AdoptMessage {
   readonly type: 'adopt';
   /** Where they come; the worker closes it. Null: no more come. */
   readonly fd: number | null;
+  /** Where workers of it pass their subscribers on; in the same way. Below 0: they do not. */
+  readonly heirs: number;
 }
 
 /** Asks for the state of the upstream connections. */

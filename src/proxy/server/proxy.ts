@@ -15,7 +15,7 @@ import { ownName } from './handover/process-name.js';
 import { Yielding } from './handover/yielding.js';
 import { LearnedCommands } from './learned.js';
 import { Logger } from './logger.js';
-import type { LogLevel } from './messages.js';
+import { type HandoverPaths, type LogLevel, NOWHERE } from './messages.js';
 import { OverloadManager } from './overload.js';
 import { Recording } from './recording/recording.js';
 import { outcomeOf, type ReloadOutcome, refusal, sayOutcome } from './reload.js';
@@ -44,13 +44,12 @@ interface Stop {
   readonly why: string;
   readonly times: DrainTimes;
   readonly timeoutMs: number;
-  /** Where the process that takes over waits for clients; empty when nobody does. */
-  readonly clients: string;
+  readonly places: HandoverPaths;
 }
 
-const stopFor = (why: string, times: DrainTimes, clients = ''): Stop => {
+const stopFor = (why: string, times: DrainTimes, places = NOWHERE): Stop => {
   const waitMs = Number.isFinite(times.shutdownMs) ? times.shutdownMs : 0;
-  return { why, times, timeoutMs: waitMs + DRAIN_TIMEOUT_MS, clients };
+  return { why, times, timeoutMs: waitMs + DRAIN_TIMEOUT_MS, places };
 };
 
 /** What the proxy was started with, and where it reads it again. */
@@ -129,7 +128,7 @@ export class ProxyServer implements AdminState {
       isDraining: () => this.draining,
       startAdmin: () => this.startAdmin(),
       stopAdmin: () => this.stopAdmin(),
-      drain: (times, clients) => this.stopping.resolve(stopFor('replaced', times, clients)),
+      drain: (times, places) => this.stopping.resolve(stopFor('replaced', times, places)),
     });
     this.overload = new OverloadManager({ ledger: this.workers.ledger, workers: this.workers.count, logger });
     this.clusters.take(config, secrets, places);
@@ -236,11 +235,11 @@ export class ProxyServer implements AdminState {
       for (const line of this.addresses?.lines() ?? []) logger.info(line);
       manager.ready(`serving clients, ${workers.count} workers`);
       collectInMain();
-      const { why, times, timeoutMs, clients } = await stopping.promise;
+      const { why, times, timeoutMs, places } = await stopping.promise;
       logger.info(`${why}: draining`);
       manager.stopping('draining');
       this.draining = true;
-      const drained = workers.drain(times, timeoutMs, clients).then((clean) => {
+      const drained = workers.drain(times, timeoutMs, places).then((clean) => {
         logger.info(clean ? 'drained' : 'some clients did not finish in time; they were closed');
       });
       await (source.stays && this.yielding.replaced ? this.stay(drained) : drained);

@@ -4,6 +4,7 @@ import type { DrainTimes } from './draining.js';
 import { HandoverPlace } from './handover/place.js';
 import { isNear, isSame, ownName, type ProcessName, readName, runs, wordsOf } from './handover/process-name.js';
 import type { Logger } from './logger.js';
+import { type HandoverPaths, heirPath } from './messages.js';
 import { Steering } from './reuse-port.js';
 import type { Workers } from './workers.js';
 
@@ -89,18 +90,33 @@ export class TakeOver {
    * Has the other one let its clients go and end. Asked before this one takes its control socket.
    * @param workers they go on with clients that the other one passes on
    */
-  async rest(workers: Pick<Workers, 'adopts' | 'adopt'>): Promise<void> {
-    const place = workers.adopts ? HandoverPlace.open(`${this.path}.clients`) : null;
-    if (place !== null) workers.adopt(() => place.share());
-    await askOther(this.path, { ask: 'drain', times: this.times ?? '', clients: place?.path ?? '' });
+  async rest(workers: Pick<Workers, 'adopts' | 'adopt' | 'count'>): Promise<void> {
+    const path = `${this.path}.clients`;
+    const place = workers.adopts ? HandoverPlace.open(path) : null;
+    const heirs = place === null ? [] : openHeirs(path, workers.count);
+    if (place !== null) workers.adopt((i) => ({ fd: place.share(), heirs: heirs[i]?.share() ?? -1 }));
+    const places: HandoverPaths = { clients: place?.path ?? '', heirs: heirs.length };
+    await askOther(this.path, { ask: 'drain', times: this.times ?? '', ...places });
     this.logger.info(`took over from ${wordsOf(this.old.name)}, which drains`);
-    if (place !== null) void this.closeWhenGone(place, workers);
+    if (place !== null) void this.closeWhenGone([place, ...heirs], workers);
   }
 
-  private async closeWhenGone(place: HandoverPlace, workers: Pick<Workers, 'adopt'>): Promise<void> {
+  private async closeWhenGone(places: readonly HandoverPlace[], workers: Pick<Workers, 'adopt'>): Promise<void> {
     while (this.oldRuns) await Bun.sleep(LOOK_MS);
     this.company?.leave();
     workers.adopt(null);
-    place.close();
+    for (const place of places) place.close();
   }
+}
+
+/** A place for each worker; none where one of them cannot be had. */
+function openHeirs(clients: string, workers: number): HandoverPlace[] {
+  const places: HandoverPlace[] = [];
+  for (let worker = 0; worker < workers; worker++) {
+    const place = HandoverPlace.open(heirPath({ clients, heirs: workers }, worker));
+    if (place !== null) places.push(place);
+  }
+  if (places.length === workers) return places;
+  for (const place of places) place.close();
+  return [];
 }

@@ -10,7 +10,15 @@ import { Draining, URGE_MS } from './draining.js';
 import type { Adopter } from './handover/adopter.js';
 import { Passing } from './handover/passing.js';
 import { adopt, type Listening, listen } from './listeners.js';
-import type { AcceptMessage, ClusterStart, LaneReport, ToWorker, WorkerStart } from './messages.js';
+import {
+  type AcceptMessage,
+  type ClusterStart,
+  type DrainMessage,
+  heirPath,
+  type LaneReport,
+  type ToWorker,
+  type WorkerStart,
+} from './messages.js';
 import { post } from './post.js';
 import { EpollSockets } from './sockets/epoll-sockets.js';
 import { openSockets, type Sockets } from './sockets/sockets.js';
@@ -27,7 +35,7 @@ let listening: Listening[] = [];
 let accepting = true;
 let draining: Draining | null = null;
 let drained = false;
-let adopter: Adopter | null = null;
+const adopters: Adopter[] = [];
 
 self.onmessage = ({ data: message }) => {
   switch (message.type) {
@@ -100,15 +108,16 @@ self.onmessage = ({ data: message }) => {
       break;
     case 'drain':
       stopAccepting();
-      draining = new Draining(core, message.times, Passing.open(core, message.clients));
+      draining = new Draining(core, message.times, passing(message));
       if (message.times.drainMs < Number.POSITIVE_INFINITY) sockets.every(URGE_MS, () => draining?.urge());
       break;
     case 'adopt':
-      adopter?.stop();
-      adopter = null;
+      for (const each of adopters.splice(0)) each.stop();
       if (message.fd !== null && sockets instanceof EpollSockets) {
         const own = sockets;
-        adopter = own.adopter(message.fd, (descriptor, passed) => adopt(core, own, descriptor, passed));
+        adopters.push(own.adopter(message.fd, (fd, passed) => adopt(core, own, fd, passed)));
+        if (message.heirs >= 0)
+          adopters.push(own.heirs(core, message.heirs, (fd, passed, topics) => adopt(core, own, fd, passed, topics)));
       }
   }
 };
@@ -179,6 +188,10 @@ function reportLanes(): LaneReport[] {
     }
   }
   return reports;
+}
+
+function passing({ places }: DrainMessage): Passing | null {
+  return Passing.open(core, places.clients, heirPath(places, core.settings.worker));
 }
 
 /** What was to take over is gone. */

@@ -9,18 +9,20 @@ import { ListenError } from './addresses.js';
 import { DEATHS_MAX, DEATHS_WINDOW_MS, Deaths } from './deaths.js';
 import type { DrainTimes } from './draining.js';
 import type { Logger } from './logger.js';
-import type {
-  AskedMessage,
-  ClusterMessage,
-  ClusterStart,
-  CommandsMessage,
-  FromWorker,
-  LaneReport,
-  ListenerTls,
-  LogLevel,
-  ToWorker,
-  WorkerAddress,
-  WorkerStart,
+import {
+  type AdoptMessage,
+  type AskedMessage,
+  type ClusterMessage,
+  type ClusterStart,
+  type CommandsMessage,
+  type FromWorker,
+  type LaneReport,
+  type ListenerTls,
+  type LogLevel,
+  NOWHERE,
+  type ToWorker,
+  type WorkerAddress,
+  type WorkerStart,
 } from './messages.js';
 import { WorkerRelay } from './relay.js';
 import { sharedMemory } from './shared-memory.js';
@@ -324,13 +326,15 @@ export class Workers {
     return this.adopting.size === this.options.count;
   }
 
-  /** Has them take up the clients that another process passes on. @param share a descriptor for one worker; null: no more */
-  adopt(share: (() => number) | null): void {
-    for (const worker of this.workers) worker?.postMessage({ type: 'adopt', fd: share === null ? null : share() });
+  /** Has them take up the clients that another process passes on. @param share descriptors for one worker; null: no more */
+  adopt(share: ((worker: number) => Omit<AdoptMessage, 'type'>) | null): void {
+    for (const [i, worker] of this.workers.entries()) {
+      worker?.postMessage({ type: 'adopt', ...(share === null ? { fd: null, heirs: -1 } : share(i)) });
+    }
   }
 
-  /** Lets clients finish what is on its way; resolves when all have left (true) or the time is over. @param clients where they are taken up */
-  drain(times: DrainTimes, timeoutMs: number, clients = ''): Promise<boolean> {
+  /** Lets clients finish what is on its way; resolves when all have left (true) or the time is over. @param places where they are taken up */
+  drain(times: DrainTimes, timeoutMs: number, places = NOWHERE): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), timeoutMs);
       this.onDrained = () => {
@@ -341,7 +345,7 @@ export class Workers {
       this.workers.forEach((worker, index) => {
         if (worker === undefined) this.drainedBy(index);
       });
-      this.broadcast({ type: 'drain', times, clients });
+      this.broadcast({ type: 'drain', times, places });
     });
   }
 }

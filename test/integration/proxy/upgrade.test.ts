@@ -278,7 +278,7 @@ describe('forge proxy upgrade', () => {
     for (const client of [app, gone, nobody, transaction]) client.close();
   });
 
-  it('gives subscribers and blocked clients their time, and then what a wait gets that has found nothing', async () => {
+  it('passes subscribers on, gives blocked clients their time, and then what a wait gets that has found nothing', async () => {
     const { port } = await start(1);
     const [resting, subscriber, blocked, late] = (await Promise.all(
       Array.from({ length: 4 }, () => RawClient.connect({ port })),
@@ -288,15 +288,16 @@ describe('forge proxy upgrade', () => {
     const nothing = blocked.ask('BLPOP', 'nothing', '0');
     const something = late.ask('BLPOP', 'something', '0');
     await upgrade({ drainS: 2, shutdownS: 3 });
-    // Who rests goes on with the new process. The old one still serves those who wait there.
+    // Who rests or listens goes on with the new process. The old one still serves those who wait there.
     const fresh = await RawClient.connect({ port });
     await fresh.call('PUBLISH', 'news', 'hello');
     await fresh.call('RPUSH', 'something', 'x');
     expect(String((await subscriber.raw(1))[0])).toContain('hello');
     expect(await something).toEqual(['something', 'x']);
     expect(await nothing).toBeNull();
-    await subscriber.untilClosed();
     await ends((proxy as RunningProxy).pid);
+    await fresh.call('PUBLISH', 'news', 'hello again');
+    expect(String((await subscriber.raw(1))[0])).toContain('hello again');
     for (const client of [resting, blocked, late]) expect(await client.call('PING')).toBe('PONG');
     for (const client of [resting, subscriber, blocked, late, fresh]) client.close();
   });

@@ -3,6 +3,8 @@ import type { Core } from '../core/core.js';
 import { makeUnsure } from '../core/doubts.js';
 import { Hold } from '../core/hold.js';
 import { latin1Bytes } from '../pubsub/encode.js';
+import { subscribedMode } from '../pubsub/mode.js';
+import type { Topic } from '../pubsub/topic.js';
 
 /** Bytes of a command that has not come whole, of a client that is passed on. */
 export const PASSED_INPUT_BYTES_MAX = 32 * 1024;
@@ -27,15 +29,27 @@ export interface PassedClient {
   readonly unsure?: boolean;
 }
 
+/** What a client is subscribed to, in numbers of which the other process knows. A client with more is not passed on. */
+export const PASSED_TOPICS_MAX = 8192;
+
 /**
- * Whether all that there is of a client is in its connection and in `PassedClient`, or will be when its commands are
- * answered. Not of one that waits, watches, listens or is in a transaction, nor of Redis's own users, whose passwords do
- * not leave the process.
+ * Whether all that there is of a client is in its connection, in `PassedClient` and in its subscriptions, or will be when
+ * its commands are answered. Not of one that waits, watches, monitors or is in a transaction, nor of Redis's own users,
+ * whose passwords do not leave the process.
  */
 export function isPassable(client: Client): boolean {
-  if (client.authenticated !== (client.account !== null) || client.belongings.size > 0) return false;
+  if (client.authenticated !== (client.account !== null)) return false;
+  const subscriber = client.core.pubsub.subscribers.of(client);
+  if ((subscriber?.total ?? 0) > PASSED_TOPICS_MAX) return false;
+  // A subscriber leaves one thing behind when it goes.
+  if (client.belongings.size > (subscriber === undefined ? 0 : 1)) return false;
   if (client.hold & (Hold.blocked | Hold.login)) return false;
   return mayBePassed(client);
+}
+
+/** What the other process has to be told of a client before it is passed on; null: not now, but soon. */
+export function subscriptionsOf(client: Client): readonly Topic[] | null {
+  return client.core.pubsub.subscribers.settledTopicsOf(client);
 }
 
 /** It blocks: it is passable when it has what it waits for, before it asks for anything else. */
@@ -45,7 +59,8 @@ export function isPassableAfterWait(client: Client): boolean {
 
 function mayBePassed(client: Client): boolean {
   if (client.closed || client.closing || client.finished) return false;
-  if (client.identity !== null || client.mode !== null || client.large !== null || client.details.monitor) return false;
+  if (client.identity !== null || client.large !== null || client.details.monitor) return false;
+  if (client.mode !== null && client.mode !== subscribedMode) return false;
   return (client.carry?.length ?? 0) <= PASSED_INPUT_BYTES_MAX;
 }
 
@@ -66,14 +81,22 @@ export function passedOf(client: Client): PassedClient {
 /**
  * Makes a new client what it was in another process.
  * @param input what that had received and not read
+ * @param topics what it is subscribed to
  * @returns false when it must go: its user is none any more, or may not come from there
  */
-export function takeUp(core: Core, client: Client, passed: PassedClient, input: string): boolean {
+export function takeUp(
+  core: Core,
+  client: Client,
+  passed: PassedClient,
+  input: string,
+  topics: readonly Topic[] = [],
+): boolean {
   if (!core.access.resume(client, passed.user, passed.nopass)) return false;
   const { name, libName, libVersion, noEvict, noTouch } = passed;
   Object.assign(client.details, { name, libName, libVersion, noEvict, noTouch });
   client.proto = passed.proto;
   client.muted = passed.muted;
+  core.pubsub.subscribers.inherit(client, topics);
   if (passed.wrote) client.wrote = WROTE_EVERYWHERE;
   if (passed.unsure) makeUnsure(client);
   if (input !== '') {

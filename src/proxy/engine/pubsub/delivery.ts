@@ -24,7 +24,8 @@ export class Delivery {
    */
   deliver(topic: Topic, bytes: Bytes, start: number, end: number, starts: readonly number[]): void {
     const { core } = this;
-    const { subscribers } = topic;
+    const { subscribers, hearers } = topic;
+    if (hearers !== null) for (const hearer of hearers) hearer.heard(bytes, start, end, starts);
     const limit = core.limits.pubsubOutputBytesMax;
     let pushes: Bytes | null = null;
     const log = this.logOf(topic, end - start);

@@ -9,6 +9,7 @@ import { Delivery } from './delivery.js';
 import { Echoes } from './echoes.js';
 import { latin1Bytes } from './encode.js';
 import { Feed, FeedState } from './feed.js';
+import { Inheritance } from './inherited.js';
 import { Moves } from './moves.js';
 import { type Known, Peers } from './peers.js';
 import { Placement } from './placement.js';
@@ -16,7 +17,7 @@ import { PublishOrder } from './publish-order.js';
 import type { Range } from './recent.js';
 import { Subscribers } from './subscribers.js';
 import { type Link, LinkState, Topic, TopicKind, type TopicKindNumber } from './topic.js';
-import { each, feedKey, knownOf, remove, waitMs } from './topics.js';
+import { addNodes, each, feedKey, knownOf, remove, waitMs } from './topics.js';
 
 /** How often connections and unused subscriptions are looked after. */
 const SWEEP_INTERVAL_MS = 100;
@@ -43,6 +44,7 @@ export class Hub {
   readonly subscribers: Subscribers;
   readonly moves = new Moves(this);
   readonly echoes = new Echoes(this);
+  readonly inheritance = new Inheritance(this);
   readonly publishOrder = new PublishOrder();
   /** By kind and name; those of several users hang together (`Topic.next`). */
   readonly topics: readonly Map<string, Topic>[] = [new Map(), new Map(), new Map()];
@@ -307,9 +309,7 @@ export class Hub {
 
   /** Adds the nodes to which a user has connections for its subscriptions. */
   nodesOf(identity: Identity, nodes: Set<UpstreamNode>): void {
-    for (const feed of this.feeds.values()) {
-      if (feed.identity === identity && feed.state !== FeedState.idle) nodes.add(feed.node);
-    }
+    addNodes(this.feeds.values(), identity, nodes);
   }
 
   private fail(topic: Topic, error: Bytes): void {
@@ -347,6 +347,7 @@ export class Hub {
   tick(): void {
     this.peers.tick();
     this.publishOrder.tick(this.core.nowMs);
+    this.inheritance.tick();
     if (this.feeds.size === 0 && this.unsettled.size === 0 && this.idle.size === 0) return;
     const { nowMs, router } = this.core;
     const version = router.slotMap.version();

@@ -9,7 +9,7 @@ import { copyOf, Unmatched } from './unmatched.js';
  * What was published before the new node had the subscription comes from the old one alone, until this long afterwards;
  * nobody can tell it from what the new one has yet to say.
  */
-const EARLIER_MS = 300;
+export const EARLIER_MS = 300;
 /** How long both nodes are heard; the old one has been listened to for `PASSED_ON_MS` by then. */
 export const OVERLAP_MS = EARLIER_MS + PASSED_ON_MS;
 /** A node that has refused is not asked again before this time. */
@@ -138,8 +138,10 @@ export class Moves {
       const next = i + 1 < starts.length ? starts[i + 1] : end;
       if (link !== move.heir) {
         delivery.deliver(topic, bytes, start, next, [start]);
-        if (!move.kept.strike(bytes, start, next, 0) && !move.ahead.full)
-          move.ahead.add(copyOf(core.runtime, bytes, start, next), nowMs);
+        if (move.kept.strike(bytes, start, next, 0)) continue;
+        // The newest ones are about to be said.
+        if (move.ahead.full) move.ahead.shift(Number.POSITIVE_INFINITY);
+        move.ahead.add(copyOf(core.runtime, bytes, start, next), nowMs);
       } else if (move.ahead.strike(bytes, start, next, move.liveAtMs + EARLIER_MS)) {
         // The old one was ahead.
       } else if (move.done) delivery.deliver(topic, bytes, start, next, [start]);
@@ -166,7 +168,8 @@ export class Moves {
 
   /** What the new node has said before then, and the old one does not say any more, if it has not said it earlier. */
   private giveOut(topic: Topic, { kept, ahead }: Move, beforeMs: number): void {
-    for (let message = kept.shift(beforeMs); message !== null; message = kept.shift(beforeMs)) {
+    for (let said = kept.shift(beforeMs); said !== null; said = kept.shift(beforeMs)) {
+      const { message } = said;
       if (ahead.strike(message, 0, message.length, 0)) continue;
       this.hub.delivery.deliver(topic, message, 0, message.length, [0]);
     }

@@ -34,6 +34,14 @@ export class Subscriber {
     return channels.size + patterns.size + shards.size;
   }
 
+  /** The topic itself, or the one from which its subscribers come, as this one is subscribed; null when it is not. */
+  placeOf(topic: Topic): Topic | null {
+    const places = this.topics[topic.kind];
+    if (places.has(topic)) return topic;
+    for (const { inherited } of topic.hearers ?? []) if (inherited !== null && places.has(inherited)) return inherited;
+    return null;
+  }
+
   /** False when it is subscribed already. */
   add(topic: Topic): boolean {
     const places = this.topics[topic.kind];

@@ -134,7 +134,7 @@ export class Subscribers {
     const { proto } = subscriber.client;
     let text = '';
     for (let i = 0; i < topics.length; i++) {
-      if (subscriber.add(topics[i])) {
+      if (subscriber.placeOf(topics[i]) === null && subscriber.add(topics[i])) {
         this.total++;
         this.hub.changed(topics[i]);
       }
@@ -158,9 +158,34 @@ export class Subscribers {
   }
 
   private drop(subscriber: Subscriber, topic: Topic): void {
-    if (!subscriber.remove(topic)) return;
+    const place = subscriber.placeOf(topic);
+    if (place === null || !subscriber.remove(place)) return;
     this.total--;
-    this.hub.changed(topic);
+    this.hub.changed(place);
+  }
+
+  /**
+   * What a client is subscribed to when that is all there is to know of it here; null when it is not: a command of it
+   * waits, or it has just come from another process itself.
+   */
+  settledTopicsOf(client: Client): readonly Topic[] | null {
+    const subscriber = this.byClient.get(client);
+    if (subscriber === undefined) return [];
+    const topics = subscriber.topics.flatMap((each) => [...each.keys()]);
+    if (subscriber.queue.length > 0 || subscriber.waits) return null;
+    return topics.every((topic) => this.hub.topicOf(topic.kind, topic.name, client.identity) === topic) ? topics : null;
+  }
+
+  /** Subscribes a client that comes from another process, without a word to it. */
+  inherit(client: Client, topics: readonly Topic[]): void {
+    if (topics.length === 0) return;
+    const subscriber = this.obtain(client);
+    for (const topic of topics) {
+      if (!subscriber.add(topic)) continue;
+      this.total++;
+      this.hub.changed(topic);
+    }
+    this.settle(subscriber);
   }
 
   /** Sets or ends the state in which a RESP2 client may do little else. */

@@ -1,4 +1,5 @@
 import type { Identity } from '../access/identity.js';
+import type { Bytes } from '../bytes.js';
 import type { UpstreamNode } from '../core/upstream-node.js';
 import type { Echo } from './echoes.js';
 import type { Feed } from './feed.js';
@@ -38,6 +39,14 @@ export class Link {
   ) {}
 }
 
+/** Hears all that is delivered to the subscribers of a topic, beside them. */
+export interface Hearer {
+  /** Whose subscribers are about to become those of the topic that is heard; null: nobody's. */
+  readonly inherited: Topic | null;
+  /** Messages in `bytes[start, end)`. @param starts where each of them begins */
+  heard(bytes: Bytes, start: number, end: number, starts: readonly number[]): void;
+}
+
 /** A channel, pattern or shard channel that clients of this worker are subscribed to, or were until just now. */
 export class Topic {
   readonly subscribers: Subscriber[] = [];
@@ -55,6 +64,8 @@ export class Topic {
   redirectedTo = '';
   /** Where an ordinary channel of a cluster is subscribed to, once that is chosen. */
   home: UpstreamNode | null = null;
+  /** While clients are on their way between processes; else there are none. */
+  hearers: Hearer[] | null = null;
   /** It is on its way to another node. */
   move: Move | null = null;
   /** Its node was lost, and another one may say the same again. */
@@ -91,5 +102,14 @@ export class Topic {
 
   get idle(): boolean {
     return this.subscribers.length === 0 && this.holds === 0;
+  }
+
+  addHearer(hearer: Hearer): void {
+    this.hearers = [...(this.hearers ?? []), hearer];
+  }
+
+  removeHearer(hearer: Hearer): void {
+    const left = this.hearers?.filter((each) => each !== hearer) ?? [];
+    this.hearers = left.length > 0 ? left : null;
   }
 }

@@ -36,10 +36,16 @@ export function knownOf(first: Topic | undefined): Known {
     if (topic.move?.liveAtMs === Number.POSITIVE_INFINITY) known.node = topic.links[0].feed.node.address;
     const links = topic.links.filter((link) => link.state === LinkState.live).length;
     known.clients += topic.subscribers.length;
+    for (const { inherited } of topic.hearers ?? []) known.clients += inherited?.subscribers.length ?? 0;
     known.links += links;
     if (links > 0) known.users++;
   }
   return known;
+}
+
+/** Adds the nodes to which a user has connections. */
+export function addNodes(feeds: Iterable<Feed>, identity: Identity, nodes: Set<UpstreamNode>): void {
+  for (const feed of feeds) if (feed.identity === identity && feed.state !== FeedState.idle) nodes.add(feed.node);
 }
 
 /** Of a node whose connection was lost and is not there again: longer than of any that has not failed. */

@@ -1,6 +1,6 @@
 import type { Pollable, Poller } from '../sockets/poller.js';
 import { EPOLLEXCLUSIVE, EPOLLIN, SOCK_CLOEXEC, SOCK_NONBLOCK } from '../sockets/system.js';
-import { Packet } from './packet.js';
+import type { Packet } from './packet.js';
 import { decodePassed, type Passed } from './passed.js';
 
 /** Clients that are taken up in one turn. */
@@ -8,22 +8,20 @@ const ADOPTED_PER_TURN = 64;
 /** Of those that wait when nobody is passed on any more, so many are taken up at most: more than can wait. */
 const ADOPTED_AT_END = 1024;
 
-/** Waits for clients that another process passes on, over a socket that all workers share. */
+/** Waits for another process where that passes its clients on: over a socket that all workers share, or one's own. */
 export class Adopter implements Pollable {
   serial = 0;
-  readonly packet: Packet;
   private stopped = false;
 
   /**
    * @param fd listening, not blocking; closed by the adopter
-   * @param adopt takes a client's connection, and its state
+   * @param begin takes a connection, which is not blocking
    */
   constructor(
-    readonly poller: Poller,
+    private readonly poller: Poller,
     readonly fd: number,
-    readonly adopt: (descriptor: number, passed: Passed) => void,
+    private readonly begin: (connection: number) => void,
   ) {
-    this.packet = new Packet(poller.system);
     poller.add(this, EPOLLIN | EPOLLEXCLUSIVE);
   }
 
@@ -35,7 +33,7 @@ export class Adopter implements Pollable {
     for (let i = 0; i < most; i++) {
       const fd = this.poller.system.accept4(this.fd, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (fd < 0) return;
-      new Delivery(this, fd).begin();
+      this.begin(fd);
     }
   }
 
@@ -50,26 +48,30 @@ export class Adopter implements Pollable {
 }
 
 /** One client on its way. */
-class Delivery implements Pollable {
+export class Delivery implements Pollable {
   serial = 0;
 
+  /** @param adopt takes its connection, and its state */
   constructor(
-    private readonly adopter: Adopter,
+    private readonly poller: Poller,
+    private readonly packet: Packet,
     readonly fd: number,
+    private readonly adopt: (descriptor: number, passed: Passed) => void,
   ) {}
 
   begin(): void {
     // What was sent before this is there at once, as a rule; else the other side is about to send it, or is gone.
-    if (!this.adopter.poller.add(this, EPOLLIN)) this.adopter.poller.system.close(this.fd);
+    if (!this.poller.add(this, EPOLLIN)) this.poller.system.close(this.fd);
   }
 
   ready(): void {
-    const { poller, packet, adopt } = this.adopter;
-    const received = packet.receive(this.fd);
+    const { poller, packet, adopt } = this;
+    const length = packet.receive(this.fd);
+    const { descriptor } = packet;
     poller.close(this);
-    if (received === null) return;
-    const passed = decodePassed(packet.payload.slice(0, received.length));
-    if (passed === null) poller.system.close(received.descriptor);
-    else adopt(received.descriptor, passed);
+    if (length <= 0 || descriptor < 0) return;
+    const passed = decodePassed(packet.payload.slice(0, length));
+    if (passed === null) poller.system.close(descriptor);
+    else adopt(descriptor, passed);
   }
 }

@@ -1,5 +1,6 @@
 import { ptr } from 'bun:ffi';
 import {
+  Errno,
   lastErrno,
   MSG_CMSG_CLOEXEC,
   MSG_CTRUNC,
@@ -23,11 +24,17 @@ const CONTROL_LENGTH = 20;
 const FLAGS_AT = 48;
 const PAYLOAD_AT = 128;
 
-/** What one descriptor is sent with, or received: room for one packet, used again for each. */
+/** Received: there is nothing at the moment; the other side has ended, or what came is not whole. */
+export const NOTHING_YET = -1;
+export const ENDED = 0;
+
+/** What is sent or received, with one descriptor or without: room for one packet, used again for each. */
 export class Packet {
   private readonly memory = new ArrayBuffer(PAYLOAD_AT + PACKET_BYTES_MAX);
   private readonly view = new DataView(this.memory);
   readonly payload = new Uint8Array(this.memory, PAYLOAD_AT);
+  /** What was received with the last packet; below 0: nothing. */
+  descriptor = -1;
   private readonly header = new Uint8Array(this.memory, 0, HEADER_BYTES);
 
   constructor(private readonly system: System) {}
@@ -46,11 +53,13 @@ export class Packet {
 
   /**
    * Sends `payload[0, length)` and a descriptor, which stays open here as well.
+   * @param descriptor below 0: none
    * @returns 0, or the system's error
    */
   send(socket: number, descriptor: number, length: number): number {
     const { view } = this;
     this.prepare(length);
+    if (descriptor < 0) view.setBigUint64(40, 0n, true);
     view.setBigUint64(CONTROL_AT, BigInt(CONTROL_LENGTH), true);
     view.setInt32(CONTROL_AT + 8, SOL_SOCKET, true);
     view.setInt32(CONTROL_AT + 12, SCM_RIGHTS, true);
@@ -59,17 +68,25 @@ export class Packet {
     return sent === length ? 0 : lastErrno(this.system) || 1;
   }
 
-  /** Receives a packet to `payload`. Null when there is none, or it is not whole. */
-  receive(socket: number): { readonly descriptor: number; readonly length: number } | null {
+  /**
+   * Receives a packet to `payload`, and what came with it to `descriptor`, which is the caller's to close.
+   * @returns its length, or `NOTHING_YET`, or `ENDED`
+   */
+  receive(socket: number): number {
     const { view } = this;
+    this.descriptor = -1;
     this.prepare(PACKET_BYTES_MAX);
     const length = this.system.recvmsg(socket, this.header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (length < 0) {
+      const errno = lastErrno(this.system);
+      return errno === Errno.EAGAIN || errno === Errno.EINTR ? NOTHING_YET : ENDED;
+    }
     const came = view.getBigUint64(CONTROL_AT, true) === BigInt(CONTROL_LENGTH);
     const rights = came && view.getInt32(CONTROL_AT + 12, true) === SCM_RIGHTS;
-    if (length <= 0 || !rights) return null;
-    const descriptor = view.getInt32(CONTROL_AT + 16, true);
-    if ((view.getInt32(FLAGS_AT, true) & (MSG_TRUNC | MSG_CTRUNC)) === 0) return { descriptor, length };
-    this.system.close(descriptor);
-    return null;
+    if (rights) this.descriptor = view.getInt32(CONTROL_AT + 16, true);
+    if (length > 0 && (view.getInt32(FLAGS_AT, true) & (MSG_TRUNC | MSG_CTRUNC)) === 0) return length;
+    if (rights) this.system.close(this.descriptor);
+    this.descriptor = -1;
+    return ENDED;
   }
 }

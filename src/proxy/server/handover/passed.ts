@@ -1,9 +1,14 @@
 import type { PassedClient } from '../../engine/clients/passing.js';
 
-/** Of a client: its state, the path of the Unix socket that it came by (empty for a port), and what it has begun to say. */
+/**
+ * Of a client: its state, the path of the Unix socket that it came by (empty for a port), what it is subscribed to, and
+ * what it has begun to say.
+ */
 export interface Passed {
   readonly client: PassedClient;
   readonly path: string;
+  /** Numbers of topics, as `retold.ts` has them; none for a client that does not come with a `Retelling`. */
+  readonly topics: readonly number[];
   /** One character a byte. */
   readonly input: string;
 }
@@ -16,8 +21,14 @@ const encoder = new TextEncoder();
  * @returns the bytes that it took
  * @throws RangeError when there is no room for it
  */
-export function encodePassed(into: Uint8Array, client: PassedClient, path: string, input: Uint8Array | null): number {
-  const text = encoder.encode(JSON.stringify({ client, path }));
+export function encodePassed(
+  into: Uint8Array,
+  client: PassedClient,
+  path: string,
+  input: Uint8Array | null,
+  topics: readonly number[] = [],
+): number {
+  const text = encoder.encode(JSON.stringify({ client, path, ...(topics.length > 0 ? { topics } : {}) }));
   const end = LENGTH_BYTES + text.length + (input?.length ?? 0);
   if (end > into.length) throw new RangeError(`${end} bytes of a client's state`);
   new DataView(into.buffer, into.byteOffset).setUint32(0, text.length, true);
@@ -33,11 +44,11 @@ export function decodePassed(bytes: Uint8Array): Passed | null {
   if (LENGTH_BYTES + length > bytes.length) return null;
   try {
     const text = new TextDecoder().decode(bytes.subarray(LENGTH_BYTES, LENGTH_BYTES + length));
-    const { client, path } = JSON.parse(text) as Omit<Passed, 'input'>;
-    if (typeof client?.proto !== 'number' || typeof path !== 'string') return null;
+    const { client, path, topics = [] } = JSON.parse(text) as Omit<Passed, 'input'>;
+    if (typeof client?.proto !== 'number' || typeof path !== 'string' || !Array.isArray(topics)) return null;
     let input = '';
     for (const byte of bytes.subarray(LENGTH_BYTES + length)) input += String.fromCharCode(byte);
-    return { client, path, input };
+    return { client, path, topics, input };
   } catch {
     return null;
   }

@@ -3,6 +3,7 @@ import type { ListenAddresses } from '../addresses.js';
 import type { ControlHandler } from '../control.js';
 import type { DrainTimes } from '../draining.js';
 import type { Logger } from '../logger.js';
+import type { HandoverPaths } from '../messages.js';
 import type { ServiceManager } from '../sd-notify.js';
 import { drainTimes } from '../upgrade.js';
 import type { Workers } from '../workers.js';
@@ -22,8 +23,8 @@ export interface YieldingOptions {
   /** The admin pages: theirs is one address, too. */
   startAdmin(): void;
   stopAdmin(): void;
-  /** Lets clients go. @param place where the process that takes over waits for clients; empty when nobody does */
-  drain(times: DrainTimes, place: string): void;
+  /** Lets clients go. @param places where the process that takes over waits for them */
+  drain(times: DrainTimes, places: HandoverPaths): void;
 }
 
 /** The side of the old process: gives its place to another one, and takes it back when that fails. */
@@ -41,7 +42,8 @@ export class Yielding {
     return {
       upgrade: ({ program, times }) => this.upgrade(String(program || process.execPath), path, String(times ?? '')),
       yield: (question) => this.yield(question),
-      drain: ({ times, clients }) => this.leave(String(times ?? ''), String(clients ?? '')),
+      drain: ({ times, clients, heirs }) =>
+        this.leave(String(times ?? ''), { clients: String(clients ?? ''), heirs: heirsOf(heirs) }),
     };
   }
 
@@ -84,15 +86,21 @@ export class Yielding {
     }
   }
 
-  private leave(text: string, clients: string): object {
+  private leave(text: string, places: HandoverPaths): object {
     const { manager } = this.options;
     this.replaced = true;
     if (this.succession.pid !== 0) manager.succeeded(this.succession.pid);
     this.yielded.resolve();
     // Who waits for an answer gets it first.
-    setTimeout(() => this.options.drain(drainTimes(text), clients), ANSWER_MS);
+    setTimeout(() => this.options.drain(drainTimes(text), places), ANSWER_MS);
     return ownName();
   }
+}
+
+/** One of before does not say it. */
+function heirsOf(said: unknown): number {
+  const count = Number(said ?? 0);
+  return Number.isInteger(count) && count > 0 ? count : 0;
 }
 
 export interface Started {

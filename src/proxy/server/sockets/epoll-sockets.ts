@@ -1,5 +1,9 @@
 import { dns } from 'bun';
-import { Adopter } from '../handover/adopter.js';
+import type { Core } from '../../engine/core/core.js';
+import type { Topic } from '../../engine/pubsub/topic.js';
+import { Adopter, Delivery } from '../handover/adopter.js';
+import { Heir } from '../handover/heir.js';
+import { Packet } from '../handover/packet.js';
 import type { Passed } from '../handover/passed.js';
 import { Acceptor } from './acceptor.js';
 import { BunSockets, KEEPALIVE_MS } from './bun-sockets.js';
@@ -133,7 +137,18 @@ export class EpollSockets implements Sockets {
 
   /** Waits for connections that another process passes on. @param fd listening; it is closed in the end */
   adopter(fd: number, adopt: (descriptor: number, passed: Passed) => void): Adopter {
-    return new Adopter(this.poller, fd, adopt);
+    const packet = new Packet(this.system);
+    return new Adopter(this.poller, fd, (each) => new Delivery(this.poller, packet, each, adopt).begin());
+  }
+
+  /** Waits for workers of another process that pass their subscribers on. @param fd listening; it is closed in the end */
+  heirs(
+    core: Core,
+    fd: number,
+    adopt: (descriptor: number, passed: Passed, topics: readonly Topic[]) => void,
+  ): Adopter {
+    const packet = new Packet(this.system);
+    return new Adopter(this.poller, fd, (each) => new Heir(core, this.poller, packet, each, adopt).begin());
   }
 
   connect<Data>(

@@ -21,7 +21,9 @@ it('brings a client back, with what it had begun to say byte for byte', () => {
       const packet = new Uint8Array(4096);
       const length = encodePassed(packet, client, path, input);
       const text = Buffer.from(input).toString('latin1');
-      expect(decodePassed(packet.subarray(0, length))).toEqual({ client, path, input: text });
+      expect(decodePassed(packet.subarray(0, length))).toEqual({ client, path, topics: [], input: text });
+      const subscribed = encodePassed(packet, client, path, input, [1, 70_000]);
+      expect(decodePassed(packet.subarray(0, subscribed))).toEqual({ client, path, topics: [1, 70_000], input: text });
     }),
   );
 });

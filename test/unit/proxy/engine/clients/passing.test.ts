@@ -4,7 +4,9 @@ import {
   isPassable,
   isPassableAfterWait,
   PASSED_INPUT_BYTES_MAX,
+  PASSED_TOPICS_MAX,
   passedOf,
+  subscriptionsOf,
   takeUp,
 } from '../../../../../src/proxy/engine/clients/passing.js';
 import { makeUnsure } from '../../../../../src/proxy/engine/core/doubts.js';
@@ -50,13 +52,45 @@ describe('a client that may be passed on', () => {
   it.each([
     ['in a transaction', command('MULTI')],
     ['watching', command('WATCH', 'hello')],
-    ['subscribed', command('SUBSCRIBE', 'news')],
     ['blocked', command('BLPOP', 'hello', '0')],
     ['monitoring', command('MONITOR')],
   ])('is not one that is %s', (_, text) => {
     const { client, say } = cluster().client();
     say(text);
     expect(isPassable(client)).toBe(false);
+  });
+
+  it('is one that is subscribed, once a node has confirmed it', () => {
+    const fake = cluster();
+    const { client, say, socket } = fake.client();
+    say(command('SUBSCRIBE', 'news'));
+    expect([isPassable(client), subscriptionsOf(client)]).toEqual([true, null]);
+    const { address } = fake.upstreams.at(-1)!;
+    fake.answer(address, '*3\r\n$9\r\nsubscribe\r\n$4\r\nnews\r\n:1\r\n');
+    fake.turn();
+    expect(socket.take()).toContain('news');
+    expect(subscriptionsOf(client)?.map(({ name }) => name)).toEqual(['news']);
+    client.setHold(Hold.passing);
+    expect([isPassable(client), isAtRest(client)]).toEqual([true, true]);
+    expect(subscriptionsOf(fake.client().client)).toEqual([]);
+  });
+
+  it('is not one that is subscribed to more than can be told', () => {
+    const fake = cluster();
+    const { client, say } = fake.client();
+    const names = Array.from({ length: PASSED_TOPICS_MAX + 1 }, (_, i) => `c${i}`);
+    say(command('SUBSCRIBE', ...names));
+    for (const { address, socket } of [...fake.upstreams]) {
+      const asked = [...socket.take().matchAll(/SUBSCRIBE\r\n\$\d+\r\n(\w+)\r\n/g)].map(([, name]) => name);
+      fake.answer(
+        address,
+        asked.map((name) => `*3\r\n$9\r\nsubscribe\r\n$${name!.length}\r\n${name}\r\n:1\r\n`).join(''),
+      );
+    }
+    fake.turn();
+    expect(isPassable(client)).toBe(false);
+    say(command('UNSUBSCRIBE', 'c0'));
+    expect([isPassable(client), subscriptionsOf(client)?.length]).toEqual([true, PASSED_TOPICS_MAX]);
   });
 
   it('is one that blocks, when it has what it waits for; until then its leaving is noticed', () => {

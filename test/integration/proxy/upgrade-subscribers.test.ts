@@ -1,0 +1,247 @@
+/** A new process takes over from one whose clients listen: none loses its connection, or a message, or hears one twice. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { createClient } from 'redis';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { stopProxy } from '../../../src/proxy/control/instance.js';
+import { upgradeProxy } from '../../../src/proxy/control/upgrade.js';
+import { identifyProcess } from '../../../src/runtime/process/identity.js';
+import { proxyExecutable, type RunningProxy, startProxy } from '../../support/proxy.js';
+import { RawClient } from '../../support/raw-client.js';
+import { poll, type RedisCluster, startCluster } from '../../support/redis.js';
+
+const TAKEN_OVER = 'redis.egress_redis.downstream_cx_taken_over_total';
+
+let cluster: RedisCluster;
+let directory: string;
+let pidFile: string;
+let proxy: RunningProxy;
+
+beforeAll(async () => {
+  process.env['FORGE_PROXY_BIN'] ??= proxyExecutable();
+  cluster = await startCluster({ masters: 3, replicasPerMaster: 0 });
+});
+
+afterAll(async () => {
+  await cluster?.stop();
+});
+
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(os.tmpdir(), 'forge-upgrade-'));
+  pidFile = path.join(directory, 'proxy.pid');
+});
+
+afterEach(async () => {
+  await stopProxy(pidFile).catch(() => undefined);
+  await proxy?.stop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const start = async (workers = 2) => {
+  proxy = await startProxy({
+    cluster: cluster.nodes.map(({ address }) => address).join(','),
+    workers,
+    args: ['--pid-file', pidFile],
+  });
+  return proxy;
+};
+/** Nobody is let go because of the time. */
+const upgrade = () => upgradeProxy({ pidFile, drainS: 30, shutdownS: 60 });
+const ends = (pid: number) =>
+  poll('the old process has ended', 10_000, async () => (await identifyProcess(pid)) === undefined);
+
+/** What one client has heard: of each publisher and channel, the numbers in their order. */
+class Heard {
+  readonly numbers = new Map<string, number[]>();
+  closed = 0;
+
+  take(channel: string, message: string): void {
+    const [publisher, number] = message.split(':') as [string, string];
+    const key = `${channel} ${publisher}`;
+    const numbers = this.numbers.get(key) ?? [];
+    numbers.push(Number(number));
+    this.numbers.set(key, numbers);
+  }
+
+  /** What is not as it should be. */
+  faults(last: number): string[] {
+    const faults = this.closed > 0 ? [`closed ${this.closed} times`] : [];
+    for (const [key, numbers] of this.numbers) {
+      const first = numbers[0] as number;
+      const wanted = Array.from({ length: last - first + 1 }, (_, i) => first + i);
+      if (numbers.join() === wanted.join()) continue;
+      const missed = wanted.filter((each) => !numbers.includes(each));
+      const again = numbers.filter((each, i) => numbers.indexOf(each) !== i);
+      faults.push(`${key}: missed ${missed.join()}; again ${again.join()}; ${numbers.length} of ${wanted.length}`);
+    }
+    return faults;
+  }
+}
+
+const CHANNELS = ['news', 'sport', 'weather{a}', 'local{b}'];
+const PATTERN = '*s*';
+const SHARD = 'shard{b}';
+
+async function listenWithIoredis(port: number): Promise<{ heard: Heard; stop: () => void; client: Redis }> {
+  const client = new Redis({ port, retryStrategy: () => null });
+  const heard = new Heard();
+  client.on('close', () => heard.closed++);
+  client.on('message', (channel: string, message: string) => heard.take(channel, message));
+  client.on('pmessage', (pattern: string, channel: string, message: string) =>
+    heard.take(`${pattern} ${channel}`, message),
+  );
+  client.on('smessage', (channel: string, message: string) => heard.take(`shard ${channel}`, message));
+  await client.subscribe(...CHANNELS);
+  await client.psubscribe(PATTERN);
+  await client.ssubscribe(SHARD);
+  return { heard, client, stop: () => client.disconnect() };
+}
+
+async function listenWithResp3(port: number): Promise<{ heard: Heard; stop: () => void; ask(): Promise<unknown> }> {
+  const client = createClient({ socket: { port, reconnectStrategy: false }, RESP: 3 });
+  const heard = new Heard();
+  client.on('error', () => heard.closed++);
+  client.on('end', () => heard.closed++);
+  await client.connect();
+  for (const channel of CHANNELS) await client.subscribe(channel, (message) => heard.take(channel, message));
+  return { heard, stop: () => client.destroy(), ask: () => client.ping() };
+}
+
+/** Publishes numbers at all nodes, each to all channels, until it is stopped. @returns the last number */
+function publish(name: string, commands: readonly ((...words: string[]) => Promise<unknown>)[], pauseMs: number) {
+  let running = true;
+  const done = (async () => {
+    let number = 0;
+    for (; running; number++) {
+      // One after the other: each channel's messages of one publisher have an order.
+      for (const [i, channel] of CHANNELS.entries())
+        await commands[i % commands.length]?.('PUBLISH', channel, `${name}:${number}`);
+      await commands[0]?.('SPUBLISH', SHARD, `${name}:${number}`).catch(() => undefined);
+      if (pauseMs > 0) await sleep(pauseMs);
+    }
+    return number - 1;
+  })();
+  return () => {
+    running = false;
+    return done;
+  };
+}
+
+describe('subscribers', () => {
+  it('notice nothing of two upgrades: no connection ends, and each message is heard once, in its order', async () => {
+    const { port, pid } = await start();
+    const listeners = await Promise.all([
+      ...Array.from({ length: 12 }, () => listenWithIoredis(port)),
+      ...Array.from({ length: 6 }, () => listenWithResp3(port)),
+    ]);
+    const through = await Promise.all(Array.from({ length: 2 }, () => RawClient.connect({ port })));
+    // Publishers that the upgrade has nothing to do with, at the nodes; and some that it passes on as well.
+    const stops = [
+      ...(await Promise.all(
+        cluster.nodes.map(async (node, i) => {
+          const client = await RawClient.connect({ port: node.port });
+          return publish(`node${i}`, [(...words) => client.call(...words)], 1);
+        }),
+      )),
+      ...through.map((client, i) => publish(`through${i}`, [(...words) => client.call(...words)], 2)),
+    ];
+    await sleep(500);
+    const first = await upgrade();
+    await ends(pid);
+    // A subscriber that came by itself listens beside those that were passed on.
+    listeners.push(await listenWithIoredis(port));
+    await sleep(500);
+    await upgrade();
+    await ends(first.pid);
+    await sleep(500);
+    const lasts = await Promise.all(stops.map((stop) => stop()));
+    await sleep(500);
+    const faults = listeners.flatMap(({ heard }) => {
+      expect(heard.numbers.size).toBeGreaterThanOrEqual(CHANNELS.length * stops.length);
+      return [...heard.numbers.keys()].length === 0 ? ['nothing'] : faultsOf(heard, lasts);
+    });
+    expect(faults).toEqual([]);
+    expect((await proxy.stats('taken_over'))[TAKEN_OVER]).toBe(listeners.length + through.length);
+    for (const { stop } of listeners) stop();
+  });
+
+  it('are passed on with thousands of channels, in the middle of much that is published, and of large messages', async () => {
+    const { port, pid } = await start(1);
+    const MANY = 5_000;
+    const AT_ONCE = 100;
+    const ROUNDS = 300;
+    const LARGE = 'x'.repeat(1_000_000);
+    const clients = await Promise.all(Array.from({ length: 40 }, () => RawClient.connect({ port })));
+    const [wide, ...narrow] = clients as [RawClient, ...RawClient[]];
+    wide.socket.write(encode('SUBSCRIBE', ...Array.from({ length: MANY }, (_, i) => `many:${i}`)));
+    await wide.raw(MANY);
+    const got = narrow.map((client) => {
+      let text = '';
+      client.socket.on('data', (bytes: Buffer) => {
+        text += bytes.toString('latin1');
+      });
+      client.socket.write(encode('SUBSCRIBE', 'much'));
+      return () => text;
+    });
+    const publisher = await RawClient.connect({ port: cluster.nodes[0]!.port });
+    await poll('all are subscribed', 5_000, () => got.every((text) => text().includes('much')));
+    let last = 0;
+    const publishing = (async () => {
+      for (let round = 0; round < ROUNDS; round++) {
+        const commands = Array.from({ length: AT_ONCE }, () => ['PUBLISH', 'much', `<${++last}>`]);
+        // Large ones in between: they come in many pieces.
+        if (round % 30 === 0) commands.push(['PUBLISH', 'much', `${LARGE}<${++last}>`]);
+        await publisher.pipeline(commands);
+        await sleep(10);
+      }
+    })();
+    await sleep(300);
+    await upgrade();
+    await ends(pid);
+    expect(last).toBeLessThan(ROUNDS * AT_ONCE);
+    await publishing;
+    await poll('the last has come', 5_000, () => got.every((text) => text().includes(`<${last}>`)));
+    const all = Array.from({ length: last }, (_, i) => `<${i + 1}>`);
+    for (const text of got) expect(text().match(/<\d+>/g)).toEqual(all);
+    for (const i of [0, MANY - 1]) await publisher.call('PUBLISH', `many:${i}`, `hello ${i}`);
+    const heard = (await wide.raw(2)).map(String);
+    expect(heard[0]).toContain('hello 0');
+    expect(heard[1]).toContain(`hello ${MANY - 1}`);
+    expect((await proxy.stats('taken_over'))[TAKEN_OVER]).toBe(clients.length);
+    publisher.close();
+    for (const client of clients) client.close();
+  });
+
+  it('are closed after --drain-time when they have more channels than can be told', async () => {
+    const { port, pid } = await start(1);
+    const MANY = 8_193;
+    const client = await RawClient.connect({ port });
+    client.socket.write(encode('SUBSCRIBE', ...Array.from({ length: MANY }, (_, i) => `many:${i}`)));
+    await client.raw(MANY);
+    await upgradeProxy({ pidFile, drainS: 1, shutdownS: 60 });
+    await client.untilClosed();
+    await ends(pid);
+    expect((await proxy.stats('taken_over'))[TAKEN_OVER]).toBe(0);
+  });
+});
+
+function encode(...words: string[]): string {
+  return `*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join('')}`;
+}
+
+/** Each publisher has a last number of its own. */
+function faultsOf(heard: Heard, lasts: readonly number[]): string[] {
+  const faults: string[] = [];
+  for (const [key, numbers] of heard.numbers) {
+    const name = key.split(' ').at(-1) as string;
+    const index = name.startsWith('node') ? Number(name.slice(4)) : cluster.nodes.length + Number(name.slice(7));
+    const one = new Heard();
+    one.numbers.set(key, numbers);
+    faults.push(...one.faults(lasts[index] as number));
+  }
+  if (heard.closed > 0) faults.push(`closed ${heard.closed} times`);
+  return faults;
+}
