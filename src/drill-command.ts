@@ -133,7 +133,7 @@ export abstract class DrillCommand extends InterruptibleCommand {
   /** @param make what is rehearsed; it looks and refuses, and changes nothing yet */
   protected async drill(
     flags: DrillFlagValues,
-    make: (stage: Stage, settings: Settings) => Promise<Rehearsal> | Rehearsal,
+    make: (stage: Stage, settings: Settings, endpoint: Endpoint) => Promise<Rehearsal> | Rehearsal,
   ): Promise<DrillResult> {
     const times = timesOf(flags);
     if (flags.html !== undefined) await requireWritable(flags.html);
@@ -155,7 +155,7 @@ export abstract class DrillCommand extends InterruptibleCommand {
         const cluster = session.name ?? session.cluster;
         requireWhole(stage);
         await requireNothingUnfinished(stage);
-        const rehearsal = await make(stage, settings);
+        const rehearsal = await make(stage, settings, endpoint);
         await requireSameCluster(endpoint, session);
         for (const line of rehearsalLines(rehearsal, `${cluster} through ${endpoint.label}`)) this.output.message(line);
         if (flags['dry-run']) {

@@ -1,7 +1,8 @@
 /** What is changed regularly: certificates, passwords, settings of nodes. Clients connect anew all the time. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DRILL_MS, Matrix, type MatrixDrill, PLANNED } from '../support/drills/matrix.js';
-import { SecureStand } from '../support/drills/secure-stand.js';
+import { DRILL_MS, Matrix, type MatrixDrill, PLANNED, WORKLOAD } from '../support/drills/matrix.js';
+import { LIFE_MS, SecureStand } from '../support/drills/secure-stand.js';
+import { untilGone } from '../support/drills/upgraded.js';
 
 const START_MS = 120_000;
 
@@ -30,9 +31,9 @@ const onNodes = async (command: string, ...words: string[]) => {
 const PROXY_READ_IT = 'passwords were read again';
 
 describe('planned', () => {
-  const planned = (name: string, disturb: MatrixDrill['disturb']) =>
+  const planned = (name: string, disturb: MatrixDrill['disturb'], bounds = PLANNED) =>
     it(name, { timeout: DRILL_MS }, async () => {
-      await matrix.drill(stand, { name, disturb, bounds: PLANNED, beside: undefined });
+      await matrix.drill(stand, { name, disturb, bounds, beside: undefined });
     });
 
   planned('certificate rotation: all with new keys', async (tell) => {
@@ -50,7 +51,10 @@ describe('planned', () => {
     }
   });
 
-  planned("password rotation: the proxy's at the nodes", async (tell) => {
+  // What a TLS session needs cannot leave the process: those who listen lose their connection once, with the old one.
+  const CUT_OFF = { ...PLANNED, subscriptions: WORKLOAD.channels };
+  const rotation = "password rotation: the proxy's at the nodes, and an upgrade of it; all with TLS";
+  const rotate: MatrixDrill['disturb'] = async (tell) => {
     const [old, next] = [stand.passwords.app, 'serving since'];
     tell('nodes take both');
     await onNodes('ACL', 'SETUSER', 'app', `>${next}`);
@@ -65,8 +69,13 @@ describe('planned', () => {
     stand.passwords.app = next;
     // All its connections are new ones then.
     tell('upgrade');
-    await stand.proxy('upgrade');
-  });
+    const replaced = await stand.proxyPid();
+    // All others leave by themselves before that.
+    await stand.proxy('upgrade', '--drain-time', String((2 * LIFE_MS) / 1_000));
+    await untilGone(replaced);
+    tell('the old process has ended');
+  };
+  planned(rotation, rotate, CUT_OFF);
 
   planned("password rotation: the clients' at the proxy", async (tell) => {
     const next = 'asking since';

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DrillStand } from '../support/drill-stand.js';
 import { DRILL_MS, Matrix, type MatrixDrill, PLANNED, START_MS } from '../support/drills/matrix.js';
+import { DRAIN_ARGUMENTS, untilGone } from '../support/drills/upgraded.js';
 
 /** How long a configuration is in use before the next one comes. */
 const SERVED_MS = 1_000;
@@ -85,8 +86,11 @@ describe('planned', () => {
     for (const time of ['once', 'once more']) {
       const { pid } = (await stand.status()).proxy;
       tell(`upgrade ${time}`);
-      await stand.forge('proxy', 'upgrade');
+      await stand.forge('proxy', 'upgrade', ...DRAIN_ARGUMENTS);
       expect((await stand.status()).proxy.pid).not.toBe(pid);
+      await untilGone(pid as number);
+      tell('the old process has ended');
+      await sleep(SERVED_MS);
     }
   });
 });

@@ -52,8 +52,6 @@ const command = (name: string, ...words: string[]): Action => ({
   },
 });
 
-export const UPGRADE = 'upgrade of the proxy';
-
 export const ACTIONS: readonly Action[] = [
   killed('master'),
   killed('replica'),
@@ -70,7 +68,7 @@ export const ACTIONS: readonly Action[] = [
   },
   command('rolling restart', 'cluster', 'restart', '--yes'),
   command('reload of the proxy', 'proxy', 'reload'),
-  command(UPGRADE, 'proxy', 'upgrade'),
+  command('upgrade of the proxy', 'proxy', 'upgrade'),
   {
     name: 'three masters to four to three',
     sudden: false,

@@ -24,7 +24,7 @@ or not confirmed, 7 the new process did not take over, 9 a bound does not hold.`
   static override flags = {
     ...pidFileFlag,
     'drain-time': Flags.integer({
-      description: 'Seconds for clients of the old process that are never idle, and for subscribers.',
+      description: 'Seconds for clients of the old process that are never idle and cannot be passed on.',
       helpValue: 'S',
       default: 5,
       min: 0,
@@ -41,12 +41,12 @@ or not confirmed, 7 the new process did not take over, 9 a bound does not hold.`
 
   async run(): Promise<DrillResult> {
     const { flags } = await this.parse(DrillProxy);
-    return this.drill(flags, async (stage, settings) =>
+    return this.drill(flags, async (stage, settings, { secure }) =>
       proxyRehearsal(stage, {
         ...(await this.#which(flags['pid-file'], settings)),
         drainS: flags['drain-time'],
         shutdownS: flags['shutdown-time'],
-        listeners: workloadFor(flags.clients).channels,
+        listeners: secure ? workloadFor(flags.clients).channels : 0,
       }),
     );
   }

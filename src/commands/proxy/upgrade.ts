@@ -11,8 +11,9 @@ export default class ProxyUpgrade extends ForgeCommand {
   static override summary = 'Replace a running proxy by a new process; no connection is refused and no reply lost.';
   static override description =
     `Starts the new executable beside the old one on the same addresses, with the arguments and the environment of the old
-one. When it is ready, new clients come to it, and the old process lets its clients go: idle ones soon, the others at a
-pause between two commands. When the new one does not get ready, the old one serves on.
+one. When it is ready, new clients come to it, and the old process passes its clients on with their connections, or lets
+those go with which that cannot be done (TLS): idle ones soon, the others at a pause between two commands. When the new
+one does not get ready, the old one serves on.
 
 Without --pid-file and --name: the proxy that runs here, when there is only one.`;
   static override examples = [
@@ -24,7 +25,7 @@ Without --pid-file and --name: the proxy that runs here, when there is only one.
     ...proxyChoiceFlags,
     binary: fileFlag({ description: 'The new executable; default the one of this program.' }),
     'drain-time': Flags.integer({
-      description: 'Seconds for clients of the old process that are never idle, and for subscribers.',
+      description: 'Seconds for clients of the old process that are never idle and cannot be passed on.',
       helpValue: 'S',
       default: 30,
       min: 0,

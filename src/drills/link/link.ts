@@ -36,6 +36,8 @@ export interface Link {
 export interface Endpoint {
   /** For reports: `127.0.0.1:6379`. */
   readonly label: string;
+  /** Its connections speak TLS. */
+  readonly secure?: boolean;
   /** A connection that stands and is logged in; a Refusal where there is none within the time. Never rejects. */
   connect(): Promise<Link | Refusal>;
 }

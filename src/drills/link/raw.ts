@@ -24,7 +24,7 @@ export interface RawEndpointOptions {
 }
 
 export function rawEndpoint(options: RawEndpointOptions): Endpoint {
-  return { label: formatAddress(options), connect: () => connectRaw(options) };
+  return { label: formatAddress(options), secure: options.tls !== undefined, connect: () => connectRaw(options) };
 }
 
 async function connectRaw(options: RawEndpointOptions): Promise<Link | Refusal> {

@@ -24,7 +24,7 @@ export interface ProxyRequest {
   /** Seconds for clients of the old process, as `forge proxy upgrade` has them. */
   readonly drainS: number;
   readonly shutdownS: number;
-  /** Clients that listen: the connection of each ends once. */
+  /** Clients that listen and cannot be passed on (TLS): the connection of each ends once. */
   readonly listeners: number;
 }
 
@@ -40,7 +40,9 @@ export function proxyRehearsal(stage: Stage, request: ProxyRequest): Rehearsal {
         : `Replace its process by a new one of the same executable; the old one lets its clients go within ${shutdownS} s.`,
     ],
     clients:
-      'nothing but that connections end between two commands, and are made anew; subscribers lose theirs once, and subscribe anew',
+      listeners === 0
+        ? 'nothing'
+        : 'nothing but that connections end between two commands, and are made anew; subscribers lose theirs once, and subscribe anew',
     undo: 'Nothing is to be undone: the proxy is the same afterwards, and where a new process does not get ready, the old one serves on.',
     bounds: { ...PLANNED, ...(pidFile === undefined ? {} : { subscriptions: listeners }) },
     disturb: async (tell, signal) => {

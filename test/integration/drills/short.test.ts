@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DrillOptions, type DrillReport, runDrill } from '../../../src/drills/drill.js';
 import { DrillStand } from '../../support/drill-stand.js';
+import { DRAIN_ARGUMENTS, untilGone } from '../../support/drills/upgraded.js';
 
 /** Enough to meet every shard all the time, and little enough that a busy machine keeps up. */
 const WORKLOAD = { registers: 6, counters: 6, logs: 3, pairs: 3, channels: 3, queues: 3, readers: 3, pauseMs: 5 };
@@ -67,8 +68,10 @@ describe('clients of the proxy', () => {
       disturb: async (tell) => {
         const { pid } = (await stand.status()).proxy;
         tell('upgrade');
-        await stand.forge('proxy', 'upgrade');
+        await stand.forge('proxy', 'upgrade', ...DRAIN_ARGUMENTS);
         expect((await stand.status()).proxy.pid).not.toBe(pid);
+        await untilGone(pid as number);
+        tell('the old process has ended');
       },
     });
   });

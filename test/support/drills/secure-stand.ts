@@ -31,7 +31,7 @@ const COMMAND_MS = 120_000;
 const START_MS = 10_000;
 const SAID_MS = 10_000;
 /** How long a client of the workload keeps a connection: all of them in one process shake hands. */
-const LIFE_MS = 3_000;
+export const LIFE_MS = 3_000;
 const run = promisify(execFile);
 
 type Passwords = Record<'admin' | 'app' | 'replication' | 'endpoint', string>;
@@ -163,8 +163,13 @@ export class SecureStand implements Stand {
   }
 
   /** `forge proxy WORD`, for the proxy of this stand. */
-  async proxy(word: 'reload' | 'upgrade'): Promise<void> {
-    await this.forge('proxy', word, ...this.#pidFile);
+  async proxy(word: 'reload' | 'upgrade', ...flags: string[]): Promise<void> {
+    await this.forge('proxy', word, ...this.#pidFile, ...flags);
+  }
+
+  /** The process that serves. */
+  async proxyPid(): Promise<number> {
+    return Number(await readFile(path.join(this.#home, 'proxy.pid'), 'utf8'));
   }
 
   /** `forge gen-certs`, on the folder of this stand; elsewhere than where proxy and nodes are, as far as one machine can show it. */

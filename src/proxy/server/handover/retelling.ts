@@ -216,8 +216,10 @@ export class Retelling {
     this.failed = true;
     this.backlog = [];
     this.backlogBytes = 0;
-    for (const told of [...this.told.values()]) this.release(told);
+    const told = [...this.told.values()];
+    for (const each of told) this.release(each);
     this.system.close(this.socket);
+    if (told.length === 0) return;
     this.core.logs.note('warn', 'what is published is not told to the process that takes over any more', { reason });
   }
 }
