@@ -13,6 +13,7 @@ import { proxyExecutable, type RunningProxy, startProxy } from '../../support/pr
 import { RawClient } from '../../support/raw-client.js';
 import { poll, type RedisCluster, startCluster } from '../../support/redis.js';
 
+const STILL_MS = 1_500;
 const TAKEN_OVER = 'redis.egress_redis.downstream_cx_taken_over_total';
 
 let cluster: RedisCluster;
@@ -66,11 +67,12 @@ class Heard {
     this.numbers.set(key, numbers);
   }
 
-  /** What is not as it should be. */
-  faults(last: number): string[] {
+  /** What is not as it should be. @param lasts the last number of each publisher */
+  faults(lasts: ReadonlyMap<string, number>): string[] {
     const faults = this.closed > 0 ? [`closed ${this.closed} times`] : [];
     for (const [key, numbers] of this.numbers) {
       const first = numbers[0] as number;
+      const last = lasts.get(key.split(' ').at(-1) as string) as number;
       const wanted = Array.from({ length: last - first + 1 }, (_, i) => first + i);
       if (numbers.join() === wanted.join()) continue;
       const missed = wanted.filter((each) => !numbers.includes(each));
@@ -110,63 +112,89 @@ async function listenWithResp3(port: number): Promise<{ heard: Heard; stop: () =
   return { heard, stop: () => client.destroy(), ask: () => client.ping() };
 }
 
-/** Publishes numbers at all nodes, each to all channels, until it is stopped. @returns the last number */
-function publish(name: string, commands: readonly ((...words: string[]) => Promise<unknown>)[], pauseMs: number) {
+/** Publishes numbers to all channels, until it is stopped, which tells the last number. */
+function publish(name: string, command: (...words: string[]) => Promise<unknown>, pauseMs: number) {
   let running = true;
   const done = (async () => {
     let number = 0;
     for (; running; number++) {
-      // One after the other: each channel's messages of one publisher have an order.
-      for (const [i, channel] of CHANNELS.entries())
-        await commands[i % commands.length]?.('PUBLISH', channel, `${name}:${number}`);
-      await commands[0]?.('SPUBLISH', SHARD, `${name}:${number}`).catch(() => undefined);
-      if (pauseMs > 0) await sleep(pauseMs);
+      // One after the other: what is published by one has an order. The shard channel is at one node only.
+      for (const channel of CHANNELS) await command('PUBLISH', channel, `${name}:${number}`);
+      await command('SPUBLISH', SHARD, `${name}:${number}`).catch(() => undefined);
+      await sleep(pauseMs);
     }
     return number - 1;
   })();
-  return () => {
+  const stop = () => {
     running = false;
     return done;
   };
+  return { name, stop };
 }
 
 describe('subscribers', () => {
-  it('notice nothing of two upgrades: no connection ends, and each message is heard once, in its order', async () => {
-    const { port, pid } = await start();
+  /** Listeners of two libraries, and publishers at the nodes and through the proxy. */
+  const listenAndPublish = async (port: number) => {
     const listeners = await Promise.all([
       ...Array.from({ length: 12 }, () => listenWithIoredis(port)),
       ...Array.from({ length: 6 }, () => listenWithResp3(port)),
     ]);
     const through = await Promise.all(Array.from({ length: 2 }, () => RawClient.connect({ port })));
-    // Publishers that the upgrade has nothing to do with, at the nodes; and some that it passes on as well.
-    const stops = [
-      ...(await Promise.all(
-        cluster.nodes.map(async (node, i) => {
-          const client = await RawClient.connect({ port: node.port });
-          return publish(`node${i}`, [(...words) => client.call(...words)], 1);
-        }),
-      )),
-      ...through.map((client, i) => publish(`through${i}`, [(...words) => client.call(...words)], 2)),
+    const direct = await Promise.all(cluster.nodes.map((node) => RawClient.connect({ port: node.port })));
+    const publishers = [
+      ...direct.map((client, i) => publish(`node${i}`, (...words) => client.call(...words), 1)),
+      ...through.map((client, i) => publish(`through${i}`, (...words) => client.call(...words), 2)),
     ];
     await sleep(500);
+    return {
+      /** One that came by itself listens beside those that were passed on. */
+      more: async () => void listeners.push(await listenWithIoredis(port)),
+      connections: () => listeners.length + through.length,
+      faults: async () => {
+        await sleep(500);
+        const lasts = new Map<string, number>();
+        for (const { name, stop } of publishers) lasts.set(name, await stop());
+        await sleep(500);
+        const heard = listeners.map((each) => each.heard);
+        const least = Math.min(...heard.map(({ numbers }) => numbers.size));
+        expect(least).toBeGreaterThanOrEqual(CHANNELS.length * publishers.length);
+        const faults = heard.flatMap((each) => each.faults(lasts));
+        for (const { stop } of listeners) stop();
+        for (const client of [...through, ...direct]) client.close();
+        return faults;
+      },
+    };
+  };
+
+  it('notice nothing of two upgrades: no connection ends, and each message is heard once, in its order', async () => {
+    const { port, pid } = await start();
+    const all = await listenAndPublish(port);
     const first = await upgrade();
     await ends(pid);
-    // A subscriber that came by itself listens beside those that were passed on.
-    listeners.push(await listenWithIoredis(port));
+    await all.more();
     await sleep(500);
     await upgrade();
     await ends(first.pid);
-    await sleep(500);
-    const lasts = await Promise.all(stops.map((stop) => stop()));
-    await sleep(500);
-    const faults = listeners.flatMap(({ heard }) => {
-      expect(heard.numbers.size).toBeGreaterThanOrEqual(CHANNELS.length * stops.length);
-      return [...heard.numbers.keys()].length === 0 ? ['nothing'] : faultsOf(heard, lasts);
-    });
-    expect(faults).toEqual([]);
-    expect((await proxy.stats('taken_over'))[TAKEN_OVER]).toBe(listeners.length + through.length);
-    for (const { stop } of listeners) stop();
+    expect(await all.faults()).toEqual([]);
+    expect((await proxy.stats('taken_over'))[TAKEN_OVER]).toBe(all.connections());
   });
+
+  it.each(['old', 'new'])(
+    'hear each message once when the %s process stands still in the middle of it',
+    async (which) => {
+      const { port, pid } = await start(1);
+      const all = await listenAndPublish(port);
+      const upgraded = await upgrade();
+      const still = which === 'old' ? pid : upgraded.pid;
+      await poll('some are passed on', 5_000, async () => ((await proxy.stats('taken_over'))[TAKEN_OVER] ?? 0) > 0);
+      process.kill(still, 'SIGSTOP');
+      await sleep(STILL_MS);
+      process.kill(still, 'SIGCONT');
+      await ends(pid);
+      expect(await all.faults()).toEqual([]);
+      expect((await proxy.stats('taken_over'))[TAKEN_OVER]).toBe(all.connections());
+    },
+  );
 
   it('are passed on with thousands of channels, in the middle of much that is published, and of large messages', async () => {
     const { port, pid } = await start(1);
@@ -230,18 +258,4 @@ describe('subscribers', () => {
 
 function encode(...words: string[]): string {
   return `*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join('')}`;
-}
-
-/** Each publisher has a last number of its own. */
-function faultsOf(heard: Heard, lasts: readonly number[]): string[] {
-  const faults: string[] = [];
-  for (const [key, numbers] of heard.numbers) {
-    const name = key.split(' ').at(-1) as string;
-    const index = name.startsWith('node') ? Number(name.slice(4)) : cluster.nodes.length + Number(name.slice(7));
-    const one = new Heard();
-    one.numbers.set(key, numbers);
-    faults.push(...one.faults(lasts[index] as number));
-  }
-  if (heard.closed > 0) faults.push(`closed ${heard.closed} times`);
-  return faults;
 }

@@ -6,6 +6,20 @@ import { PASSED_ON_MS } from './recent.js';
 import { type Hearer, Topic, type TopicKindNumber } from './topic.js';
 import { copyOf, Unmatched } from './unmatched.js';
 
+/** Of one topic, while the other process may stand still; with more, what it tells later may be heard again. */
+const KEPT_MESSAGES_MAX = 64 * 1024;
+const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+/** What comes between two ticks that are further apart was there before. */
+const RUN_MS_MAX = 50;
+
+/** The other process, as far as one worker here hears of it. */
+export interface Teller {
+  /** All that had reached it before then has been told. It may stand still, and have much to tell later. */
+  readonly toldUntilMs: number;
+  /** Called with every tick while something of it is inherited. */
+  tick(nowMs: number): void;
+}
+
 /**
  * The subscribers of a topic that come from another process, with their connections. No message is lost or heard twice.
  *
@@ -20,9 +34,14 @@ export class Inherited implements Hearer {
   /** What this process has heard from its node. */
   private readonly topic: Topic;
   /** What only the node has said. */
-  private readonly kept = new Unmatched();
+  private readonly kept = new Unmatched(KEPT_MESSAGES_MAX, KEPT_BYTES_MAX);
   /** What only the other process has told: given out already. */
   private readonly ahead = new Unmatched();
+  /**
+   * How long this process has run since this began. It may have stood still: what the node said at the beginning is
+   * received long afterwards then.
+   */
+  private ranMs = 0;
   /** What the node says counts from then on: what was told before this began is not said by it any more. */
   private liveAtMs = Number.POSITIVE_INFINITY;
   /** When the other process was given up; what it was ahead by still comes from the node. */
@@ -34,7 +53,8 @@ export class Inherited implements Hearer {
     private readonly hub: Hub,
     kind: TopicKindNumber,
     name: string,
-    private readonly begunMs: number,
+    readonly teller: Teller,
+    private tickedMs: number,
     /** Called once, when the other process need not retell the topic any more. */
     private readonly done: () => void,
   ) {
@@ -57,7 +77,7 @@ export class Inherited implements Hearer {
 
   heard(bytes: Bytes, _start: number, end: number, starts: readonly number[]): void {
     const { nowMs, runtime } = this.hub.core;
-    if (nowMs < this.begunMs + PASSED_ON_MS) return;
+    if (this.ranMs < PASSED_ON_MS) return;
     for (let i = 0; i < starts.length; i++) {
       const start = starts[i];
       const next = i + 1 < starts.length ? starts[i + 1] : end;
@@ -90,14 +110,16 @@ export class Inherited implements Hearer {
       this.merge();
       return true;
     }
-    if (this.liveAtMs === Number.POSITIVE_INFINITY && this.topic.live) {
-      this.liveAtMs = Math.max(nowMs, this.begunMs + PASSED_ON_MS);
-    }
-    if (this.complete && nowMs - this.liveAtMs >= OVERLAP_MS) this.finish();
+    this.ranMs += Math.min(nowMs - this.tickedMs, RUN_MS_MAX);
+    this.tickedMs = nowMs;
+    if (this.liveAtMs === Number.POSITIVE_INFINITY && this.topic.live && this.ranMs >= PASSED_ON_MS)
+      this.liveAtMs = nowMs;
+    const { toldUntilMs } = this.teller;
+    if (this.complete && toldUntilMs - this.liveAtMs >= OVERLAP_MS) this.finish();
     else {
-      this.giveOut(nowMs - PASSED_ON_MS);
+      this.giveOut(toldUntilMs - PASSED_ON_MS);
       // What the node has not said of it by now, it does not say any more.
-      while (this.ahead.shift(nowMs - OVERLAP_MS) !== null);
+      while (this.ahead.shift(toldUntilMs - OVERLAP_MS) !== null);
     }
     return false;
   }
@@ -148,13 +170,19 @@ export class Inheritance {
   constructor(private readonly hub: Hub) {}
 
   /** Another process retells a topic from here on, and passes its subscribers on. @param done called once: it need not any more */
-  begin(kind: TopicKindNumber, name: string, done: () => void): Inherited {
-    const inherited = new Inherited(this.hub, kind, name, this.hub.core.nowMs, done);
+  begin(kind: TopicKindNumber, name: string, teller: Teller, done: () => void): Inherited {
+    const inherited = new Inherited(this.hub, kind, name, teller, this.hub.core.nowMs, done);
     this.all.add(inherited);
     return inherited;
   }
 
   tick(): void {
-    for (const inherited of this.all) if (inherited.tick()) this.all.delete(inherited);
+    if (this.all.size === 0) return;
+    const tellers = new Set<Teller>();
+    for (const inherited of this.all) {
+      if (inherited.tick()) this.all.delete(inherited);
+      else tellers.add(inherited.teller);
+    }
+    for (const teller of tellers) teller.tick(this.hub.core.nowMs);
   }
 }

@@ -29,12 +29,17 @@ export class Unmatched {
   private count = 0;
   private bytes = 0;
 
+  constructor(
+    private readonly messagesMax = KEPT_MESSAGES_MAX,
+    private readonly bytesMax = KEPT_BYTES_MAX,
+  ) {}
+
   get empty(): boolean {
     return this.count === 0;
   }
 
   get full(): boolean {
-    return this.count > KEPT_MESSAGES_MAX || this.bytes > KEPT_BYTES_MAX;
+    return this.count > this.messagesMax || this.bytes > this.bytesMax;
   }
 
   /** @param atMs not before that of the message before */

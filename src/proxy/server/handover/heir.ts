@@ -1,6 +1,6 @@
 import { latin1 } from '../../engine/bytes.js';
 import type { Core } from '../../engine/core/core.js';
-import type { Inherited } from '../../engine/pubsub/inherited.js';
+import type { Inherited, Teller } from '../../engine/pubsub/inherited.js';
 import { kindOf } from '../../engine/pubsub/message-kind.js';
 import { MessageReader } from '../../engine/pubsub/message-reader.js';
 import type { Topic } from '../../engine/pubsub/topic.js';
@@ -12,13 +12,21 @@ import { decodeNumbers, decodeTopic, encodeNumbers, NUMBERS_MAX, Retold } from '
 
 /** Packets that are taken in one turn. */
 const PACKETS_PER_TURN = 64;
+/** The other process is asked this often how far it is. */
+const ASK_MS = 40;
+/** … and is believed to be gone when it has not answered for so long. */
+const SILENT_MS = 5_000;
 
 /**
  * The side of a worker that takes over: goes on with the subscribers of a worker of the other process. Until it has its
  * own subscriptions, they are told what that one retells.
  */
-export class Heir implements Pollable {
+export class Heir implements Pollable, Teller {
   serial = 0;
+  toldUntilMs = Number.NEGATIVE_INFINITY;
+  private asked = 0;
+  private askedMs = Number.NEGATIVE_INFINITY;
+  private answered = true;
   private readonly byNumber = new Map<number, Inherited>();
   /** By kind and name. */
   private readonly byName: readonly Map<string, Inherited>[] = [new Map(), new Map(), new Map()];
@@ -62,6 +70,23 @@ export class Heir implements Pollable {
     }
   }
 
+  tick(nowMs: number): void {
+    if (this.closed) return;
+    if (!this.answered) {
+      if (nowMs - this.askedMs > SILENT_MS) this.close();
+    } else if (nowMs - this.askedMs >= ASK_MS && this.send(encodeNumbers(Retold.ask, [this.asked + 1]))) {
+      this.asked++;
+      this.askedMs = nowMs;
+      this.answered = false;
+    }
+  }
+
+  private takeAnswer(numbers: readonly number[]): void {
+    if (this.answered || !numbers.includes(this.asked)) return;
+    this.answered = true;
+    this.toldUntilMs = this.askedMs;
+  }
+
   /** False: it is nothing that is understood. */
   private take(bytes: Uint8Array, descriptor: number): boolean {
     const what = bytes[0];
@@ -70,6 +95,10 @@ export class Heir implements Pollable {
     if (what === Retold.topic) return this.takeTopic(bytes);
     if (what === Retold.end) {
       for (const number of decodeNumbers(bytes)) this.byNumber.get(number)?.end();
+      return true;
+    }
+    if (what === Retold.answer) {
+      this.takeAnswer(decodeNumbers(bytes));
       return true;
     }
     if (what !== Retold.messages) return false;
@@ -82,7 +111,7 @@ export class Heir implements Pollable {
     const said = decodeTopic(bytes);
     if (said === null) return false;
     const { number, kind, name } = said;
-    const inherited = this.core.pubsub.inheritance.begin(kind, name, () => this.finish(number, kind, name));
+    const inherited = this.core.pubsub.inheritance.begin(kind, name, this, () => this.finish(number, kind, name));
     this.byNumber.set(number, inherited);
     this.byName[kind].set(name, inherited);
     return true;

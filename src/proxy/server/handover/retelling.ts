@@ -198,8 +198,11 @@ export class Retelling {
         this.fail('it is gone');
         return;
       }
-      if (packet.payload[0] === Retold.hello) this.listens = true;
-      else if (packet.payload[0] === Retold.done) this.done(decodeNumbers(packet.payload.subarray(0, length)));
+      const said = packet.payload.slice(0, length);
+      if (said[0] === Retold.hello) this.listens = true;
+      else if (said[0] === Retold.done) this.done(decodeNumbers(said));
+      // This is called at the end of a turn: what had come from the nodes before it has been said.
+      else if (said[0] === Retold.ask) this.put(encodeNumbers(Retold.answer, decodeNumbers(said)));
     }
   }
 

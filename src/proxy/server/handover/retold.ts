@@ -15,6 +15,10 @@ export const Retold = {
   end: 5,
   /** From the one that takes over: these topics need not be retold any more: numbers. */
   done: 6,
+  /** From the one that takes over: how far is the other one? A number. */
+  ask: 7,
+  /** The number, behind all that had come from the nodes when it was asked. */
+  answer: 8,
 } as const;
 
 /** Bytes of a topic's name; who is subscribed to a longer one is not passed on. */
@@ -23,6 +27,9 @@ export const RETOLD_NAME_BYTES_MAX = 64 * 1024;
 export const NUMBERS_MAX = 8192;
 
 const TOPIC_NAME_AT = 6;
+
+/** What has nothing but numbers. */
+type Numbered = (typeof Retold)['end' | 'done' | 'ask' | 'answer'];
 
 /** @param name one character a byte */
 export function encodeTopic(number: number, kind: number, name: string): Uint8Array {
@@ -46,7 +53,7 @@ export function decodeTopic(
 }
 
 /** @param numbers at most `NUMBERS_MAX` */
-export function encodeNumbers(what: typeof Retold.end | typeof Retold.done, numbers: readonly number[]): Uint8Array {
+export function encodeNumbers(what: Numbered, numbers: readonly number[]): Uint8Array {
   const packet = new Uint8Array(1 + numbers.length * 4);
   packet[0] = what;
   const view = new DataView(packet.buffer);

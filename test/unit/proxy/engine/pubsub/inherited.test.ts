@@ -16,16 +16,25 @@ const numbers = (text: string) => [...text.matchAll(/m(\d+)/g)].map(([, number])
 class Successor {
   readonly fake = new FakeCore(1);
   done = 0;
+  /** How far behind the process before is, and when it has come to a stand, if it has. */
+  lagMs = 0;
+  stoodMs = Number.POSITIVE_INFINITY;
 
   constructor() {
     this.fake.turn();
   }
 
   begin(): Inherited {
-    const inherited = this.fake.core.pubsub.inheritance.begin(0, 'news', () => this.done++);
+    const inherited = this.fake.core.pubsub.inheritance.begin(0, 'news', this, () => this.done++);
     this.fake.turn();
     return inherited;
   }
+
+  get toldUntilMs(): number {
+    return Math.min(this.fake.nowMs - this.lagMs, this.stoodMs);
+  }
+
+  tick(): void {}
 
   /** The node confirms what it was asked. */
   confirm(): void {
@@ -58,32 +67,39 @@ class Successor {
 const published = fc.record({ after: fc.nat(3), old: fc.nat(14), fresh: fc.nat(14) });
 
 describe('subscribers of another process', () => {
-  it('hear each message once, in its order, whichever process has it first', () => {
+  it('hear each message once, in its order, whichever process has it first, also when the one before stands still', () => {
     fc.assert(
       fc.property(
         fc.array(published, { minLength: 40, maxLength: 120 }),
         fc.array(fc.record({ at: fc.nat(60), proto: fc.constantFrom(2, 3) }), { minLength: 1, maxLength: 4 }),
         fc.integer({ min: 0, max: 30 }),
-        (messages, comers, confirmedAt) => {
-          const BEGUN = 15;
+        fc.record({ at: fc.nat(90), length: fc.constantFrom(0, 10, 60, 100) }),
+        (messages, comers, confirmedAt, stand) => {
+          // What would be while it stands still is when it goes on.
+          const afterStand = (tick: number) => {
+            const isIn = tick >= stand.at && tick < stand.at + stand.length;
+            return isIn ? stand.at + stand.length : tick;
+          };
+          const BEGUN = afterStand(15);
           const BETWEEN = 15;
           let at = 0;
           let [old, fresh] = [0, 0];
           // Each process hears them in their order.
           const all = messages.map((each, number) => {
             at += each.after;
-            old = Math.max(old, at + each.old);
+            old = Math.max(old, afterStand(at + each.old));
             fresh = Math.max(fresh, at + each.fresh);
             return { number, at, old, fresh };
           });
           const successor = new Successor();
           const clients: { at: number; proto: number; told: number[]; client: FakeClient | null }[] = comers.map(
-            (each) => ({ ...each, at: BEGUN + each.at, told: [], client: null }),
+            (each) => ({ ...each, at: afterStand(BEGUN + each.at), told: [], client: null }),
           );
-          const complete = Math.max(...clients.map((each) => each.at)) + BETWEEN;
+          const complete = afterStand(Math.max(...clients.map((each) => each.at)) + BETWEEN);
           let inherited: Inherited | null = null;
           let liveAt = Number.POSITIVE_INFINITY;
           for (let now = 0; now < Math.max(complete, BEGUN + confirmedAt, old, fresh) + 120; now++) {
+            if (now === stand.at) successor.stoodMs = successor.fake.nowMs;
             if (now === BEGUN) inherited = successor.begin();
             if (now === BEGUN + confirmedAt) {
               successor.confirm();
@@ -99,6 +115,7 @@ describe('subscribers of another process', () => {
               // A node says what is published, or passed on to it, while it is subscribed to.
               if (each.fresh === now && now > liveAt) successor.says(each.number);
             }
+            if (now >= stand.at + stand.length) successor.stoodMs = Number.POSITIVE_INFINITY;
             successor.fake.pass(TICK_MS);
           }
           expect(successor.done).toBe(1);
@@ -179,6 +196,18 @@ describe('subscribers of another process', () => {
     inherited.lost();
     successor.fake.turn();
     expect(numbers(client.socket.take())).toEqual([1, 1]);
+  });
+
+  it('wait for a process before that stands still: what was published before the subscription is heard by it alone', () => {
+    const { successor, inherited, client } = settled();
+    inherited.end();
+    successor.stoodMs = successor.fake.nowMs;
+    successor.fake.pass(3000);
+    expect(successor.done).toBe(0);
+    successor.told(inherited, 1);
+    successor.stoodMs = Number.POSITIVE_INFINITY;
+    successor.fake.pass(1000);
+    expect([successor.done, numbers(client.socket.take())]).toEqual([1, [1]]);
   });
 
   it('are told by the process before until there is a subscription here, however long that takes', () => {
