@@ -35,7 +35,7 @@ function row(name, reports) {
   const cells = [
     name,
     number(reports.reduce((all, { clients }) => all + clients.operations, 0)),
-    figure(reports, 'errors'),
+    [figure(reports, 'errors'), figure(reports, 'listeners cut off', ' listeners cut off')].filter(Boolean).join(', '),
     figure(reports, 'wrong replies'),
     figure(reports, 'lost'),
     figure(reports, 'messages heard after later ones'),

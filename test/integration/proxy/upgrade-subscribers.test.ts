@@ -179,6 +179,16 @@ describe('subscribers', () => {
     expect((await proxy.stats('taken_over'))[TAKEN_OVER]).toBe(all.connections());
   });
 
+  it('are passed on and on by processes that are replaced before they have all of them', async () => {
+    const { port, pid } = await start();
+    const all = await listenAndPublish(port);
+    const pids = [pid];
+    for (const _ of [1, 2, 3]) pids.push((await upgrade()).pid);
+    for (const each of pids.slice(0, -1)) await ends(each);
+    expect(await all.faults()).toEqual([]);
+    expect((await proxy.stats('taken_over'))[TAKEN_OVER]).toBe(all.connections());
+  });
+
   it.each(['old', 'new'])(
     'hear each message once when the %s process stands still in the middle of it',
     async (which) => {

@@ -43,6 +43,14 @@ describe('the figures of docs/reliability.md', () => {
     );
   });
 
+  it('say beside the errors how many listeners were cut off, where that is judged apart', () => {
+    const about = report('upgrade', 0, 90);
+    about.verdict.lines.push(line('listeners cut off', 6, 6));
+    expect(renderDrills([[file(1, [about])]])).toContain(
+      '| upgrade | 1,000 | 0 (≤ 0), 6 listeners cut off (≤ 6) | 0 (≤ 0) |',
+    );
+  });
+
   it('have a table for each who was at work beside the proxy', () => {
     const runs = [[file(1, [report('failover', 0, 200)]), file(1, [report('kill', 0, 300)], 'nutcracker')]];
     const [first, second] = renderDrills(runs).split('\n\n');

@@ -529,6 +529,22 @@ describe('subscriptions at the nodes', () => {
       expect(socket.take()).toBe(says('2'));
     });
 
+    it('hears nothing twice of a channel with much in it', () => {
+      const { fake, socket, old, next } = leaving();
+      const MANY = 1000;
+      const before = Array.from({ length: MANY }, (_, number) => `before ${number}`);
+      // What only the old one has said is not what the new one says next.
+      old(says(...before));
+      next(confirmed('subscribe', 'news', 1));
+      fake.pass(400);
+      const both = Array.from({ length: 20 }, (_, number) => `both ${number}`);
+      old(says(...both));
+      next(says(...both));
+      fake.pass(1200);
+      next(says('after'));
+      expect(socket.take()).toBe(says(...before, ...both, 'after'));
+    });
+
     it('keeps no more than a bound: then the new one is believed', () => {
       const { fake, socket, next } = leaving();
       next(confirmed('subscribe', 'news', 1));
