@@ -213,9 +213,13 @@ describe('subscribers', () => {
     const ROUNDS = 300;
     const LARGE = 'x'.repeat(1_000_000);
     const clients = await Promise.all(Array.from({ length: 40 }, () => RawClient.connect({ port })));
-    const [wide, ...narrow] = clients as [RawClient, ...RawClient[]];
+    const [wide, long, ...narrow] = clients as [RawClient, RawClient, ...RawClient[]];
     wide.socket.write(encode('SUBSCRIBE', ...Array.from({ length: MANY }, (_, i) => `many:${i}`)));
     await wide.raw(MANY);
+    // More of names than is announced at once.
+    const names = Array.from({ length: 60 }, (_, i) => `${i}:${'n'.repeat(50_000)}`);
+    long.socket.write(encode('SUBSCRIBE', ...names));
+    await long.raw(names.length);
     const got = narrow.map((client) => {
       let text = '';
       client.socket.on('data', (bytes: Buffer) => {
@@ -248,9 +252,24 @@ describe('subscribers', () => {
     const heard = (await wide.raw(2)).map(String);
     expect(heard[0]).toContain('hello 0');
     expect(heard[1]).toContain(`hello ${MANY - 1}`);
+    await publisher.call('PUBLISH', names.at(-1) as string, 'to the last');
+    expect(String((await long.raw(1))[0])).toContain('to the last');
     expect((await proxy.stats('taken_over'))[TAKEN_OVER]).toBe(clients.length);
     publisher.close();
     for (const client of clients) client.close();
+  });
+
+  it('and all others go on when a client has a name that is too long to be told: it is closed', async () => {
+    const { port, pid } = await start(1);
+    const [listener, named] = await Promise.all([listenWithIoredis(port), RawClient.connect({ port })]);
+    const LONG = 200_000;
+    expect(await named.call('CLIENT', 'SETNAME', 'x'.repeat(LONG))).toBe('OK');
+    await upgradeProxy({ pidFile, drainS: 1, shutdownS: 60 });
+    await named.untilClosed();
+    await ends(pid);
+    expect(listener.heard.closed).toBe(0);
+    expect(proxy.stderr()).not.toMatch(/worker \d+ ended/);
+    listener.stop();
   });
 
   it('are closed after --drain-time when they have more channels than can be told', async () => {

@@ -8,6 +8,8 @@ import type { Topic } from '../pubsub/topic.js';
 
 /** Bytes of a command that has not come whole, of a client that is passed on. */
 export const PASSED_INPUT_BYTES_MAX = 32 * 1024;
+/** Characters of what a client has called itself and its library, up to which it is passed on: all is told in one packet. */
+export const PASSED_NAMES_MAX = 2 * 1024;
 /** Nodes have other numbers elsewhere: it may have written to any of them. */
 const WROTE_EVERYWHERE = -1;
 
@@ -61,6 +63,8 @@ function mayBePassed(client: Client): boolean {
   if (client.closed || client.closing || client.finished) return false;
   if (client.identity !== null || client.large !== null || client.details.monitor) return false;
   if (client.mode !== null && client.mode !== subscribedMode) return false;
+  const { name, libName, libVersion } = client.details;
+  if (name.length + libName.length + libVersion.length > PASSED_NAMES_MAX) return false;
   return (client.carry?.length ?? 0) <= PASSED_INPUT_BYTES_MAX;
 }
 

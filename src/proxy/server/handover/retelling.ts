@@ -17,6 +17,8 @@ import { decodeNumbers, encodeNumbers, encodeTopic, NUMBERS_MAX, RETOLD_NAME_BYT
 
 /** Bytes that wait to be retold; with more, the other side is too slow, and goes on alone. */
 const BACKLOG_BYTES_MAX = 16 * 1024 * 1024;
+/** … and with this, no other topic is announced before it has gone. */
+const ANNOUNCED_BYTES_MAX = 1024 * 1024;
 /** Of messages in one packet. */
 const PIECE_BYTES_MIN = 4 * 1024;
 const PIECE_BYTES_MAX = 64 * 1024;
@@ -96,9 +98,14 @@ export class Retelling {
 
   /** Retells topics from here on. @returns their numbers; null: what was told before has not all gone yet */
   begin(topics: readonly Topic[]): number[] | null {
-    const numbers = topics.map((topic) => (this.told.get(topic) ?? this.beginOne(topic)).number);
+    const numbers: number[] = [];
+    for (const topic of topics) {
+      // Long names of one client are announced little by little.
+      if (this.backlogBytes > ANNOUNCED_BYTES_MAX) break;
+      numbers.push((this.told.get(topic) ?? this.beginOne(topic)).number);
+    }
     this.flush();
-    return this.backlog.length === 0 && !this.failed ? numbers : null;
+    return this.backlog.length === 0 && !this.failed && numbers.length === topics.length ? numbers : null;
   }
 
   /**
@@ -113,6 +120,8 @@ export class Retelling {
 
   /** Called every few milliseconds. */
   urge(): void {
+    // It is asked nothing, and has nothing to say.
+    if (this.listens && this.told.size === 0 && this.backlog.length === 0) return;
     this.receive();
     if (this.failed) return;
     if (!this.listens && this.core.nowMs - this.begunMs > HELLO_MS) {

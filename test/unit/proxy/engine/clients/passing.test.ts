@@ -4,6 +4,7 @@ import {
   isPassable,
   isPassableAfterWait,
   PASSED_INPUT_BYTES_MAX,
+  PASSED_NAMES_MAX,
   PASSED_TOPICS_MAX,
   passedOf,
   subscriptionsOf,
@@ -121,6 +122,14 @@ describe('a client that may be passed on', () => {
     const { client, say } = cluster().client();
     for (const text of texts) say(text);
     expect(isPassableAfterWait(client)).toBe(false);
+  });
+
+  it('is not one with a name that is too long to be told', () => {
+    const { client, say } = cluster().client();
+    say(command('CLIENT', 'SETNAME', 'x'.repeat(PASSED_NAMES_MAX)));
+    expect(isPassable(client)).toBe(true);
+    say(command('CLIENT', 'SETINFO', 'LIB-NAME', 'y'));
+    expect(isPassable(client)).toBe(false);
   });
 
   it('is not one that sends a long command', () => {
