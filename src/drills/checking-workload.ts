@@ -68,6 +68,8 @@ export interface WorkloadReport {
   readonly storedLosses: number;
   /** When what is lost of what was stored had been acknowledged, where that is known, milliseconds from the beginning on. */
   readonly lossTimes: readonly number[];
+  /** When messages that were missed had been answered, in the same way. */
+  readonly missTimes: readonly number[];
   /** Keys that could not be looked at once more. */
   readonly unchecked: number;
   readonly longestPause: Pause;
@@ -183,6 +185,7 @@ export class Workload {
       repeats: this.#findings.repeats,
       storedLosses: this.#findings.storedLosses,
       lossTimes: this.#findings.lossTimes.map((time) => time - this.#startedMs),
+      missTimes: this.#findings.missTimes.map((time) => time - this.#startedMs),
       unchecked: this.#probes.reduce((sum, { unchecked }) => sum + unchecked, 0),
       seconds,
       latency: { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: total.max / 1_000 },

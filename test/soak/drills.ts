@@ -166,6 +166,7 @@ function judgeSoak(about: {
   const sudden = happenings.filter((each) => each.sudden);
   const may = (ms: number) => sudden.some(({ fromMs, toMs }) => ms > fromMs - BEFORE_MS && ms < toMs);
   const lost = report.storedLosses - report.lossTimes.filter(may).length;
+  const missed = (report.findings['missed-message'] ?? 0) - report.missTimes.filter(may).length;
   // A second counts when any part of it belongs to a failure.
   const errors = report.seconds
     .filter(({ second }) => !may(second * 1_000) && !may((second + 1) * 1_000))
@@ -175,6 +176,7 @@ function judgeSoak(about: {
   return [
     none('wrong replies', report.wrong),
     none('lost, and not by a sudden failure', lost),
+    none('messages missed, and not by a sudden failure', missed),
     none('errors outside of sudden failures', errors),
     none('keys not looked at in the end', report.unchecked),
     none('processes that upgrades have left', left.length),

@@ -15,8 +15,8 @@ export class Channel {
   readonly #findings: Findings;
   #sent = 0;
   #last = 0;
-  /** Answered and not yet heard. */
-  readonly #waiting = new Set<number>();
+  /** Answered and not yet heard, and when it was answered. */
+  readonly #waiting = new Map<number, number>();
   /** Heard before the publisher had its answer. */
   readonly #early = new Set<number>();
   /** Published, not heard, and not owed: without an answer, or while the listener was away. */
@@ -41,8 +41,8 @@ export class Channel {
     if (typeof reply !== 'number') {
       this.#findings.add('foreign-reply', this.name, `PUBLISH was answered ${show(reply)}`);
     }
-    if (!this.#early.delete(this.#sent)) this.#waiting.add(this.#sent);
-    const [oldest] = this.#waiting;
+    if (!this.#early.delete(this.#sent)) this.#waiting.set(this.#sent, this.#findings.now());
+    const [oldest] = this.#waiting.keys();
     if (this.#waiting.size > WINDOW && oldest !== undefined) this.#miss([oldest]);
   }
 
@@ -86,13 +86,13 @@ export class Channel {
 
   /** The subscriber's connection broke: what was published meanwhile is not promised. */
   interrupted(): void {
-    this.#excuse(this.#waiting);
+    this.#excuse(this.#waiting.keys());
     this.#waiting.clear();
   }
 
   /** Nothing more will come. */
   settle(): void {
-    this.#miss([...this.#waiting]);
+    this.#miss([...this.#waiting.keys()]);
   }
 
   #excuse(values: Iterable<number>): void {
@@ -105,8 +105,9 @@ export class Channel {
 
   #miss(values: readonly number[]): void {
     if (values.length === 0) return;
+    const times = values.flatMap((value) => this.#waiting.get(value) ?? []);
     for (const value of values) this.#waiting.delete(value);
     const words = values.length === 1 ? `${values[0]}` : `${values[0]} to ${values.at(-1)}`;
-    this.#findings.add('missed-message', this.name, `${words} was answered, and not heard`, values.length);
+    this.#findings.add('missed-message', this.name, `${words} was answered, and not heard`, values.length, times);
   }
 }

@@ -69,6 +69,8 @@ export class Findings {
   readonly examples: Finding[] = [];
   /** When what is lost of what was stored had been acknowledged, where that is known, by the clock. */
   readonly lossTimes: number[] = [];
+  /** When messages that were missed had been answered, in the same way. */
+  readonly missTimes: number[] = [];
   /** Milliseconds, of a clock that never goes back. */
   readonly now: () => number;
   readonly #counts = new Map<FindingKind, number>();
@@ -79,7 +81,8 @@ export class Findings {
 
   /** @param times of a loss: when each was acknowledged, by `now`, as far as that is known */
   add(kind: FindingKind, key: string, detail: string, count = 1, times: readonly number[] = []): void {
-    this.lossTimes.push(...times.slice(0, LOSS_TIMES_MAX - this.lossTimes.length));
+    const known = kind === 'missed-message' ? this.missTimes : this.lossTimes;
+    known.push(...times.slice(0, LOSS_TIMES_MAX - known.length));
     this.#counts.set(kind, this.of(kind) + count);
     if (this.examples.length < EXAMPLES_MAX) {
       this.examples.push({ kind, key, detail: detail.slice(0, DETAIL_MAX), count });

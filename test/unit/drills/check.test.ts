@@ -410,6 +410,19 @@ describe('losses', () => {
     expect([timed.losses, timed.storedLosses, timed.lossTimes]).toEqual([1, 0, []]);
   });
 
+  it('of messages have the time at which they had been answered, beside those of what was stored', () => {
+    const channel = new Channel('c', timed);
+    const messages: string[] = [];
+    each(4, () => {
+      messages.push(channel.next());
+      channel.published(1);
+    });
+    channel.heard('c', messages[2] as string);
+    nowMs = 9_000;
+    channel.settle();
+    expect([timed.missTimes, timed.lossTimes]).toEqual([[1_000, 2_000, 4_000], []]);
+  });
+
   it('are counted without their times when they are many', () => {
     for (let i = 0; i < LOSS_TIMES_MAX / 1_000 + 1; i++) {
       timed.add('lost-write', 'k', '', 1_000, new Array<number>(1_000).fill(1));

@@ -17,6 +17,7 @@ const report = (changes: Partial<WorkloadReport>): WorkloadReport => ({
   repeats: 0,
   storedLosses: 0,
   lossTimes: [],
+  missTimes: [],
   unchecked: 0,
   longestPause: { client: '', ms: 0, untilMs: 0 },
   seconds: [],

@@ -31,6 +31,7 @@ const clients = (changes: Partial<WorkloadReport> = {}): WorkloadReport => ({
   repeats: 0,
   storedLosses: 0,
   lossTimes: [],
+  missTimes: [],
   unchecked: 0,
   longestPause: { client: 'counter 1', ms: 250, untilMs: 1_000 },
   seconds: [second(0, 400), second(1, 0, 3, 0), second(2, 800, 0, 1_200), second(3, 34)],
