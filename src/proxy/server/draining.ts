@@ -7,7 +7,7 @@ import { Hold } from '../engine/core/hold.js';
 export interface DrainTimes {
   /** A client that has asked nothing for so long, and has no state here, is closed: it comes back elsewhere. */
   readonly idleMs: number;
-  /** From then on subscribers are closed, and everybody else at any pause between two commands. */
+  /** From then on those who cannot be passed on are closed: subscribers, and everybody else at any pause between two commands. */
   readonly drainMs: number;
   /** From then on everybody is closed; who is blocked gets the answer of a wait that has found nothing. */
   readonly shutdownMs: number;

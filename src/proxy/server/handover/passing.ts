@@ -128,7 +128,7 @@ export class Passing {
     return true;
   }
 
-  /** A client with subscriptions: in one order with what is said of their topics. False: it cannot be passed on. */
+  /** A client with subscriptions goes in one order with what is said of their topics. @returns true: it has gone, or goes soon */
   private sendWith(client: Client, connection: Connection<unknown>, topics: readonly Topic[]): boolean {
     const retelling = this.retelling as Retelling;
     const numbers = retelling.begin(topics);
